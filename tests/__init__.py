@@ -1,0 +1,1 @@
+"""Behaviours of the framework, and its numbers against the published systems."""

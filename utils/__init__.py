@@ -1,0 +1,1 @@
+"""What at least two callers share: losses, files, processes, logs."""

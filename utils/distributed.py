@@ -1,0 +1,85 @@
+"""Processes: one, or many under torchrun. Every function also works, and costs nothing, without a process group."""
+
+import os
+from datetime import timedelta
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+
+
+def init(timeout: float = 1800.0) -> torch.device:
+    """Join the process group that torchrun announces in the environment, if any; return this process's device.
+
+    nccl on CUDA, gloo on CPU. Plain `python` starts no group at all. `timeout` in seconds bounds every collective.
+    """
+    device = torch.device("cpu")
+    if torch.cuda.is_available():
+        device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)))
+        torch.cuda.set_device(device)
+    if int(os.environ.get("WORLD_SIZE", 1)) > 1 and not dist.is_initialized():
+        backend = "nccl" if device.type == "cuda" else "gloo"
+        dist.init_process_group(backend, timeout=timedelta(seconds=timeout))
+    return device
+
+
+def is_distributed() -> bool:
+    """Whether more than one process trains."""
+    return dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1
+
+
+def rank() -> int:
+    """Number of this process, 0 without a group."""
+    return dist.get_rank() if is_distributed() else 0
+
+
+def world_size() -> int:
+    """Number of processes, 1 without a group."""
+    return dist.get_world_size() if is_distributed() else 1
+
+
+def is_main() -> bool:
+    """Whether this process prints and writes files."""
+    return rank() == 0
+
+
+def all_reduce_sum(tensor: Tensor) -> Tensor:
+    """Sum `tensor` over processes, in place; returns it."""
+    if is_distributed():
+        dist.all_reduce(tensor)
+    return tensor
+
+
+def barrier() -> None:
+    """Wait for every process."""
+    if is_distributed():
+        dist.barrier()
+
+
+def broadcast_object(value):
+    """Plain object of rank 0 on every rank."""
+    if not is_distributed():
+        return value
+    box = [value]
+    dist.broadcast_object_list(box, src=0)
+    return box[0]
+
+
+def distribute(net: nn.Module, device: torch.device) -> nn.Module:
+    """`net` wrapped for gradient averaging, or `net` itself when one process trains.
+
+    Freeze before wrapping: parameters without gradient are then not communicated at all. Buffers are not broadcast,
+    because synchronised norms keep them equal already.
+    """
+    if not is_distributed():
+        return net
+    ids = [device.index] if device.type == "cuda" else None
+    return nn.parallel.DistributedDataParallel(
+        net, device_ids=ids, gradient_as_bucket_view=True, broadcast_buffers=False
+    )
+
+
+def close() -> None:
+    """Leave the process group."""
+    if dist.is_available() and dist.is_initialized():
+        dist.destroy_process_group()
