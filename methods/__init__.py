@@ -1,0 +1,30 @@
+"""One file = one method = one value of `--method`."""
+
+from typing import Annotated, ClassVar, get_args, get_origin, get_type_hints
+
+from methods.base import Method
+from methods.dft import DFTStar
+from methods.mib import MiB
+from utils.naming import closest
+
+METHODS: dict[str, type[Method]] = {
+    "FT": Method,
+    "DFT*": DFTStar,
+    "MiB": MiB,
+}
+SPELLINGS = {"DFT_STAR": "DFT*"}  # a shell expands the star
+
+
+def method_named(name: str) -> str:
+    """The key of METHODS that `name` means, without regard to case; ValueError names the nearest."""
+    return SPELLINGS.get(name.upper()) or closest(name, METHODS, "method")
+
+
+def hyper_parameters(method: type[Method]) -> dict[str, tuple[type, object, str]]:
+    """Type, default and help of each hyper-parameter of `method`, by name."""
+    found = {}
+    for name, hint in get_type_hints(method, include_extras=True).items():
+        if get_origin(hint) is Annotated and get_origin(get_args(hint)[0]) is not ClassVar:
+            kind, text = get_args(hint)
+            found[name] = (kind, getattr(method, name), text)
+    return found

@@ -1,0 +1,94 @@
+"""Fine-tuning, and the hooks by which every other method differs from it."""
+
+from collections.abc import Callable, Mapping
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from segmentation_module import Parts, SegmentationModel, make_model
+from tasks import Step
+from utils.losses import cross_entropy
+
+
+class Method:
+    """Fine-tuning: cross entropy on the labels of the step, nothing kept of the old classes (lower bound).
+
+    Hyper-parameters are class attributes annotated as `name: Annotated[type, "help with source"] = default`; each
+    becomes a flag of `run.py`. A method is built before its network, from the step and its hyper-parameters alone.
+
+    Attributes:
+        step: the increment being trained. net: the network. model: call this one in `losses`; `net`, wrapped for
+        several processes. teacher: the previous step's network in evaluation mode, None at step 0 or if not needed.
+    """
+
+    needs_teacher: ClassVar[bool] = False
+    needs_background: ClassVar[bool] = False  # refuse datasets whose class 0 is a real class
+    needs_new_classes: ClassVar[bool] = False  # refuse tasks whose steps bring no class (domain-incremental)
+    shared_step0: ClassVar[str] = "cross entropy"  # methods with the same words here train the same step 0
+
+    net: SegmentationModel
+    model: Callable
+    teacher: SegmentationModel | None = None
+
+    def __init__(self, step: Step, **hyper):
+        self.step = step
+        for name, value in hyper.items():
+            assert hasattr(type(self), name), f"{type(self).__name__} has no hyper-parameter {name}"
+            setattr(self, name, value)
+        if self.needs_background and not step.has_background:
+            raise ValueError(f"{type(self).__name__} needs a background class, which {step.dataset} has not")
+        if self.needs_new_classes and not step.grows:
+            raise ValueError(f"{type(self).__name__} needs steps that bring new classes; {step.task} brings none")
+
+    # -- building ------------------------------------------------------------------------------------------------
+    def heads(self, step: Step) -> list[int]:
+        """Rows of each classifier of the network of `step`."""
+        return step.sizes
+
+    def build_model(self, step: Step, parts: Parts) -> SegmentationModel:
+        """The network of `step`, with random classifiers; the teacher is built by the same call."""
+        return make_model(parts, self.heads(step))
+
+    def load_previous(self, state: Mapping[str, Tensor]) -> None:
+        """Bring the weights of the step before into `net`."""
+        self.net.load_previous(state, new=self.step.index if self.step.grows else len(self.net.cls))
+
+    # -- one increment, in the order of the calls ----------------------------------------------------------------
+    def train_set(self, data):
+        """Images to train on: an `IncrementData`'s own, or those and more."""
+        return data.train
+
+    def start_increment(self, loader) -> None:
+        """Step > 0, previous weights loaded, before DDP and optimizer: initialise, freeze, look at the data."""
+
+    def param_groups(self, lr: float, weight_decay: float) -> list[dict]:
+        """Groups for the optimizer; frozen parameters are left out."""
+        return [{"params": self.net.trainable(), "lr": lr, "weight_decay": weight_decay}]
+
+    def losses(self, images: Tensor, labels: Tensor) -> dict[str, Tensor]:  # (N, 3, H, W), (N, H, W)
+        """Named scalars of one batch; the trainer minimises their sum."""
+        return {"ce": cross_entropy(self.model(images).logits, labels).mean()}
+
+    def after_backward(self) -> None:
+        """Unscaled gradients are there, `optimizer.step()` comes next."""
+
+    def end_increment(self) -> None:
+        """After the last epoch, before the checkpoint is written."""
+
+    def predict(self, logits: Tensor) -> Tensor:  # (N, C, H, W) -> (N, H, W)
+        """Model index of every pixel's class."""
+        return logits.argmax(1)
+
+    # -- what a checkpoint keeps besides the network ---------------------------------------------------------------
+    def state_dict(self) -> dict:
+        """Own state, in tensors and plain types."""
+        return {}
+
+    def load_state_dict(self, state: dict) -> None:
+        """Take over the state that the previous step (or an interrupted run) saved; {} if another method ran."""
+
+    @torch.no_grad()
+    def old(self, images: Tensor):
+        """The teacher's `Output` for `images`, without a graph."""
+        return self.teacher(images)

@@ -1,0 +1,50 @@
+"""MiB: modelling the background (Cermelli et al., CVPR 2020)."""
+
+import math
+from typing import Annotated
+
+import torch
+from torch import Tensor
+
+from methods.base import Method
+from utils.losses import cross_entropy, unbiased_cross_entropy, unbiased_knowledge_distillation
+
+
+class MiB(Method):
+    """Unbiased cross entropy and distillation: background may hide old classes, and the teacher's hides new ones."""
+
+    loss_kd: Annotated[float, "weight of unbiased distillation (MiB eq. 8; 10 in its README, 100 for 15-1 in its paper)"] = 10.0
+    alpha: Annotated[float, "inverse temperature of the teacher's softmax (MiB train.py, always 1)"] = 1.0
+    init_balanced: Annotated[bool, "start new rows from the background's, MiB eq. 10"] = True
+
+    needs_teacher = True
+    needs_background = True
+    needs_new_classes = True
+
+    def start_increment(self, loader) -> None:
+        if self.init_balanced:
+            init_from_background(self.net.cls)
+
+    def losses(self, images: Tensor, labels: Tensor) -> dict[str, Tensor]:
+        out = self.model(images)
+        if self.teacher is None:
+            return {"ce": cross_entropy(out.logits, labels).mean()}
+        old = self.old(images)
+        kd = unbiased_knowledge_distillation(out.logits, old.logits, alpha=self.alpha)
+        return {
+            "unce": unbiased_cross_entropy(out.logits, labels, self.step.num_old).mean(),
+            "unkd": self.loss_kd * kd.mean(),
+        }
+
+
+@torch.no_grad()
+def init_from_background(classifiers) -> None:
+    """Start the newest rows where the background is, sharing its probability among them (MiB eq. 10).
+
+    New weights are the background's; new biases and the background's own become b_bg - log(n_new + 1).
+    """
+    first, newest = classifiers[0], classifiers[-1]
+    bias = first.bias[0] - math.log(newest.out_channels + 1)
+    newest.weight.copy_(first.weight[:1].expand_as(newest.weight))
+    newest.bias.fill_(bias)
+    first.bias[0] = bias

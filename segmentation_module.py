@@ -1,0 +1,153 @@
+"""The network: body + head + one 1x1 classifier per step, and how its parts are built."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from models import BACKBONES
+from modules.deeplab import DeepLabV3Head
+from utils.naming import closest
+
+PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+@dataclass
+class Output:
+    """What one forward pass leaves behind.
+
+    Attributes:
+        logits_small: classifier outputs at head resolution (N, C, h, w).
+        features: input of the classifiers (N, D, h, w).
+        body: output of the backbone (N, B, h', w').
+        attentions: named maps of the backbone's stages, for distillation.
+        size: (H, W) of the images.
+    """
+
+    logits_small: Tensor
+    features: Tensor
+    body: Tensor
+    attentions: dict[str, Tensor]
+    size: tuple[int, int]
+
+    @cached_property
+    def logits(self) -> Tensor:
+        """Logits at image resolution (N, C, H, W), at least float32; computed when first read."""
+        small = self.logits_small
+        small = small if small.dtype == torch.float64 else small.float()
+        return F.interpolate(small, size=self.size, mode="bilinear", align_corners=False)
+
+
+class SegmentationModel(nn.Module):
+    """Body, head and the list of classifiers, one 1x1 convolution per step.
+
+    Parameter names are those of the published checkpoints: `body.*`, `head.*`, `cls.<step>.weight`.
+
+    Args:
+        body: images (N, 3, H, W) -> (features (N, B, h, w), named stage maps).
+        head: (N, B, h, w) -> (N, D, h, w) with attribute `out_channels` = D.
+        classifiers: rows of each step's classifier.
+        precision: "fp32", "bf16" or "fp16": what autocast computes the network in. Losses are outside.
+    """
+
+    def __init__(self, body: nn.Module, head: nn.Module, classifiers: list[int], *, precision: str = "fp32"):
+        super().__init__()
+        self.body, self.head = body, head
+        self.cls = nn.ModuleList(nn.Conv2d(head.out_channels, rows, 1) for rows in classifiers)
+        self.precision = PRECISIONS[precision]
+        self._frozen: list[nn.Module] = []
+
+    def forward(self, images: Tensor) -> Output:  # (N, 3, H, W), normalised
+        """One pass; the `Output` holds every intermediate that a loss may read."""
+        enabled = self.precision != torch.float32
+        with torch.autocast(images.device.type, dtype=self.precision if enabled else None, enabled=enabled):
+            body, attentions = self.body(images)
+            features = self.head(body)  # (N, D, h, w)
+            logits_small = self.classify(features)  # (N, C, h, w)
+        return Output(logits_small, features, body, attentions, tuple(images.shape[-2:]))
+
+    def classify(self, features: Tensor) -> Tensor:  # (N, D, h, w)
+        """Logits of all classes in learning order (N, C, h, w)."""
+        return torch.cat([classifier(features) for classifier in self.cls], dim=1)
+
+    def freeze(self, *modules: nn.Module) -> None:
+        """Fix `modules`: no gradient, and eval mode that survives `train()`.
+
+        Optimizers built afterwards do not see them, so neither gradient nor weight decay moves them, and a frozen
+        body and head record no graph.
+        """
+        for module in modules:
+            module.requires_grad_(False)
+            module.eval()
+            self._frozen.append(module)
+
+    def train(self, mode: bool = True) -> "SegmentationModel":
+        """Set training mode everywhere but in what is frozen."""
+        super().train(mode)
+        for module in self._frozen:
+            module.eval()
+        return self
+
+    def trainable(self) -> list[nn.Parameter]:
+        """Parameters that an optimizer may move."""
+        return [parameter for parameter in self.parameters() if parameter.requires_grad]
+
+    def load_previous(self, state: Mapping[str, Tensor], *, new: int) -> None:
+        """Load the weights of the step before; only the classifiers from number `new` on may be missing.
+
+        Raises:
+            ValueError: if anything else is missing, left over, or of another shape.
+        """
+        own = self.state_dict()
+        fresh = {key for key in own if key.startswith("cls.") and int(key.split(".")[1]) >= new}
+        missing = sorted(own.keys() - state.keys() - fresh)
+        unexpected = sorted(state.keys() - own.keys())
+        shapes = sorted(key for key in own.keys() & state.keys() if own[key].shape != state[key].shape)
+        for what, keys in {"lacks": missing, "has no place for": unexpected, "differs in shape in": shapes}.items():
+            if keys:
+                raise ValueError(f"the previous step's network {what} {', '.join(keys[:3])} ({len(keys)} in all)")
+        self.load_state_dict(state, strict=False)
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The numbers from which networks are built; methods build theirs from it.
+
+    Args:
+        backbone: name in `models.BACKBONES`.
+        output_stride: stride of the body's last map, 8 or 16.
+        pooling: window of the head's image pooling in evaluation.
+        precision: see `SegmentationModel`.
+        pretrained: path of the backbone's weights, "" for random ones. Only read where training starts, at step 0.
+        options: further arguments of the backbone's builder.
+    """
+
+    backbone: str = "resnet101"
+    output_stride: int = 16
+    pooling: int = 32
+    precision: str = "fp32"
+    pretrained: str = ""
+    options: Mapping[str, object] = field(default_factory=dict)
+
+    def body(self) -> nn.Module:
+        """A backbone with random weights, or with the pretrained ones."""
+        build = BACKBONES[closest(self.backbone, BACKBONES, "backbone")]
+        body = build(output_stride=self.output_stride, **self.options)
+        if self.pretrained:
+            body.load_pretrained(self.pretrained)
+        return body
+
+    def head(self, body: nn.Module) -> nn.Module:
+        """The DeepLabV3 head that fits `body`."""
+        return DeepLabV3Head(
+            body.out_channels, body.head_channels, output_stride=self.output_stride, pooling=self.pooling
+        )
+
+
+def make_model(parts: Parts, classifiers: list[int]) -> SegmentationModel:
+    """A network with `classifiers` rows per step, as `parts` describes it."""
+    body = parts.body()
+    return SegmentationModel(body, parts.head(body), classifiers, precision=parts.precision)

@@ -1,0 +1,98 @@
+"""Tasks: which classes (or domains) arrive at which step."""
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+IGNORE = 255  # label of pixels that no loss and no metric looks at
+BACKGROUND = 0
+
+
+@dataclass(frozen=True)
+class Step:
+    """One increment of a task.
+
+    Args:
+        dataset: name of the dataset, e.g. "voc".
+        task: published name of the task, e.g. "15-5s".
+        index: number of this step; 0 is the base training.
+        groups: for every step of the task the dataset labels that it teaches, in learning order. The model index of
+            a class is its position in the concatenation of the groups. Group 0 starts with background 0 if the
+            dataset has one. Tasks whose steps teach no new class (domain-incremental, probing) repeat one group.
+        has_background: whether class 0 is background, i.e. what unlabelled pixels of a step turn into.
+        domains: for domain-incremental tasks the domains (cities) whose images each step sees; empty otherwise.
+    """
+
+    dataset: str
+    task: str
+    index: int
+    groups: tuple[tuple[int, ...], ...]
+    has_background: bool = True
+    domains: tuple[tuple[int, ...], ...] = ()
+
+    @property
+    def num_steps(self) -> int:
+        """Number of steps of the whole task."""
+        return len(self.groups)
+
+    @property
+    def grows(self) -> bool:
+        """Whether steps bring new classes; False for domain-incremental and probing tasks."""
+        return self.num_steps == 1 or self.groups[0] != self.groups[1]
+
+    @cached_property
+    def new(self) -> tuple[int, ...]:
+        """Dataset labels taught at this step; at step 0 with the background first."""
+        return self.groups[self.index]
+
+    @cached_property
+    def old(self) -> tuple[int, ...]:
+        """Dataset labels taught before this step, in learning order."""
+        if not self.grows:
+            return self.groups[0] if self.index > 0 else ()
+        return tuple(label for group in self.groups[: self.index] for label in group)
+
+    @cached_property
+    def seen(self) -> tuple[int, ...]:
+        """Dataset labels by model index, up to and including this step."""
+        return self.old + self.new if self.grows else self.groups[0]
+
+    @cached_property
+    def order(self) -> tuple[int, ...]:
+        """Dataset labels by model index for the whole task."""
+        return tuple(label for group in self.groups for label in group) if self.grows else self.groups[0]
+
+    @property
+    def num_old(self) -> int:
+        """Classes known before this step, background included."""
+        return len(self.old)
+
+    @property
+    def num_new(self) -> int:
+        """Classes taught at this step; at step 0 background included."""
+        return len(self.new)
+
+    @property
+    def num_seen(self) -> int:
+        """Classes known after this step, background included."""
+        return len(self.seen)
+
+    @property
+    def num_total(self) -> int:
+        """Classes of the whole task, background included."""
+        return len(self.order)
+
+    @property
+    def sizes(self) -> list[int]:
+        """Classifier rows per step, up to and including this step."""
+        return self.all_sizes[: self.index + 1] if self.grows else self.all_sizes
+
+    @property
+    def all_sizes(self) -> list[int]:
+        """Classifier rows per step of the whole task."""
+        return [len(group) for group in self.groups] if self.grows else [len(self.groups[0])]
+
+    def at(self, index: int) -> "Step":
+        """The step `index` of the same task."""
+        if not 0 <= index < self.num_steps:
+            raise ValueError(f"task {self.task} has steps 0..{self.num_steps - 1}, not {index}")
+        return replace(self, index=index)

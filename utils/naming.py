@@ -1,0 +1,19 @@
+"""Names that users type: matched without regard to case, answered with the nearest right one."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+def closest(name: str, known: Iterable[str], kind: str) -> str:
+    """The entry of `known` that `name` means.
+
+    Raises:
+        ValueError: if there is none; the message names the nearest entries.
+    """
+    names = list(known)
+    by_case = {known_name.lower(): known_name for known_name in names}
+    if name.lower() in by_case:
+        return by_case[name.lower()]
+    near = [by_case[match] for match in get_close_matches(name.lower(), by_case, n=2, cutoff=0.5)]
+    hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(names)}"
+    raise ValueError(f"unknown {kind} {name!r}; {hint}")
