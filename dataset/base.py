@@ -1,0 +1,108 @@
+"""What every dataset offers: a list of samples per split, and how one of them is read."""
+
+import hashlib
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from dataset.decode import read_image, read_index_mask
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One image of a dataset.
+
+    Args:
+        id: name of the image, unique within its split and the same on every machine.
+        image: file of the picture, None if the dataset makes its pictures itself.
+        mask: file of the annotation, None likewise.
+        domain: number of the domain (e.g. the city) the image comes from, for domain-incremental tasks.
+    """
+
+    id: str
+    image: Path | None = None
+    mask: Path | None = None
+    domain: int | None = None
+
+
+class SegmentationDataset(ABC):
+    """Images with one label per pixel. Labels are the dataset's own: class indices, or 255 for void.
+
+    A dataset that generates its images overrides `samples`, `read`, `read_mask` and `fingerprint`.
+
+    Args:
+        root: folder that holds the data.
+
+    Attributes:
+        name: e.g. "voc". class_names: name of each dataset label, background (if any) first.
+        has_background: whether label 0 is background: what pixels of unlearned classes turn into.
+        background_is_unlabelled: whether label 0 means "nobody labelled this" (ADE20K), which protocol mib leaves
+        out of evaluation. label_map: 256-entry table from values in mask files to dataset labels, None if they are
+        the same. test_split: split that results are reported on.
+    """
+
+    name: str
+    class_names: tuple[str, ...]
+    has_background: bool = True
+    background_is_unlabelled: bool = False
+    label_map: np.ndarray | None = None
+    test_split: str = "val"
+
+    def __init__(self, root: Path | str):
+        self.root = Path(root).expanduser()
+
+    @abstractmethod
+    def samples(self, split: str) -> list[Sample]:
+        """The images of `split` ("train", "val", and what `test_split` names), in a fixed order.
+
+        Raises:
+            FileNotFoundError: if the data is not there. ValueError: if the dataset has no such split.
+        """
+
+    def read(self, sample: Sample) -> tuple[Tensor, Tensor]:
+        """Picture uint8 (3, H, W) in RGB and dataset labels uint8 (H, W) of `sample`.
+
+        Raises:
+            ValueError: naming the file that cannot be used, and why.
+        """
+        image, mask = read_image(sample.image), self.read_mask(sample)
+        if image.shape[1:] != mask.shape:
+            (height, width), (mask_height, mask_width) = image.shape[1:], mask.shape
+            raise ValueError(
+                f"{sample.mask} is {mask_width}x{mask_height} pixels, but its image {sample.image} is {width}x{height}"
+            )
+        return image, mask
+
+    def read_mask(self, sample: Sample) -> Tensor:
+        """Dataset labels uint8 (H, W) of `sample`, without touching its picture."""
+        mask = read_index_mask(sample.mask)
+        return mask if self.label_map is None else torch.from_numpy(self.label_map[mask.numpy()])
+
+    def fingerprint(self, split: str) -> str:
+        """Hash of the classes, the image ids and the sizes of the mask files of `split`; equal on every machine."""
+        digest = hashlib.sha256("\n".join(self.class_names).encode())
+        if self.label_map is not None:
+            digest.update(self.label_map.tobytes())
+        for sample in self.samples(split):
+            size = sample.mask.stat().st_size if sample.mask else 0
+            digest.update(f"\n{sample.id}\t{size}".encode())
+        return digest.hexdigest()
+
+    @cached_property
+    def palette(self) -> np.ndarray:
+        """Colour of each label, uint8 (256, 3); VOC's unless the dataset has its own."""
+        return voc_palette()
+
+
+def voc_palette() -> np.ndarray:
+    """The PASCAL VOC colour map, uint8 (256, 3): bit k of a label sets bit 7 - k // 3 of channel k % 3."""
+    labels = np.arange(256)
+    palette = np.zeros((256, 3), np.uint8)
+    for bit in range(8):
+        palette[:, bit % 3] |= ((labels >> bit & 1) << (7 - bit // 3)).astype(np.uint8)
+    return palette
