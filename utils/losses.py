@@ -1,9 +1,8 @@
 """Losses as pure functions: logits (N, C, H, W) and labels (N, H, W) to a map of per-pixel losses (N, H, W).
 
 Nothing is averaged here unless the docstring says so: the published systems average over all pixels, ignored
-ones included, and that, like every weight, is the method's business. Each formula is written with log-sum-exps,
-so that no second tensor of the logits' size is filled, and is finite, with a finite gradient, for all finite
-logits.
+ones included, and that, like every weight, is the method's business. Each formula is written with log-sum-exps
+and is finite, with a finite gradient, for all finite logits.
 """
 
 from collections.abc import Collection
@@ -66,11 +65,11 @@ def grouped_kd(
     alpha: float = 1.0,
     mask: Tensor | None = None,
 ) -> Tensor:  # (N, C, H, W), (N, C_old, H, W), mask (N, H, W)
-    """Distillation in which a group S of the student's channels answers for the teacher's background: (N, H, W).
+    """Distillation where a group S of the student's channels answers for the teacher's background, (N, H, W).
 
     -1/C_old [ q_0 log sum_{k in S} p_k + sum_{c=1}^{C_old-1} q_c log p_c ], q = softmax(alpha u),
-    p = softmax(z). S = {0} and the new channels is MiB's unbiased distillation, S = the new channels alone the
-    region-specific distillation of EIR. `alpha` acts on the teacher only. Pixels where `mask` is 0 give 0.
+    p = softmax(z). S = {0} and the new channels is MiB's unbiased distillation, S = the new channels alone is
+    EIR's region-specific one. `alpha` acts on the teacher only. Pixels where `mask` is 0 give 0.
     """
     num_old, num_all = old_logits.shape[1], logits.shape[1]
     assert len(group) > 0, "an empty group cannot answer for the background"
@@ -101,7 +100,7 @@ def feature_distillation(features: Tensor, old_features: Tensor) -> Tensor:  # (
 
 
 def soft_binary_cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:  # (N, C, H, W) both
-    """Sum over channels of the binary cross entropy with `targets` in [0, 1]: sum_c softplus(z_c) - t_c z_c."""
+    """Binary cross entropy with `targets` in [0, 1], summed: sum_c softplus(z_c) - t_c z_c, (N, H, W)."""
     return (_softplus(logits) - targets * logits).sum(1)
 
 
