@@ -1,0 +1,186 @@
+"""The only loop: fit, train_one_epoch, evaluate. It knows no method; a method is what `losses` returns."""
+
+from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from dataset.transform import normalize
+from metrics import ConfusionMatrix
+from utils.distributed import is_distributed
+from utils.schedule import poly
+
+
+@dataclass(frozen=True)
+class Training:
+    """Numbers of one step's optimisation (SGD with Nesterov momentum 0.9, poly schedule, as all published systems).
+
+    Args:
+        epochs: passes over the step's images.
+        lr: initial learning rate. weight_decay: on every trainable parameter.
+        lr_power: exponent of the poly schedule, applied per optimizer step.
+        accumulate: batches whose gradients are averaged into one optimizer step.
+        print_interval: iterations between two looks at the losses; in between nothing waits for the device.
+        scale_loss: dynamic loss scaling, for fp16 only.
+    """
+
+    epochs: int
+    lr: float
+    weight_decay: float = 1e-4
+    lr_power: float = 0.9
+    accumulate: int = 1
+    print_interval: int = 10
+    scale_loss: bool = False
+
+
+@dataclass
+class Progress:
+    """What moves while a step trains, besides network and method: all that an interrupted run has to keep."""
+
+    optimizer: torch.optim.Optimizer
+    scheduler: torch.optim.lr_scheduler.LRScheduler
+    scaler: torch.amp.GradScaler
+    epoch: int = 0
+    batch: int = 0  # batches of the epoch that are done
+    skipped: int = 0  # optimizer steps in a row that the loss scaler skipped
+    sums: dict[str, float] = field(default_factory=dict)  # loss sums of the epoch so far
+
+    def state_dict(self) -> dict:
+        """Plain copy for a file."""
+        moving = {name: getattr(self, name).state_dict() for name in ("optimizer", "scheduler", "scaler")}
+        return moving | {name: getattr(self, name) for name in ("epoch", "batch", "skipped", "sums")}
+
+    def load_state_dict(self, state: dict) -> None:
+        """Continue where `state` was taken."""
+        for name in ("optimizer", "scheduler", "scaler"):
+            getattr(self, name).load_state_dict(state[name])
+        self.epoch, self.batch, self.skipped = state["epoch"], state["batch"], state["skipped"]
+        self.sums = dict(state["sums"])
+
+
+def start(method, training: Training, *, batches: int, device: torch.device) -> Progress:
+    """Optimizer, schedule and scaler for `batches` batches per epoch, over what `method` lets train.
+
+    Raises:
+        ValueError: if accumulation leaves no optimizer step in an epoch, or nothing is trainable.
+    """
+    steps = batches // training.accumulate
+    if steps == 0:
+        raise ValueError(
+            f"an epoch has {batches} batches, fewer than --accumulate {training.accumulate}: lower one of "
+            "--accumulate and --batch_size"
+        )
+    groups = [group for group in method.param_groups(training.lr, training.weight_decay) if group["params"]]
+    if not groups:
+        raise ValueError("nothing is trainable at this step: every part of the network is frozen")
+    optimizer = torch.optim.SGD(groups, lr=training.lr, momentum=0.9, nesterov=True, fused=device.type == "cuda")
+    factor = poly(training.epochs * steps, training.lr_power)
+    scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
+    scaler = torch.amp.GradScaler(device.type, enabled=training.scale_loss)
+    return Progress(optimizer, scheduler, scaler)
+
+
+def fit(method, loader, training: Training, *, device: torch.device, log, progress: Progress | None = None,
+        after_iteration: Callable[[Progress], None] = lambda progress: None) -> None:
+    """Train one step from `progress` (or its start) to its last epoch.
+
+    `after_iteration` is called when an optimizer step is complete: the place to save an interrupted run.
+    """
+    progress = progress or start(method, training, batches=len(loader), device=device)
+    while progress.epoch < training.epochs:
+        log.epoch(progress.epoch, training.epochs, len(loader), progress.batch)
+        train_one_epoch(
+            method, loader, training, progress, device=device, log=log, after_iteration=after_iteration
+        )
+        log.end_epoch(progress.epoch, {name: value / len(loader) for name, value in progress.sums.items()})
+        progress.epoch, progress.batch, progress.sums = progress.epoch + 1, 0, {}
+
+
+def train_one_epoch(method, loader, training: Training, progress: Progress, *, device: torch.device, log,
+                    after_iteration: Callable[[Progress], None] = lambda progress: None) -> None:
+    """One pass over `loader`, from batch `progress.batch` on.
+
+    Raises:
+        FloatingPointError: when a loss is not finite, naming the term and the batch.
+    """
+    method.net.train()
+    loader.batch_sampler.seek(progress.epoch, progress.batch)
+    last = len(loader) // training.accumulate * training.accumulate  # batches beyond would fill no optimizer step
+    interval = 1 if device.type == "cpu" else training.print_interval
+    pending: list[dict[str, Tensor]] = []
+    progress.optimizer.zero_grad(set_to_none=True)
+    for batch, (images, labels) in enumerate(loader, start=progress.batch):
+        if batch == last:
+            break
+        images, labels = to_device(images, labels, device)
+        closes = (batch + 1) % training.accumulate == 0
+        with nullcontext() if closes or not is_distributed() else method.model.no_sync():
+            losses = method.losses(images, labels)
+            loss = sum(losses.values()) / training.accumulate
+            progress.scaler.scale(loss).backward()
+        pending.append({name: value.detach() for name, value in losses.items()})
+        if closes:
+            optimizer_step(method, progress)
+        progress.batch = batch + 1
+        if len(pending) >= interval or progress.batch == last:
+            read_losses(pending, progress)
+            log.losses(progress.epoch * len(loader) + batch, pending[-1], progress.scheduler.get_last_lr()[0])
+            pending.clear()
+        log.advance(images.shape[0])
+        if closes:
+            after_iteration(progress)
+
+
+def optimizer_step(method, progress: Progress) -> None:
+    """Move the weights along the gradients that the backward passes left."""
+    scaler = progress.scaler
+    scaler.unscale_(progress.optimizer)
+    method.after_backward()
+    scale = scaler.get_scale() if scaler.is_enabled() else 0.0
+    scaler.step(progress.optimizer)
+    scaler.update()
+    progress.skipped = progress.skipped + 1 if scaler.is_enabled() and scaler.get_scale() < scale else 0
+    if progress.skipped >= 20:
+        raise FloatingPointError("20 optimizer steps in a row overflowed fp16: use --precision bf16 or fp32")
+    progress.scheduler.step()
+    progress.optimizer.zero_grad(set_to_none=True)
+
+
+def read_losses(pending: list[dict[str, Tensor]], progress: Progress) -> None:
+    """Add the `pending` losses to the epoch's sums; one transfer for all of them.
+
+    Raises:
+        FloatingPointError: if one is not finite.
+    """
+    names = list(pending[-1])
+    values = torch.stack([torch.stack([losses[name].double() for name in names]) for losses in pending]).tolist()
+    for offset, row in enumerate(values):
+        for name, value in zip(names, row, strict=True):
+            if not abs(value) < float("inf"):
+                batch = progress.batch - len(pending) + offset
+                raise FloatingPointError(f"loss {name!r} is {value} in epoch {progress.epoch}, batch {batch}")
+            progress.sums[name] = progress.sums.get(name, 0.0) + value
+
+
+def to_device(images: Tensor, labels: Tensor, device: torch.device) -> tuple[Tensor, Tensor]:
+    """uint8 images (N, 3, H, W) and labels (N, H, W) as normalised float32 and int64 on `device`."""
+    images = normalize(images.to(device, non_blocking=True)).contiguous(memory_format=torch.channels_last)
+    return images, labels.to(device, non_blocking=True).long()
+
+
+@torch.inference_mode()
+def evaluate(method, loader, *, device: torch.device, log) -> ConfusionMatrix:
+    """Confusion matrix of all seen classes over `loader`, summed over processes.
+
+    Classes that have rows but were not taught yet may win pixels; these count as errors (extra columns).
+    """
+    method.net.eval()
+    rows = sum(method.heads(method.step))
+    matrix = ConfusionMatrix(method.step.num_seen, num_columns=rows, device=device)
+    for images, labels in log.evaluation(loader):
+        images, labels = to_device(images, labels, device)
+        matrix.update(labels, method.predict(method.net(images).logits))
+    matrix.reduce()
+    return matrix
