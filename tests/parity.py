@@ -3,8 +3,8 @@
     python -m tests.parity tests/goldens [--area mib] [--kind mib.unce] [--kind "dft.*"]
 
 prints one line per case and last `N passed, M failed, K without adapter, L optional skipped`. The exit status
-is 1 if a required case failed or has no adapter. `tests/goldens/README.md` describes the format of the cases; the
-adapters that turn a case into a call are in `tests/adapters/`.
+is 1 if a required case failed or has no adapter. `tests/goldens/README.md` describes the format of the cases;
+the adapters that turn a case into a call are in `tests/adapters/`.
 """
 
 import argparse
@@ -205,7 +205,7 @@ def main(arguments: list[str] | None = None) -> int:
     """The command line; returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m tests.parity", description=__doc__.split("\n")[0])
     parser.add_argument("folder", type=Path, help="folder with <area>/cases.json")
-    parser.add_argument("--kind", action="append", help="only this kind or pattern, e.g. mib.unce; repeatable")
+    parser.add_argument("--kind", action="append", help="only this kind, e.g. mib.unce, or dft.*; repeatable")
     parser.add_argument("--area", action="append", help="only this area, e.g. rcil; repeatable")
     options = parser.parse_args(arguments)
     broken = load_adapters()

@@ -24,7 +24,7 @@ def test_golden(case):
 
 
 def test_every_stored_array_has_a_role():
-    # One array records a bug of the published code and is described nowhere; anything else would be a gap here.
+    # One array records a bug of the published code and is described nowhere; any other would be a gap here.
     unknown = {
         name
         for case in CASES
