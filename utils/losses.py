@@ -1,8 +1,8 @@
 """Losses as pure functions: logits (N, C, H, W) and labels (N, H, W) to a map of per-pixel losses (N, H, W).
 
 Nothing is averaged here unless the docstring says so: the published systems average over all pixels, ignored
-ones included, and that, like every weight, is the method's business. Each formula is written with log-sum-exps
-and is finite, with a finite gradient, for all finite logits.
+ones included, and that, like every weight, is the method's business. Each formula uses log-sum-exps and is
+finite, with a finite gradient, for all finite logits.
 """
 
 from collections.abc import Collection
