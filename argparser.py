@@ -6,89 +6,24 @@ the method's default, the flag's default. `--explain` prints each value with whe
 
 import argparse
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 
+import torch
+
 from dataset import DATASETS
-from dataset.increment import PROTOCOLS, SETTINGS
+from dataset.increment import IncrementData, increment_data
 from methods import METHODS, hyper_parameters, method_named
-from models import BACKBONES
-from segmentation_module import PRECISIONS
+from models import BACKBONES, default_weights
+from segmentation_module import Parts
+from tasks import Step, canonical_task
+from train import Training
+from utils import checkpoint
+from utils.distributed import world_size
+from utils.flags import DEFAULTS, FLAGS, HINTS, Flag
+from utils.layout import RunFiles
 from utils.naming import closest
 from utils.recipes import find_recipes
-
-# What people type who come from the published code bases, and what it is called here.
-HINTS = {
-    "--overlapped": "--setting overlap", "--disjoint": "--setting disjoint", "--no-pretrained": "--no_pretrained",
-    "--gpu": "CUDA_VISIBLE_DEVICES", "--resume": "nothing: the same command continues", "--learning_rate": "--lr",
-}
-
-
-@dataclass(frozen=True)
-class Flag:
-    """One run flag: how argparse reads it, and its default."""
-
-    name: str
-    default: object
-    help: str
-    kind: type = str
-    choices: tuple = ()
-    nargs: str = ""
-    aliases: tuple = ()
-
-
-FLAGS: dict[str, tuple[Flag, ...]] = {
-    "what to run": (
-        Flag("method", "FT", f"one of {', '.join(METHODS)}"),
-        Flag("dataset", "shapes", f"one of {', '.join(DATASETS)}; or the YAML file of your own data"),
-        Flag("task", "4-1", "published name (15-5s), papers' name (15-1), any B-I, or offline (joint training)"),
-        Flag("step", "all", "steps to run: 0, several (0 1 2), a range (1-5), or all", nargs="+"),
-        Flag("setting", "overlap", "which images a step sees", choices=SETTINGS),
-        Flag("protocol", "plop", "what old, future and void pixels count as", choices=PROTOCOLS),
-        Flag("test", False, "evaluate the saved checkpoints of the steps instead of training", kind=bool),
-        Flag("explain", False, "print every resolved value and where it comes from, and stop", kind=bool),
-        Flag("recipe", "auto", "auto: the recipe that fits the setting; none; or a recipe's name"),
-    ),
-    "where things are": (
-        Flag("data_root", "", "folder of the dataset"),
-        Flag("index_dir", "", "published .npy image lists to use instead of computed ones"),
-        Flag("pretrained_path", "auto", "backbone weights; auto: the published file of the backbone in pretrained/"),
-        Flag("no_pretrained", False, "start the backbone from random weights", kind=bool),
-        Flag("step_ckpt", "", "checkpoint of the previous step, if not at its usual place"),
-        Flag("ckpt", "", "with --test: evaluate this file"),
-        Flag("checkpoint", "checkpoints", "folder for checkpoints"),
-        Flag("results_dir", "results", "folder for result tables"),
-        Flag("logdir", "logs", "folder for TensorBoard"),
-        Flag("cache_dir", "cache", "folder for the scan of which image shows which class"),
-        Flag("name", "", "suffix that tells this run from others of the same method and setting"),
-        Flag("overwrite", False, "train steps again that are finished already", kind=bool),
-    ),
-    "network": (
-        Flag("backbone", "tiny", f"one of {', '.join(BACKBONES)}"),
-        Flag("output_stride", 16, "stride of the last feature map", kind=int, choices=(8, 16)),
-        Flag("pooling", 32, "window of the head's image pooling in evaluation", kind=int),
-        Flag("precision", "auto", "auto: bf16 on a GPU that has it, else fp32",
-             choices=("auto", *PRECISIONS)),
-    ),
-    "training": (
-        Flag("epochs", (30,), "per step: the first value is the first step's, the last one repeats", kind=int, nargs="+"),
-        Flag("lr", (0.01, 0.001), "per step, like --epochs", kind=float, nargs="+"),
-        Flag("batch_size", 24, "images per optimizer step, over all processes and accumulated batches", kind=int),
-        Flag("accumulate", 1, "split each optimizer step into this many batches (less memory)", kind=int),
-        Flag("weight_decay", 1e-4, "on every trainable parameter", kind=float),
-        Flag("crop_size", 512, "side of the training crops and of the test view", kind=int),
-        Flag("eval", "crop", "test on the centre crop (published) or on full images", choices=("crop", "full")),
-        Flag("seed", 42, "of weights, order and augmentation", kind=int),
-        Flag("num_workers", 4, "loader processes per process", kind=int),
-        Flag("print_interval", 10, "iterations between two looks at the losses", kind=int),
-        Flag("ckpt_interval", 10.0, "minutes between two saves of an unfinished step", kind=float),
-        Flag("timeout", 1800.0, "seconds after which a process that waits for the others gives up", kind=float),
-        Flag("deterministic", False, "only deterministic GPU kernels (slower)", kind=bool),
-    ),
-}
-DEFAULTS = {flag.name: flag.default for flags in FLAGS.values() for flag in flags}
-
 
 class Parser(argparse.ArgumentParser):
     """Answers mistakes with one line."""
@@ -126,45 +61,72 @@ def add_flag(group, flag: Flag, *, both_ways: bool = False) -> None:
         group.add_argument(f"--{flag.name}", type=flag.kind, choices=choices, nargs=nargs, help=text)
 
 
-def parse(argv: list[str] | None = None, *, checkpoint: dict | None = None) -> SimpleNamespace:
+def parse(argv: list[str] | None = None) -> SimpleNamespace:
     """The resolved configuration of a run, with `hyper` (of the method) and `sources` (where each value is from).
 
-    Args:
-        argv: command line without the program's name. checkpoint: configuration stored in a checkpoint under test.
+    With `--test`, what is not on the command line comes from the checkpoint under test.
 
     Raises:
         ValueError: for an unknown flag, name or value, naming the nearest right one.
+        FileNotFoundError: if a file that the command line names is not there.
     """
     argv = list(sys.argv[1:] if argv is None else argv)
-    checkpoint = checkpoint or {}
+    config = resolve(argv, {})
+    if config.ckpt and not config.test:
+        raise ValueError("--ckpt names a file to evaluate: add --test, or use --step_ckpt to continue from it")
+    if config.test:
+        saved = [Path(config.ckpt)] if config.ckpt else run_files(config).checkpoints_saved()
+        if saved:
+            content = checkpoint.load(saved[0])
+            config = resolve(argv, content["config"])
+            if config.ckpt:
+                config.step = [str(content["step"])]
+    return config
+
+
+def resolve(argv: list[str], stored: dict) -> SimpleNamespace:
+    """The configuration from all its layers; `stored` is that of a checkpoint under test, or empty."""
     chosen, _ = peek("method").parse_known_args(argv)
-    method = method_named(getattr(chosen, "method", checkpoint.get("method", DEFAULTS["method"])))
+    method = method_named(getattr(chosen, "method", stored.get("method", DEFAULTS["method"])))
     parser = build_parser(method)
     given, unknown = parser.parse_known_args(argv)
     if unknown:
         raise ValueError(unknown_flag(unknown[0], parser, method))
-    given = vars(given)
+    given = vars(given) | {"method": method}
     given.pop("local_rank", None)
+    stored = {name: value for name, value in stored.items() if name not in RUN_ONLY}
 
-    method_defaults = {name: default for name, (_, default, _) in hyper_parameters(METHODS[method]).items()}
-    known = DEFAULTS | method_defaults
-    layers = {"default": DEFAULTS, f"{method}'s default": method_defaults}
-    setting = DEFAULTS | checkpoint | given | {"method": method}
+    own = {name: default for name, (_, default, _) in hyper_parameters(METHODS[method]).items()}
+    setting = names_checked(DEFAULTS | stored | given)
+    given |= {name: setting[name] for name in given.keys() & setting.keys()}
+    layers = [("default", DEFAULTS), (f"default of {method}", own)]
     for name, recipe in find_recipes(setting):
-        for unknown in recipe.keys() - known.keys():
+        for unknown in recipe.keys() - DEFAULTS.keys() - own.keys():
             raise ValueError(f"recipe {name} sets {unknown}, which {method} does not know")
-        layers[f"recipe {name}"] = recipe
-    layers |= {"checkpoint": checkpoint, "command line": given | {"method": method}}
+        layers.append((f"recipe {name}", recipe))
+    layers += [("checkpoint", stored), ("command line", given)]
     values, sources = {}, {}
-    for source, layer in layers.items():
-        for name in layer.keys() & known.keys():
+    for source, layer in layers:
+        for name in layer.keys() & (DEFAULTS.keys() | own.keys()):
             values[name], sources[name] = layer[name], source
-    if "method" not in given:
-        sources["method"] = "default"
     config = SimpleNamespace(**{name: values[name] for name in DEFAULTS})
-    config.hyper = {name: values[name] for name in method_defaults}
+    config.hyper = {name: values[name] for name in own}
     config.sources = sources
     return check(config)
+
+
+# What says how to run, not what to compute: never taken over from a checkpoint.
+RUN_ONLY = {"test", "explain", "ckpt", "step", "step_ckpt", "overwrite", "data_root", "cache_dir", "checkpoint",
+            "results_dir", "logdir", "num_workers", "timeout"}
+
+
+def names_checked(setting: dict) -> dict:
+    """`setting` with the exact names of dataset, task and backbone."""
+    dataset = str(setting["dataset"])
+    if not dataset.endswith((".yaml", ".yml")):
+        dataset = closest(dataset, DATASETS, "dataset")
+    return setting | {"dataset": dataset, "task": canonical_task(dataset, str(setting["task"])),
+                      "backbone": closest(setting["backbone"], BACKBONES, "backbone")}
 
 
 def peek(name: str) -> Parser:
@@ -193,23 +155,78 @@ def unknown_flag(word: str, parser: Parser, method: str) -> str:
 
 
 def check(config: SimpleNamespace) -> SimpleNamespace:
-    """Plain types, exact names and sensible numbers; ValueError says which flag is wrong."""
-    config.backbone = closest(config.backbone, BACKBONES, "backbone")
-    if not config.dataset.endswith((".yaml", ".yml")):
-        config.dataset = closest(config.dataset, DATASETS, "dataset")
-    for name in ("epochs", "batch_size", "accumulate", "crop_size", "print_interval"):
-        values = getattr(config, name)
-        if min(values if isinstance(values, list | tuple) else [values]) < 1:
-            raise ValueError(f"--{name} must be at least 1")
+    """Plain types and sensible numbers; ValueError says which flag is wrong."""
     for name in ("lr", "epochs", "step"):
         value = getattr(config, name)
         setattr(config, name, list(value) if isinstance(value, list | tuple) else [value])
+    for name in ("epochs", "batch_size", "accumulate", "crop_size", "print_interval"):
+        value = getattr(config, name)
+        if min(value if isinstance(value, list) else [value]) < 1:
+            raise ValueError(f"--{name} must be at least 1")
+    if config.precision == "auto":
+        config.precision = "bf16" if torch.cuda.is_available() and torch.cuda.is_bf16_supported() else "fp32"
+    if config.pretrained_path == "auto":
+        config.pretrained_path = str(default_weights(config.backbone))
     if config.no_pretrained:
         config.pretrained_path = ""
     for path in ("step_ckpt", "ckpt"):
         if getattr(config, path) and not Path(getattr(config, path)).is_file():
             raise FileNotFoundError(f"--{path}: no file {getattr(config, path)}")
     return config
+
+
+# -- from the namespace to what the parts of the framework take -----------------------------------------------------
+def run_files(config: SimpleNamespace) -> RunFiles:
+    """The files of the run; a seed other than the published 42 is part of its name."""
+    seed = "" if config.seed == DEFAULTS["seed"] else f"seed{config.seed}"
+    words = [config.method.replace("*", "_STAR"), config.backbone.replace(":", "_").replace("/", "_"), config.name, seed]
+    setting = f"{Path(config.dataset).stem}_{config.task}_{config.setting}"
+    run = "_".join(word for word in words if word)
+    return RunFiles(Path(config.checkpoint), Path(config.results_dir), Path(config.logdir), setting=setting, run=run)
+
+
+def network_parts(config: SimpleNamespace, *, pretrained: bool) -> Parts:
+    """How this run's networks are built; only a network that starts training needs `pretrained` weights."""
+    return Parts(config.backbone, output_stride=config.output_stride, pooling=config.pooling,
+                 precision=config.precision, pretrained=config.pretrained_path if pretrained else "")
+
+
+def step_data(config: SimpleNamespace, step: Step, dataset) -> IncrementData:
+    """The images that a step trains and is tested on."""
+    return increment_data(dataset, step, setting=config.setting, protocol=config.protocol, crop_size=config.crop_size,
+                          evaluation=config.eval, index_dir=config.index_dir, cache_dir=config.cache_dir,
+                          seed=config.seed)
+
+
+def training(config: SimpleNamespace, steps: list[int], index: int) -> Training:
+    """Numbers of the optimisation of step `index`."""
+    return Training(
+        epochs=of_step(config, "epochs", steps, index), lr=of_step(config, "lr", steps, index),
+        weight_decay=config.weight_decay, accumulate=config.accumulate, print_interval=config.print_interval,
+        scale_loss=config.precision == "fp16",
+    )
+
+
+def batch_size(config: SimpleNamespace) -> int:
+    """Images per process and batch.
+
+    Raises:
+        ValueError: if the global batch does not divide evenly.
+    """
+    parts = world_size() * config.accumulate
+    if config.batch_size % parts:
+        raise ValueError(f"--batch_size {config.batch_size} does not divide by processes x accumulation = {parts}")
+    return config.batch_size // parts
+
+
+def flat(config: SimpleNamespace) -> dict:
+    """All resolved values, the method's own among them, in plain types."""
+    return {name: getattr(config, name) for name in DEFAULTS} | config.hyper
+
+
+def explain(config: SimpleNamespace) -> str:
+    """One line per value: name, value, where it comes from."""
+    return "\n".join(f"{name:18} {value!s:28} {config.sources[name]}" for name, value in flat(config).items())
 
 
 def steps_of(words: list[str], num_steps: int) -> list[int]:
@@ -232,10 +249,11 @@ def steps_of(words: list[str], num_steps: int) -> list[int]:
     return steps
 
 
-def per_step(values: list, steps: list[int], index: int, source: str):
-    """The value of step `index` from a list that the last value of fills up.
+def of_step(config: SimpleNamespace, name: str, steps: list[int], index: int):
+    """Value of the per-step flag `name` at step `index`; the last value stands for all that follow.
 
-    A list on the command line is aligned with the steps given there; a recipe's with the task's steps.
+    On the command line the values are aligned with the steps asked for, elsewhere with the task's steps.
     """
-    position = steps.index(index) if source == "command line" else index
+    values = getattr(config, name)
+    position = steps.index(index) if config.sources[name] == "command line" else index
     return values[min(position, len(values) - 1)]

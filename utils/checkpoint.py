@@ -34,7 +34,7 @@ def save(content: dict, path: Path | str) -> None:
     except BaseException as error:
         temporary.unlink(missing_ok=True)
         if isinstance(error, RuntimeError):  # torch wraps a failed write
-            raise OSError(f"cannot write {path}: {error}; is the disk full?") from error
+            raise OSError(f"cannot write {path}; is the disk full? ({' '.join(str(error).split())})") from error
         raise
     sync_folder(path.parent)
 

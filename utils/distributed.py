@@ -43,6 +43,12 @@ def is_main() -> bool:
     return rank() == 0
 
 
+def say(text: str) -> None:
+    """Print on the first process."""
+    if is_main():
+        print(text, flush=True)
+
+
 def all_reduce_sum(tensor: Tensor) -> Tensor:
     """Sum `tensor` over processes, in place; returns it."""
     if is_distributed():

@@ -1,0 +1,145 @@
+"""Continual semantic segmentation from the command line: one incremental step, several, or all.
+
+    python run.py                                        # the embedded demo task with fine-tuning, on any machine
+    python run.py --method MiB --dataset voc --task 15-1 --data_root DIR
+    torchrun --nproc_per_node 2 run.py ... --step 1      # continues from the checkpoint of step 0
+    python run.py ... --test                             # evaluates the saved checkpoints again
+
+The story of one increment: build the network, load the previous step, train, save, test from the file it saved.
+"""
+
+import os
+import sys
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import torch
+
+import argparser
+from dataset import build_dataset
+from dataset.loader import make_loader
+from methods import METHODS
+from metrics.results import read_results, table, write_result
+from tasks import Step, step_of
+from train import evaluate, fit, start
+from utils import checkpoint, distributed
+from utils.continuation import adopt, describe, read_previous, take_over
+from utils.layout import RunFiles
+from utils.logger import RunLog
+from utils.resume import Interrupted, Rescue, seed_everything
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run what the command line says; 0 if all is well, 2 after a mistake that one line explains."""
+    try:
+        config = argparser.parse(argv)
+        if config.explain:
+            print(argparser.explain(config))
+            return 0
+        run(config, distributed.init(config.timeout))
+        return 0
+    except Interrupted as stop:
+        print(f"{stop}; the same command continues there", flush=True)
+        return 143
+    except (ValueError, OSError, FloatingPointError) as error:
+        if os.environ.get("CSS_TRACEBACK"):
+            raise
+        print(f"run.py: error: {' '.join(str(error).split())}", file=sys.stderr, flush=True)
+        return 2
+    finally:
+        distributed.close()
+
+
+def run(config: SimpleNamespace, device: torch.device) -> None:
+    """All requested steps, one after another, and the table over them."""
+    torch.use_deterministic_algorithms(config.deterministic)
+    dataset = build_dataset(config.dataset, config.data_root)
+    first = step_of(dataset, config.task)
+    steps = argparser.steps_of(config.step, first.num_steps)
+    files = argparser.run_files(config)
+    started = time.perf_counter()
+    for index in steps:
+        if index == 1:
+            started = time.perf_counter()  # published convention: the incremental steps without step 0
+        step = first.at(index)
+        if not config.test and (config.overwrite or not files.checkpoint(index).is_file()):
+            train_step(config, step, steps, dataset, files, device)
+        test_step(config, step, dataset, files, device)
+    distributed.say(table(read_results(files.results)))
+    distributed.say(f"Run continue learning in {time.perf_counter() - started:.0f}s")
+
+
+def train_step(config: SimpleNamespace, step: Step, steps: list[int], dataset, files: RunFiles,
+               device: torch.device) -> None:
+    """Train one increment and save its checkpoint."""
+    began = time.perf_counter()
+    seed_everything(config.seed)
+    method = METHODS[config.method](step, **config.hyper)
+    about = describe(argparser.flat(config), step, method)
+
+    # The network, and what the step before left.
+    named = config.step_ckpt if step.index == steps[0] else ""
+    if step.index > 0 or named:
+        previous = read_previous(named or files.checkpoint(step.index - 1), about)
+        if previous["step"] == step.index:
+            return adopt(previous, about, files.checkpoint(step.index))
+    parts = argparser.network_parts(config, pretrained=step.index == 0)
+    method.net = method.build_model(step, parts)
+    if step.index > 0:
+        take_over(method, previous, parts, device)
+    method.net.to(device, memory_format=torch.channels_last)
+
+    # The images, then the method's turn, then optimisation.
+    data = argparser.step_data(config, step, dataset)
+    loader = make_loader(method.train_set(data), argparser.batch_size(config), train=True, seed=config.seed,
+                         num_workers=config.num_workers)
+    method.training = training = argparser.training(config, steps, step.index)
+    if step.index > 0:
+        method.start_increment(loader)
+    method.model = distributed.distribute(method.net, device)
+    progress = start(method, training, batches=len(loader), device=device)
+    log = RunLog(files.log_folder(step.index), f"{config.method} {step.task} step {step.index}")
+    with Rescue(files.unfinished(step.index), method, about, minutes=config.ckpt_interval) as rescue:
+        if not config.overwrite and rescue.restore(progress, device=device):
+            log.say(f"continuing in epoch {progress.epoch}, batch {progress.batch}")
+        fit(method, loader, training, device=device, log=log, progress=progress, after_iteration=rescue)
+    method.end_increment()
+
+    # The file that the test and the next step read.
+    about["cost"] = {
+        "seconds": time.perf_counter() - began,
+        "images": len(data.train.ids),
+        "trainable_parameters": sum(parameter.numel() for parameter in method.net.trainable()),
+        "peak_memory_bytes": torch.cuda.max_memory_allocated() if device.type == "cuda" else 0,
+    }
+    if distributed.is_main():
+        content = {"net": method.net.state_dict(), "method_state": method.state_dict()}
+        checkpoint.save(about | content, files.checkpoint(step.index))
+    rescue.discard()
+    log.close()
+
+
+def test_step(config: SimpleNamespace, step: Step, dataset, files: RunFiles, device: torch.device) -> None:
+    """Evaluate a step's saved checkpoint on all classes seen so far; print and file the numbers."""
+    path = Path(config.ckpt) if config.ckpt else files.checkpoint(step.index)
+    content = checkpoint.load(path)
+    method = METHODS[config.method](step, **config.hyper)
+    method.net = method.build_model(step, argparser.network_parts(config, pretrained=False))
+    method.net.load_state_dict(content["net"])
+    method.load_state_dict(content["method_state"])
+    method.net.to(device, memory_format=torch.channels_last)
+    data = argparser.step_data(config, step, dataset)
+    loader = make_loader(data.test, argparser.batch_size(config) if config.eval == "crop" else 1, train=False,
+                         seed=config.seed, num_workers=config.num_workers)
+    log = RunLog(files.log_folder(step.index), f"{config.method} {step.task} step {step.index}")
+    matrix = evaluate(method, loader, device=device, log=log)
+    if distributed.is_main():
+        result = write_result(files.results, matrix, step, dataset, content, num_images=len(data.test.ids))
+        log.scores(result["scores"], step.index)
+    log.close()
+    distributed.barrier()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,141 @@
+"""What every method promises to the trainer; a new entry of METHODS is tested here for free."""
+
+import copy
+
+import pytest
+import torch
+
+from methods import METHODS, hyper_parameters
+from tests.worlds import SilentLog, TinyLoader, make_images, make_labels, make_method
+from train import Training, fit
+from utils import checkpoint
+
+KINDS = ["mixed", "all ignored", "only background", "only new classes"]
+methods = pytest.mark.parametrize("name", METHODS)
+
+
+def begun(name: str, index: int):
+    """A method after `start_increment`."""
+    method = make_method(name, index)
+    if index > 0:
+        method.start_increment(TinyLoader(method.step))
+    method.model = method.net
+    method.net.train()
+    return method
+
+
+@methods
+@pytest.mark.parametrize("index", [0, 2])
+@pytest.mark.parametrize("kind", KINDS)
+def test_losses_are_finite_named_scalars_with_finite_gradients(name, index, kind):
+    method = begun(name, index)
+    losses = method.losses(make_images(), make_labels(method.step, kind))
+    assert losses and all(value.dim() == 0 and torch.isfinite(value) for value in losses.values())
+    loss = sum(losses.values())
+    if loss.requires_grad:
+        loss.backward()
+        method.after_backward()
+    for key, parameter in method.net.named_parameters():
+        assert parameter.grad is None or torch.isfinite(parameter.grad).all(), key
+
+
+@methods
+def test_one_image_gives_finite_losses(name):
+    method = begun(name, 1)
+    # A head that pools to one value per image cannot normalise a batch of one by its own statistics.
+    method.net.eval()
+    losses = method.losses(make_images(1), make_labels(method.step, "mixed", 1))
+    assert all(torch.isfinite(value) for value in losses.values())
+
+
+@methods
+def test_losses_touch_neither_weights_nor_gradients(name):
+    method = begun(name, 1)
+    weights = {key: value.clone() for key, value in method.net.named_parameters()}
+    method.losses(make_images(), make_labels(method.step, "mixed"))
+    for key, value in method.net.named_parameters():
+        assert torch.equal(value, weights[key]) and value.grad is None, key
+
+
+@methods
+def test_the_network_runs_once_per_batch(name):
+    method = begun(name, 1)
+    calls = []
+    method.net.register_forward_hook(lambda *_: calls.append(1))
+    method.losses(make_images(), make_labels(method.step, "mixed"))
+    assert len(calls) == 1
+
+
+@methods
+def test_frozen_parts_and_teacher_stay_bit_identical(name):
+    method = begun(name, 1)
+    frozen = {key: value.clone() for key, value in method.net.named_parameters() if not value.requires_grad}
+    buffers = {
+        f"{key}.{name}": buffer.clone()
+        for key, module in method.net.named_modules() if not module.training
+        for name, buffer in module.named_buffers(recurse=False)
+    }
+    teacher = copy.deepcopy(method.teacher.state_dict()) if method.teacher else {}
+    fit(method, TinyLoader(method.step), Training(epochs=2, lr=0.01), device=torch.device("cpu"), log=SilentLog())
+    method.net.train()
+    after = dict(method.net.state_dict())
+    for key, value in (frozen | buffers).items():
+        assert torch.equal(after[key], value), key
+    for key, value in teacher.items():
+        assert torch.equal(method.teacher.state_dict()[key], value), key
+
+
+@methods
+def test_training_moves_something(name):
+    method = begun(name, 1)
+    before = {key: value.clone() for key, value in method.net.named_parameters()}
+    fit(method, TinyLoader(method.step), Training(epochs=1, lr=0.01), device=torch.device("cpu"), log=SilentLog())
+    assert any(not torch.equal(value, before[key]) for key, value in method.net.named_parameters())
+
+
+@methods
+def test_state_survives_a_checkpoint(name, tmp_path):
+    method = begun(name, 1)
+    fit(method, TinyLoader(method.step), Training(epochs=1, lr=0.01), device=torch.device("cpu"), log=SilentLog())
+    method.end_increment()
+    state = method.state_dict()
+    checkpoint.save({"net": method.net.state_dict(), "method_state": state}, tmp_path / "step_1.pt")
+    loaded = checkpoint.load(tmp_path / "step_1.pt")
+    follower = make_method(name, 2)
+    follower.load_previous(loaded["net"])
+    follower.load_state_dict(loaded["method_state"])
+    follower.load_state_dict({})  # another method's step 0 leaves nothing
+
+
+@methods
+def test_hyper_parameters_have_help_and_plain_defaults(name):
+    for hyper, (kind, default, text) in hyper_parameters(METHODS[name]).items():
+        assert len(text) > 10, hyper
+        assert isinstance(default, kind), hyper
+
+
+@methods
+def test_prediction_is_a_model_index_per_pixel(name):
+    method = begun(name, 1)
+    method.net.eval()
+    with torch.no_grad():
+        out = method.net(make_images())
+    predicted = method.predict(out.logits)
+    assert predicted.shape == (2, *out.size)
+    assert 0 <= int(predicted.min()) and int(predicted.max()) < sum(method.heads(method.step))
+
+
+def test_trainer_runner_model_and_data_name_no_method():
+    """House rule 1, by reading the sources: a method is known to its own file and to the registry."""
+    import re
+    from pathlib import Path
+
+    root = Path(__file__).resolve().parent.parent
+    words = {re.escape(name) for name in METHODS if name not in ("FT",)} | {r"DFT"}
+    pattern = re.compile(rf"(?<![\w-])(?:{'|'.join(words)})(?![\w-])", re.IGNORECASE)
+    files = [root / "train.py", root / "run.py", root / "segmentation_module.py"]
+    for folder in ("models", "dataset", "metrics"):
+        files += sorted((root / folder).glob("*.py"))
+    for file in files:
+        code = re.sub(r'"""[\s\S]*?"""|#.*', "", file.read_text(encoding="utf-8"))
+        assert not pattern.search(code), f"{file.name} names a method: {pattern.search(code)}"

@@ -1,0 +1,85 @@
+"""Tiny tasks, networks and batches that many tests share."""
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from methods import METHODS
+from segmentation_module import Parts
+from tasks import IGNORE, Step
+from train import Training
+
+GROUPS = ((0, 1, 2), (3,), (4, 5))
+PARTS = Parts(backbone="tiny", output_stride=8)
+SIZE = 32
+
+
+def make_method(name: str, index: int, *, seed: int = 0, teacher: bool = True, **hyper):
+    """A method of a 3-step task at step `index`, with network, teacher and previous weights as run.py gives them."""
+    torch.manual_seed(seed)
+    step = Step("test", "2-1", index, GROUPS)
+    method = METHODS[name](step, **hyper)
+    method.training = Training(epochs=1, lr=0.01)
+    method.net = method.build_model(step, PARTS)
+    if index > 0:
+        before = METHODS[name](step.at(index - 1), **hyper)
+        before.net = method.build_model(step.at(index - 1), PARTS)
+        before.end_increment()
+        method.load_previous(before.net.state_dict())
+        if method.needs_teacher and teacher:
+            method.teacher = method.build_model(step.at(index - 1), PARTS)
+            method.teacher.load_state_dict(before.net.state_dict())
+            method.teacher.eval().requires_grad_(False)
+    method.model = method.net
+    method.net.train()
+    return method
+
+
+def make_labels(step: Step, kind: str, n: int = 2) -> Tensor:
+    """Labels (n, SIZE, SIZE) such as a batch of `step` may hold."""
+    new = torch.tensor([label for label in range(step.num_old, step.num_seen)])
+    generator = torch.Generator().manual_seed(1)
+    mixed = new[torch.randint(len(new), (n, SIZE, SIZE), generator=generator)]
+    mixed[:, : SIZE // 2] = 0
+    mixed[:, :2] = IGNORE
+    return {
+        "mixed": mixed,
+        "all ignored": torch.full_like(mixed, IGNORE),
+        "only background": torch.zeros_like(mixed),
+        "only new classes": new[-1].expand_as(mixed).clone(),
+    }[kind]
+
+
+def make_images(n: int = 2) -> Tensor:
+    """Normalised images (n, 3, SIZE, SIZE)."""
+    return torch.randn(n, 3, SIZE, SIZE, generator=torch.Generator().manual_seed(2))
+
+
+class TinyLoader:
+    """Batches of uint8 images and labels, as the training loader yields them."""
+
+    def __init__(self, step: Step, batches: int = 2, n: int = 2):
+        self.batches = [
+            (torch.randint(256, (n, 3, SIZE, SIZE), dtype=torch.uint8, generator=torch.Generator().manual_seed(seed)),
+             make_labels(step, "mixed", n).byte())
+            for seed in range(batches)
+        ]
+        self.batch_sampler = self
+
+    def __iter__(self) -> Iterator:
+        return iter(self.batches)
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+    def seek(self, epoch: int, batch: int) -> None:
+        """Always from the start: these batches are the same in every epoch."""
+        assert batch == 0
+
+
+class SilentLog:
+    """A log that shows nothing."""
+
+    def __getattr__(self, name):
+        return (lambda loader: loader) if name == "evaluation" else lambda *_: None

@@ -1,0 +1,85 @@
+"""How one step follows another: what a checkpoint says of itself, whether it fits, and taking over its weights."""
+
+from pathlib import Path
+
+import torch
+
+from segmentation_module import Parts
+from tasks import Step
+from utils import checkpoint
+from utils.distributed import barrier, is_main
+
+# Values that a chain of steps must share. The rest (lr, epochs, ...) may change from step to step.
+FIXED = ("dataset", "backbone", "output_stride", "setting", "protocol")
+
+
+def describe(values: dict, step: Step, method) -> dict:
+    """What a checkpoint of `step` says of itself: `values` is the flat, resolved configuration."""
+    return {
+        "method": values["method"],
+        "shared_step0": method.shared_step0,
+        "dataset": step.dataset,
+        "task": step.task,
+        "step": step.index,
+        "groups": [list(group) for group in step.groups],
+        "config": values,
+        "versions": checkpoint.versions(),
+    }
+
+
+def check_follows(previous: dict, path: Path | str, about: dict) -> None:
+    """Refuse a checkpoint `previous`, read from `path`, on which the step `about` cannot build.
+
+    Step k builds on step k - 1 of the same method, or on a step 0 that the method would have trained alike. A
+    checkpoint of step k itself is accepted on the same terms: it is adopted.
+
+    Raises:
+        ValueError: with every reason.
+    """
+    reasons = []
+    if previous["step"] not in (about["step"], about["step"] - 1):
+        reasons.append(f"is of step {previous['step']}, but step {about['step']} was asked for")
+    for key in FIXED:
+        if previous["config"].get(key) != about["config"][key]:
+            reasons.append(f"was trained with {key} {previous['config'].get(key)}, not {about['config'][key]}")
+    learned = previous["step"] + 1
+    if previous["dataset"] == about["dataset"] and previous["groups"][:learned] != about["groups"][:learned]:
+        reasons.append("has learned other classes, or in another order")
+    alike = previous["step"] == 0 and previous["shared_step0"] == about["shared_step0"]
+    if previous["method"] != about["method"] and not alike:
+        reasons.append(f"was trained by {previous['method']}, and {about['method']} cannot continue that")
+    if reasons:
+        raise ValueError(f"{path} {'; it '.join(reasons)}")
+
+
+def read_previous(path: Path | str, about: dict) -> dict:
+    """The checkpoint at `path`, checked to fit what comes before `about`.
+
+    Raises:
+        FileNotFoundError: if there is none. ValueError: if it does not fit.
+    """
+    if not Path(path).is_file():
+        raise FileNotFoundError(
+            f"step {about['step']} needs the checkpoint of step {about['step'] - 1}, and there is none at {path}: "
+            f"run --step {about['step'] - 1} first, or name the file with --step_ckpt"
+        )
+    previous = checkpoint.load(path)
+    check_follows(previous, path, about)
+    return previous
+
+
+def take_over(method, previous: dict, parts: Parts, device: torch.device) -> None:
+    """Bring the previous step's weights and state into `method`, and its network as teacher if the method has one."""
+    method.load_previous(previous["net"])
+    method.load_state_dict(previous["method_state"])
+    if method.needs_teacher:
+        teacher = method.build_model(method.step.at(previous["step"]), parts)
+        teacher.load_state_dict(previous["net"])
+        method.teacher = teacher.eval().requires_grad_(False).to(device, memory_format=torch.channels_last)
+
+
+def adopt(previous: dict, about: dict, path: Path) -> None:
+    """File a checkpoint of the same step, trained elsewhere, as this run's own, so that step 0 can be shared."""
+    if is_main():
+        checkpoint.save(previous | {key: about[key] for key in ("method", "task", "groups")}, path)
+    barrier()
