@@ -2,6 +2,7 @@
 
 import hashlib
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -10,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dataset.decode import read_image, read_index_mask
+from dataset.decode import BadFileError, read_image, read_index_mask
 
 
 @dataclass(frozen=True)
@@ -39,11 +40,13 @@ class SegmentationDataset(ABC):
         root: folder that holds the data.
 
     Attributes:
-        name: e.g. "voc". class_names: name of each dataset label, background (if any) first.
+        name: e.g. "voc".
+        class_names: name of each dataset label, background (if any) first.
         has_background: whether label 0 is background: what pixels of unlearned classes turn into.
-        background_is_unlabelled: whether label 0 means "nobody labelled this" (ADE20K), which protocol mib leaves
-        out of evaluation. label_map: 256-entry table from values in mask files to dataset labels, None if they are
-        the same. test_split: split that results are reported on.
+        background_is_unlabelled: whether label 0 means "not labelled" (ADE20K); protocol mib does not score it.
+        label_map: table (256,) from values in mask files to dataset labels; None if they are the same.
+        test_split: split that results are reported on.
+        notes: what a user of a certain setting ("disjoint") should know about this dataset.
     """
 
     name: str
@@ -52,6 +55,7 @@ class SegmentationDataset(ABC):
     background_is_unlabelled: bool = False
     label_map: np.ndarray | None = None
     test_split: str = "val"
+    notes: Mapping[str, str] = {}
 
     def __init__(self, root: Path | str):
         self.root = Path(root).expanduser()
@@ -61,21 +65,20 @@ class SegmentationDataset(ABC):
         """The images of `split` ("train", "val", and what `test_split` names), in a fixed order.
 
         Raises:
-            FileNotFoundError: if the data is not there. ValueError: if the dataset has no such split.
+            FileNotFoundError: if the data is not there.
+            ValueError: if the dataset has no such split.
         """
 
     def read(self, sample: Sample) -> tuple[Tensor, Tensor]:
         """Picture uint8 (3, H, W) in RGB and dataset labels uint8 (H, W) of `sample`.
 
         Raises:
-            ValueError: naming the file that cannot be used, and why.
+            BadFileError: a ValueError that names the file that cannot be used, and why.
         """
         image, mask = read_image(sample.image), self.read_mask(sample)
         if image.shape[1:] != mask.shape:
-            (height, width), (mask_height, mask_width) = image.shape[1:], mask.shape
-            raise ValueError(
-                f"{sample.mask} is {mask_width}x{mask_height} pixels, but its image {sample.image} is {width}x{height}"
-            )
+            own, other = (f"{width}x{height}" for height, width in (mask.shape, image.shape[1:]))
+            raise BadFileError(f"{sample.mask} is {own} pixels, but its image {sample.image} is {other}")
         return image, mask
 
     def read_mask(self, sample: Sample) -> Tensor:
@@ -84,7 +87,7 @@ class SegmentationDataset(ABC):
         return mask if self.label_map is None else torch.from_numpy(self.label_map[mask.numpy()])
 
     def fingerprint(self, split: str) -> str:
-        """Hash of the classes, the image ids and the sizes of the mask files of `split`; equal on every machine."""
+        """Hash of classes, image ids and sizes of mask files of `split`; the same on every machine."""
         digest = hashlib.sha256("\n".join(self.class_names).encode())
         if self.label_map is not None:
             digest.update(self.label_map.tobytes())

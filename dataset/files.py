@@ -1,0 +1,93 @@
+"""Datasets made of files: lists of image and mask paths, checked once before anything is trained."""
+
+import logging
+import os
+from abc import abstractmethod
+from collections import Counter
+from pathlib import Path, PurePosixPath
+
+from dataset.base import Sample, SegmentationDataset
+from utils.distributed import is_main
+
+log = logging.getLogger(__name__)
+
+PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
+
+
+class FileDataset(SegmentationDataset):
+    """A dataset whose samples are files; each split is listed and checked once.
+
+    Attributes:
+        expected: number of images of each split in the published data; another number is reported.
+    """
+
+    expected: dict[str, int] = {}
+
+    def __init__(self, root: Path | str):
+        super().__init__(root)
+        self._samples: dict[str, list[Sample]] = {}
+
+    @abstractmethod
+    def list_samples(self, split: str) -> list[Sample]:
+        """The samples of `split`, unchecked."""
+
+    def samples(self, split: str) -> list[Sample]:
+        if split not in self._samples:
+            samples = self.list_samples(split)
+            check(samples, f"{self.name} {split}")
+            expected = self.expected.get(split, len(samples))
+            if len(samples) != expected and is_main():
+                log.warning(f"{self.name} {split} has {len(samples)} images, not {expected} as the published data")
+            self._samples[split] = samples
+        return self._samples[split]
+
+
+def check(samples: list[Sample], what: str) -> None:
+    """Refuse an empty list, ids that occur twice, and names of files that do not exist.
+
+    Raises:
+        FileNotFoundError, ValueError: naming the first culprit and how many there are.
+    """
+    if not samples:
+        raise FileNotFoundError(f"{what} has no images")
+    id, times = Counter(sample.id for sample in samples).most_common(1)[0]
+    if times > 1:
+        raise ValueError(f"{what} lists {id} {times} times; every image may be listed once")
+    paths = [path for sample in samples for path in (sample.image, sample.mask)]
+    # One look into each folder instead of one question per file: seconds against minutes on network storage.
+    there = {folder: set(os.listdir(folder)) if folder.is_dir() else set() for folder in {p.parent for p in paths}}
+    missing = [path for path in paths if path.name not in there[path.parent]]
+    if missing:
+        raise FileNotFoundError(f"{what} lists {missing[0]}, which does not exist ({len(missing)} such in all)")
+
+
+def read_list(path: Path) -> list[list[str]]:
+    """The words of each line of the text file `path`; blank lines are skipped, any line ending is accepted."""
+    # Differs from MiB, which cuts the last character of each line and so spoils a last line without its newline.
+    try:
+        return [words for line in path.read_text("utf-8-sig").splitlines() if (words := line.split())]
+    except UnicodeDecodeError:
+        raise ValueError(f"{path} is not a text file") from None
+
+
+def inside(root: Path, name: str, source: Path) -> Path:
+    """The file `name` below `root`; a leading slash, as in published lists, means `root`.
+
+    Raises:
+        ValueError: if the name leads out of `root`; the message names `source`, where it was found.
+    """
+    relative = PurePosixPath(name.lstrip("/"))
+    if ".." in relative.parts:
+        raise ValueError(f"{source} lists {name}, which is not below {root}")
+    return root / relative
+
+
+def pictures(folder: Path) -> list[Path]:
+    """The picture files in `folder`, sorted by name.
+
+    Raises:
+        FileNotFoundError: if there is no such folder.
+    """
+    if not folder.is_dir():
+        raise FileNotFoundError(f"there is no folder {folder}")
+    return sorted(path for path in folder.iterdir() if path.suffix.lower() in PICTURES)
