@@ -35,9 +35,9 @@ class ADE(FileDataset):
     background_is_unlabelled = True
     expected = {"train": 20210, "val": 2000}
     notes = {
-        "disjoint": "the published disjoint image lists of ADE20K do not follow the disjoint rule (an image was given "
-        "to the step of the class that still lacked images most, whatever else it shows); to compare with published "
-        "disjoint numbers give --index_dir the folder of the published train-<step>.npy"
+        "disjoint": "the disjoint image lists published for ADE20K do not follow the disjoint rule: they give an "
+        "image to the step of the class that lacked images most, whatever else it shows. To compare with "
+        "published disjoint results, point --index_dir to the folder with the published train-<step>.npy"
     }
 
     def __init__(self, root: Path | str):
@@ -46,7 +46,7 @@ class ADE(FileDataset):
             self.root = self.root / "ADEChallengeData2016"
         if not (self.root / "images").is_dir():
             raise FileNotFoundError(
-                f"{self.root} holds no ADEChallengeData2016/images; give --data_root, data/README.md says where to get it"
+                f"{self.root} holds no ADEChallengeData2016/images; give --data_root (see data/README.md)"
             )
 
     def list_samples(self, split: str) -> list[Sample]:

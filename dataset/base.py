@@ -43,7 +43,7 @@ class SegmentationDataset(ABC):
         name: e.g. "voc".
         class_names: name of each dataset label, background (if any) first.
         has_background: whether label 0 is background: what pixels of unlearned classes turn into.
-        background_is_unlabelled: whether label 0 means "not labelled" (ADE20K); protocol mib does not score it.
+        background_is_unlabelled: whether label 0 means "not labelled" (ADE20K); not scored by protocol mib.
         label_map: table (256,) from values in mask files to dataset labels; None if they are the same.
         test_split: split that results are reported on.
         notes: what a user of a certain setting ("disjoint") should know about this dataset.

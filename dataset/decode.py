@@ -57,7 +57,7 @@ def _decode_image(path: Path) -> Tensor:
     with Image.open(path) as image:  # reads the header only
         plain = image.mode in ("RGB", "L") and image.getexif().get(EXIF_ORIENTATION, 1) == 1
         if plain and image.format == "JPEG":
-            with suppress(RuntimeError):  # Pillow reads a few kinds of JPEG more, and says better what is wrong
+            with suppress(RuntimeError):  # Pillow reads more kinds, and says better what is wrong
                 return decode_jpeg(_bytes(path), mode=ImageReadMode.RGB)
         image = ImageOps.exif_transpose(image)
         if image.mode.startswith("I;16"):  # convert() would clip to 255 instead of taking the high byte

@@ -37,7 +37,7 @@ class FileDataset(SegmentationDataset):
             check(samples, f"{self.name} {split}")
             expected = self.expected.get(split, len(samples))
             if len(samples) != expected and is_main():
-                log.warning(f"{self.name} {split} has {len(samples)} images, not {expected} as the published data")
+                log.warning(f"{self.name} {split} has {len(samples)} images; the published one has {expected}")
             self._samples[split] = samples
         return self._samples[split]
 
@@ -55,15 +55,16 @@ def check(samples: list[Sample], what: str) -> None:
         raise ValueError(f"{what} lists {id} {times} times; every image may be listed once")
     paths = [path for sample in samples for path in (sample.image, sample.mask)]
     # One look into each folder instead of one question per file: seconds against minutes on network storage.
-    there = {folder: set(os.listdir(folder)) if folder.is_dir() else set() for folder in {p.parent for p in paths}}
+    folders = {path.parent for path in paths}
+    there = {folder: set(os.listdir(folder)) if folder.is_dir() else set() for folder in folders}
     missing = [path for path in paths if path.name not in there[path.parent]]
     if missing:
-        raise FileNotFoundError(f"{what} lists {missing[0]}, which does not exist ({len(missing)} such in all)")
+        raise FileNotFoundError(f"{what} lists {missing[0]}, which does not exist ({len(missing)} in all)")
 
 
 def read_list(path: Path) -> list[list[str]]:
-    """The words of each line of the text file `path`; blank lines are skipped, any line ending is accepted."""
-    # Differs from MiB, which cuts the last character of each line and so spoils a last line without its newline.
+    """The words of each line of the text file `path`; blank lines are skipped, all line endings known."""
+    # Differs from all published readers, which cut each line's last character, newline or not.
     try:
         return [words for line in path.read_text("utf-8-sig").splitlines() if (words := line.split())]
     except UnicodeDecodeError:

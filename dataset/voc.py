@@ -5,8 +5,8 @@ from pathlib import Path
 from dataset.base import Sample
 from dataset.files import FileDataset, inside, pictures, read_list
 
-CLASSES = """background aeroplane bicycle bird boat bottle bus car cat chair cow diningtable dog horse motorbike
-person pottedplant sheep sofa train tvmonitor""".split()
+CLASSES = """background aeroplane bicycle bird boat bottle bus car cat chair cow diningtable dog horse
+motorbike person pottedplant sheep sofa train tvmonitor""".split()
 
 # Where the published systems and the official archive keep the lists; the first that exists is read.
 LISTS = {
@@ -21,9 +21,10 @@ class VOC(FileDataset):
     """PASCAL VOC 2012; labels 0 background, 1..20, 255 void (object borders).
 
     Args:
-        root: the VOC2012 folder (with JPEGImages in it), or one that holds it as VOC2012, VOCdevkit/VOC2012 or
-            PascalVOC12. A line of a list is "/image /mask" relative to it, or the bare id of an image. Without a
-            training list, every mask in SegmentationClassAug that is not in the validation list is trained on.
+        root: the VOC2012 folder (with JPEGImages in it), or one that holds it as VOC2012,
+            VOCdevkit/VOC2012 or PascalVOC12. A line of a list is "/image /mask" relative to it, or the bare id
+            of an image. Without a training list, every mask in SegmentationClassAug that is not in the
+            validation list is trained on.
     """
 
     name = "voc"
@@ -36,7 +37,7 @@ class VOC(FileDataset):
         self.root = next((place for place in places if (place / "JPEGImages").is_dir()), self.root)
         if not (self.root / "JPEGImages").is_dir():
             raise FileNotFoundError(
-                f"{self.root} holds no VOC2012/JPEGImages; give --data_root, data/README.md says where to get VOC"
+                f"{self.root} holds no VOC2012/JPEGImages; give --data_root (see data/README.md)"
             )
 
     def list_samples(self, split: str) -> list[Sample]:
@@ -49,7 +50,7 @@ class VOC(FileDataset):
             raise FileNotFoundError(f"{self.root} has none of {', '.join(LISTS['val'])}")
         held_out = {sample.id for sample in self.samples("val")}
         if not (self.root / AUGMENTED).is_dir():
-            raise FileNotFoundError(f"{self.root} has no {AUGMENTED}; data/README.md says where to get these masks")
+            raise FileNotFoundError(f"{self.root} has no {AUGMENTED}; see data/README.md for these masks")
         masks = [mask for mask in pictures(self.root / AUGMENTED) if mask.stem not in held_out]
         return [Sample(mask.stem, self.root / "JPEGImages" / f"{mask.stem}.jpg", mask) for mask in masks]
 
