@@ -1,0 +1,69 @@
+"""The confusion matrix: what every reported number is computed from."""
+
+import torch
+from torch import Tensor
+
+from utils.distributed import all_reduce_sum
+
+
+class ConfusionMatrix:
+    """Pixels by true class (rows) and predicted class (columns), counted on the device.
+
+    Classes that have classifier rows but were not taught yet may win pixels. They have columns of their own, right
+    of the taught ones, so that such a pixel is an error of its true class and of nobody else.
+
+    Args:
+        num_classes: rows; labels from there on, 255 among them, are not counted.
+        num_columns: classes that a prediction may name, `num_classes` by default.
+        device: where predictions will be.
+
+    Attributes:
+        counts: int64 (num_classes, num_columns). images: how many label maps were counted.
+    """
+
+    def __init__(self, num_classes: int, *, num_columns: int = 0, device: torch.device | str = "cpu"):
+        self.num_classes, self.num_columns = num_classes, num_columns or num_classes
+        assert self.num_columns >= num_classes, "every class needs a column"
+        # Differs from RevisitingCSS: there, pixels won by untaught rows slip into other cells; see `spilled`.
+        # One cell more than the matrix has, for the pixels that do not count: nothing waits for the device.
+        self._cells = torch.zeros(num_classes * self.num_columns + 1, dtype=torch.int64, device=device)
+        self._images = torch.zeros((), dtype=torch.int64, device=device)
+
+    def update(self, labels: Tensor, predictions: Tensor) -> None:  # (N, H, W), (N, H, W)
+        """Count one batch of integer maps; predictions are below `num_columns`."""
+        labels, predictions = labels.long(), predictions.long()
+        counted = (labels >= 0) & (labels < self.num_classes)
+        cells = labels * self.num_columns + predictions
+        cells = cells.where(counted, self._cells.numel() - 1).flatten()
+        self._cells.scatter_add_(0, cells, cells.new_ones(1).expand_as(cells))
+        self._images += labels.shape[0]
+
+    def reduce(self) -> "ConfusionMatrix":
+        """Sum over processes; call it once, after the last batch, on every process."""
+        all_reduce_sum(self._cells)
+        all_reduce_sum(self._images)
+        return self
+
+    @property
+    def counts(self) -> Tensor:
+        """The matrix, int64 (num_classes, num_columns)."""
+        return self._cells[:-1].view(self.num_classes, self.num_columns)
+
+    @property
+    def images(self) -> int:
+        """Label maps counted."""
+        return int(self._images)
+
+
+def spilled(counts: Tensor) -> Tensor:  # (C, K) -> (C, C)
+    """The square matrix that RevisitingCSS makes of `counts`, to compare with its numbers.
+
+    There a prediction p >= C of true class y is booked at flat index C * y + p, that is as class y + p // C
+    predicted as p % C. Pixels beyond the last cell, at which that code stops with an error, are left out.
+    """
+    num_classes, num_columns = counts.shape
+    rows, columns = torch.meshgrid(torch.arange(num_classes), torch.arange(num_columns), indexing="ij")
+    flat = (num_classes * rows + columns).to(counts.device)
+    inside = flat < num_classes**2
+    square = counts.new_zeros(num_classes**2)
+    return square.index_add_(0, flat[inside], counts[inside]).view(num_classes, num_classes)

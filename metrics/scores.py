@@ -1,0 +1,157 @@
+"""From a confusion matrix to every number that is reported, and from several steps to what changed between them.
+
+Definitions. M[y, p] = pixels of true class y predicted as p; columns may outnumber rows, see `ConfusionMatrix`.
+With d = diagonal, gt = row sums, pr = column sums of the taught classes and e = 1e-6:
+
+    accuracy of a class = d / (gt + e)             IoU of a class = d / (gt + pr - d + e)
+    pixel accuracy = sum d / sum M                 frequency-weighted IoU = sum of gt / sum M * IoU
+    mIoU, mean accuracy = plain means over the classes that occur in the labels
+
+"Old" are the classes of step 0, "new" those of all later steps. Each mean comes with background and without it: on
+the same network the two differ by points, so they never share a name. Values are shares of 1, or None where a number
+does not exist because no class of the group occurs.
+"""
+
+# Source: stream_metrics.py of MiB, which PLOP, NeST, RCIL and RevisitingCSS share. The tables of PLOP and most later
+# papers count background as an old class; those of MiB and UCD leave it out (../REPRODUCING.md).
+
+import math
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+EPSILON = 1e-6
+
+
+def class_scores(
+    counts: Tensor, *, absent: str = "skip", accuracy_epsilon: float = EPSILON, iou_epsilon: float = EPSILON
+) -> dict[str, Tensor]:
+    """Numbers per class.
+
+    Args:
+        counts: (C, K), K >= C: rows true, columns predicted.
+        absent: what a class without a pixel in the labels gets. "skip": nan, which every mean leaves out. "zero":
+            IoU 0, and 0 in the means.
+        accuracy_epsilon: what keeps the denominator of the accuracy from 0.
+        iou_epsilon: the same for the IoU.
+
+    Returns:
+        "accuracy" and "iou" float64 (C,), "pixels" (true pixels) and "present" (C,).
+    """
+    # EIR reports absent="zero", accuracy_epsilon=0, iou_epsilon=-1e-6: its denominator subtracts (tp + 1e-6).
+    assert absent in ("skip", "zero")
+    counts = counts.double()
+    num_classes = counts.shape[0]
+    hits, pixels = counts.diagonal(), counts.sum(1)
+    predicted = counts.sum(0)[:num_classes]
+    accuracy = hits / (pixels + accuracy_epsilon)
+    iou = hits / (pixels + predicted - hits + iou_epsilon)
+    present = pixels > 0
+    if absent == "skip":
+        accuracy, iou = accuracy.where(present, torch.nan), iou.where(present, torch.nan)
+    return {"accuracy": accuracy, "iou": iou, "pixels": pixels, "present": present}
+
+
+def group_scores(counts: Tensor, classes: Sequence[int], **options) -> dict[str, float | None]:
+    """Pixel accuracy, mean accuracy, mIoU and frequency-weighted IoU of the rows `classes`.
+
+    `options` are those of `class_scores`. Pixel accuracy is over the pixels whose true class is in the group.
+    """
+    per_class = class_scores(counts, **options)
+    if options.get("absent") == "zero":
+        per_class |= {name: per_class[name].nan_to_num(0.0) for name in ("accuracy", "iou")}
+    rows = torch.as_tensor(list(classes), dtype=torch.int64, device=counts.device)
+    accuracy, iou, pixels = (per_class[name][rows] for name in ("accuracy", "iou", "pixels"))
+    hits = counts.diagonal()[rows].sum().double()
+    return {
+        "pixel_accuracy": number(hits / pixels.sum()),
+        "mean_accuracy": number(accuracy.nanmean()),
+        "miou": number(iou.nanmean()),
+        "frequency_weighted_iou": number((pixels * iou.nan_to_num(0.0)).sum() / pixels.sum()),
+    }
+
+
+def scores(
+    counts: Tensor, *, num_base: int, has_background: bool = True, **options
+) -> dict[str, float | None]:
+    """Every number of one evaluation, by name.
+
+    Args:
+        counts: (C, K) in learning order.
+        num_base: classes of step 0, background included.
+        has_background: whether class 0 is background.
+        options: those of `class_scores`.
+
+    Returns:
+        `{pixel_accuracy, mean_accuracy, miou, frequency_weighted_iou}_{all, old, new}`;
+        `miou_{all, old, new}_foreground`, background left out (equal to the above for data without background, and
+        for the new classes always); `harmonic` and `harmonic_foreground`, the harmonic mean of the mIoU of old and
+        new classes.
+    """
+    num_classes = counts.shape[0]
+    first = int(has_background)
+    groups = {"all": range(num_classes), "old": range(num_base), "new": range(num_base, num_classes)}
+    found = {}
+    for group, classes in groups.items():
+        values = group_scores(counts, classes, **options)
+        found |= {f"{name}_{group}": value for name, value in values.items()}
+    for group, classes in groups.items():
+        foreground = [label for label in classes if label >= first]
+        found[f"miou_{group}_foreground"] = group_scores(counts, foreground, **options)["miou"]
+    for suffix in ("", "_foreground"):
+        found[f"harmonic{suffix}"] = harmonic(found[f"miou_old{suffix}"], found[f"miou_new{suffix}"])
+    return found
+
+
+def harmonic(old: float | None, new: float | None) -> float | None:
+    """Harmonic mean, 0 if both are 0, None if one does not exist."""
+    if old is None or new is None:
+        return None
+    return 2 * old * new / (old + new) if old + new > 0 else 0.0
+
+
+def average(values: Sequence[float | None]) -> float | None:
+    """Mean over the values that exist; over the mIoU of step 0 to the last it is the papers' "avg"."""
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if known else None
+
+
+def forgetting(iou_by_step: Sequence[Mapping[str, float | None]]) -> dict[str, float | None]:
+    """How much of each class is lost: the best IoU that an earlier step had, minus the last step's.
+
+    Negative if the class got better (Chaudhry et al., Riemannian Walk, ECCV 2018, with IoU in place of accuracy).
+
+    Args:
+        iou_by_step: for each step in order, IoU by class; a class is missing until it is learned.
+
+    Returns:
+        value by class known before the last step; None for one that never occurred in the labels.
+    """
+    if not iou_by_step:
+        return {}
+    *earlier, last = iou_by_step
+    lost = {}
+    for name, now in last.items():
+        if not any(name in step for step in earlier):
+            continue
+        best = [step[name] for step in earlier if step.get(name) is not None]
+        lost[name] = max(best) - now if best and now is not None else None
+    return lost
+
+
+def intransigence(
+    joint: Mapping[str, float | None], when_learned: Mapping[str, float | None]
+) -> dict[str, float | None]:
+    """How much worse each class was learned than by joint training: IoU of `joint` minus IoU when learned.
+
+    Same source as `forgetting`. Both by class name; None where one of the two does not exist.
+    """
+    values = {name: (joint.get(name), when_learned[name]) for name in when_learned}
+    return {name: None if None in pair else pair[0] - pair[1] for name, pair in values.items()}
+
+
+def number(value: Tensor) -> float | None:
+    """A plain float for files, None for nan."""
+    value = float(value)
+    return None if math.isnan(value) else value
