@@ -9,9 +9,9 @@ from tasks import Step
 class DFTStar(Method):
     """Fine-tune the rows of current and future classes only, on a network frozen after step 0."""
 
-    freeze_backbone: Annotated[bool, "freeze backbone and head after step 0 (published --fix_backbone)"] = True
-    freeze_classifiers: Annotated[bool, "freeze earlier steps' classifiers (published --fix_pre_cls)"] = True
-    pre_allocate: Annotated[bool, "give every class of the task its row from step 0 on (published --pre_allocate)"] = True
+    freeze_backbone: Annotated[bool, "freeze backbone and head after step 0 (--fix_backbone)"] = True
+    freeze_classifiers: Annotated[bool, "freeze earlier steps' classifiers (--fix_pre_cls)"] = True
+    pre_allocate: Annotated[bool, "give every class its row from step 0 on (--pre_allocate)"] = True
 
     def heads(self, step: Step) -> list[int]:
         return step.all_sizes if self.pre_allocate else step.sizes

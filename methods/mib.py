@@ -11,11 +11,11 @@ from utils.losses import cross_entropy, unbiased_cross_entropy, unbiased_knowled
 
 
 class MiB(Method):
-    """Unbiased cross entropy and distillation: background may hide old classes, and the teacher's hides new ones."""
+    """Unbiased losses: this step's background may be an old class, and the teacher's background a new one."""
 
-    loss_kd: Annotated[float, "weight of unbiased distillation (MiB eq. 8; 10 in its README, 100 for 15-1 in its paper)"] = 10.0
-    alpha: Annotated[float, "inverse temperature of the teacher's softmax (MiB train.py, always 1)"] = 1.0
-    init_balanced: Annotated[bool, "start new rows from the background's, MiB eq. 10"] = True
+    loss_kd: Annotated[float, "weight of unbiased distillation (preset MiB of MiB and PLOP)"] = 10.0
+    alpha: Annotated[float, "inverse temperature of the teacher's softmax (MiB --alpha)"] = 1.0
+    init_balanced: Annotated[bool, "start new rows from the background's (MiB --init_balanced)"] = True
 
     needs_teacher = True
     needs_background = True
@@ -39,7 +39,7 @@ class MiB(Method):
 
 @torch.no_grad()
 def init_from_background(classifiers) -> None:
-    """Start the newest rows where the background is, sharing its probability among them (MiB eq. 10).
+    """Start the newest rows where the background is, sharing its probability among them (MiB section 3.2).
 
     New weights are the background's; new biases and the background's own become b_bg - log(n_new + 1).
     """

@@ -1,0 +1,18 @@
+"""ILT: incremental learning techniques (Michieli and Zanuttigh, ICCVW 2019), as in MiB's comparison."""
+
+from typing import Annotated
+
+from torch import Tensor
+
+from methods.lwf import LWF
+from utils.losses import feature_distillation
+
+
+class ILT(LWF):
+    """LwF, and the encoder's features tied to the teacher's by their mean squared difference."""
+
+    loss_de: Annotated[float, "weight of the features' difference (preset ILT of MiB and PLOP)"] = 100.0
+
+    def distillation(self, out, old) -> dict[str, Tensor]:
+        de = feature_distillation(out.body, old.body)
+        return super().distillation(out, old) | {"de": self.loss_de * de}

@@ -1,0 +1,146 @@
+"""What EWC, PI and RW share: fine-tuning, with each weight held back as far as the old classes need it."""
+
+import logging
+from collections.abc import Mapping
+from typing import Annotated, ClassVar
+
+import torch
+from torch import Tensor
+
+from methods.base import Method
+from utils.distributed import is_main
+
+Named = dict[str, Tensor]  # a tensor for each parameter of the network
+
+
+class ImportancePenalty(Method):
+    """Fine-tuning plus reg_importance * sum_i w_i (theta_i - theta_old_i)^2 over the old network's weights.
+
+    w is what the previous step found out about the importance of each weight, scaled within each parameter.
+    The gradient of the penalty, 2 w (theta - theta_old), is added in `after_backward`, once the statistics of
+    the task's own gradient are taken. Gradients are averaged over processes by then, so all processes do the
+    same. Statistics are handed on as they were gathered, unscaled. Training is stable only up to a learning
+    rate of about 1 / reg_importance. Formulas: MiB, utils/regularizer.py.
+    """
+
+    reg_importance: Annotated[float, "weight of the penalty (presets EWC, PI: MiB 500, PLOP 100)"] = 500.0
+    reg_normalize: Annotated[bool, "scale importance to 0..1 (off: MiB --reg_no_normalize)"] = True
+
+    weighs: ClassVar[tuple[str, ...]] = ()  # statistics of the previous step that add up to w
+
+    def __init__(self, step, **hyper):
+        super().__init__(step, **hyper)
+        self.anchor: Named = {}  # theta_old
+        self.previous: dict[str, Named] = {}  # what the previous step handed over
+        self.running: dict[str, Named] = {}  # what this step gathers
+        self.finished: dict[str, Named] = {}  # what this step hands over
+        self._trainable: Named = {}  # parameters; filled before the first batch, as is
+        self._held: list[tuple[Tensor, Tensor, Tensor]] = []  # theta, theta_old, w of those with a penalty
+
+    # -- a method is what it gathers -----------------------------------------------------------------------
+    def begin(self, parameters: Named) -> None:
+        """Start the statistics in `running`."""
+
+    def update(self, names: list[str], parameters: list[Tensor], gradients: list[Tensor]) -> None:
+        """Bring the task's gradient at `parameters` into `running`, in place."""
+
+    def finish(self, parameters: Named) -> dict[str, Named]:
+        """What the next step has to know."""
+        return {name: self.running[name] for name in self.weighs}
+
+    # -- the penalty ---------------------------------------------------------------------------------------
+    @torch.no_grad()
+    def prepare(self) -> None:
+        """Before the first batch: put what the penalty needs beside the weights, and begin or resume."""
+        if self._trainable:
+            return
+        parameters = self._trainable = {name: p for name, p in self.net.named_parameters() if p.requires_grad}
+        stored = [self.previous.get(name, {}) for name in self.weighs]
+        for name, parameter in parameters.items():
+            if name in self.anchor and all(name in importance for importance in stored):
+                scale = scaled if self.reg_normalize else torch.clone
+                weight = sum(scale(importance[name].to(parameter)) for importance in stored)
+                self._held.append((parameter, self.anchor[name].to(parameter), weight))
+        if self.running:
+            for tensors in self.running.values():
+                tensors.update({n: t.to(parameters[n]) for n, t in tensors.items() if n in parameters})
+        else:
+            self.begin(parameters)
+
+    def pull(self) -> tuple[list[Tensor], list[Tensor]]:
+        """How far the held parameters are from the old weights, and that times w."""
+        parameters, anchors, weights = (list(column) for column in zip(*self._held, strict=True))
+        moved = torch._foreach_sub(parameters, anchors)
+        return moved, torch._foreach_mul(moved, weights)
+
+    @torch.no_grad()
+    def penalty(self) -> Tensor:
+        """sum_i w_i (theta_i - theta_old_i)^2, a scalar without graph."""
+        self.prepare()
+        if not self._held:
+            return next(iter(self._trainable.values())).new_zeros(())
+        moved, weighted = self.pull()
+        terms = torch._foreach_mul(moved, weighted)  # none is negative, so their 1-norm is their sum
+        return torch.stack(torch._foreach_norm(terms, 1)).sum()
+
+    def losses(self, images: Tensor, labels: Tensor) -> dict[str, Tensor]:
+        losses = super().losses(images, labels)
+        if self.step.index > 0:
+            losses["penalty"] = self.reg_importance * self.penalty()  # no graph: its gradient follows below
+        return losses
+
+    @torch.no_grad()
+    def after_backward(self) -> None:
+        self.prepare()
+        named = {name: p for name, p in self._trainable.items() if p.grad is not None}
+        gradients = [parameter.grad for parameter in named.values()]
+        if self.net.precision == torch.float16 and not all_finite(gradients):
+            return  # the loss scaler will skip this step, and the statistics would never recover from it
+        self.update(list(named), list(named.values()), gradients)
+        if self._held:
+            pulls = zip((held[0] for held in self._held), self.pull()[1], strict=True)
+            pairs = [(p.grad, pull) for p, pull in pulls if p.grad is not None]
+            gradients, pulls = (list(column) for column in zip(*pairs, strict=True))
+            torch._foreach_add_(gradients, pulls, alpha=2 * self.reg_importance)
+
+    # -- from step to step ---------------------------------------------------------------------------------
+    def load_previous(self, state: Mapping[str, Tensor]) -> None:
+        super().load_previous(state)
+        self.anchor = {name: state[name].clone() for name, _ in self.net.named_parameters() if name in state}
+
+    def start_increment(self, loader) -> None:
+        if not all(self.previous.get(name) for name in self.weighs) and is_main():
+            name = type(self).__name__
+            logging.getLogger(__name__).warning(
+                "%s: the step before left no statistics (was it trained with --method %s?), so there is no "
+                "penalty and this step is fine-tuning", name, name,
+            )  # fmt: skip
+
+    @torch.no_grad()
+    def end_increment(self) -> None:
+        self.prepare()
+        self.finished = self.finish(self._trainable)
+
+    def state_dict(self) -> dict:
+        """Statistics for the next step, or, of an unfinished step, what continues it."""
+        which = "finished" if self.finished else "running"
+        return {"step": self.step.index, which: getattr(self, which)}
+
+    def load_state_dict(self, state: dict) -> None:
+        if state.get("step") == self.step.index:
+            # Differs from MiB: a step is continued from raw statistics, not from those for the next step.
+            self.running, self.finished = state.get("running", {}), state.get("finished", {})
+        else:
+            self.previous = state.get("finished", {})
+        self._trainable, self._held = {}, []
+
+
+def scaled(importance: Tensor) -> Tensor:
+    """(A - min A) / (max A - min A + 1e-8): 0..1; constant tensors, and those of one element, become 0."""
+    low, high = importance.aminmax()
+    return (importance - low) / (high - low + 1e-8)
+
+
+def all_finite(tensors: list[Tensor]) -> bool:
+    """Whether no element of any tensor is inf or nan; waits for the device."""
+    return bool(torch.stack(torch._foreach_norm(tensors)).isfinite().all())
