@@ -4,11 +4,23 @@ from typing import Annotated, ClassVar, get_args, get_origin, get_type_hints
 
 from methods.base import Method
 from methods.dft import DFTStar
+from methods.ewc import EWC
+from methods.ilt import ILT
+from methods.lwf import LWF
+from methods.lwf_mc import LWFMC
 from methods.mib import MiB
+from methods.pi import PI
+from methods.rw import RW
 from utils.naming import closest
 
 METHODS: dict[str, type[Method]] = {
     "FT": Method,
+    "LWF": LWF,
+    "LWF-MC": LWFMC,
+    "ILT": ILT,
+    "EWC": EWC,
+    "PI": PI,
+    "RW": RW,
     "DFT*": DFTStar,
     "MiB": MiB,
 }
