@@ -9,8 +9,8 @@ from utils.distributed import all_reduce_sum
 class ConfusionMatrix:
     """Pixels by true class (rows) and predicted class (columns), counted on the device.
 
-    Classes that have classifier rows but were not taught yet may win pixels. They have columns of their own, right
-    of the taught ones, so that such a pixel is an error of its true class and of nobody else.
+    Classes that have classifier rows but were not taught yet may win pixels. They have columns of their own,
+    right of the taught ones, so that such a pixel is an error of its true class and of nobody else.
 
     Args:
         num_classes: rows; labels from there on, 255 among them, are not counted.

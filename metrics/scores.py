@@ -1,19 +1,19 @@
-"""From a confusion matrix to every number that is reported, and from several steps to what changed between them.
+"""From a confusion matrix to every reported number, and from several steps to what changed between them.
 
-Definitions. M[y, p] = pixels of true class y predicted as p; columns may outnumber rows, see `ConfusionMatrix`.
-With d = diagonal, gt = row sums, pr = column sums of the taught classes and e = 1e-6:
+Definitions. M[y, p] = pixels of true class y predicted as p; columns may outnumber rows, see
+`ConfusionMatrix`. With d = diagonal, gt = row sums, pr = column sums of the taught classes and e = 1e-6:
 
     accuracy of a class = d / (gt + e)             IoU of a class = d / (gt + pr - d + e)
     pixel accuracy = sum d / sum M                 frequency-weighted IoU = sum of gt / sum M * IoU
     mIoU, mean accuracy = plain means over the classes that occur in the labels
 
-"Old" are the classes of step 0, "new" those of all later steps. Each mean comes with background and without it: on
-the same network the two differ by points, so they never share a name. Values are shares of 1, or None where a number
-does not exist because no class of the group occurs.
+"Old" are the classes of step 0, "new" those of all later steps. Each mean comes with background and without
+it: on the same network the two differ by points, so they never share a name. Values are shares of 1, or None
+where a number does not exist because no class of the group occurs.
 """
 
-# Source: stream_metrics.py of MiB, which PLOP, NeST, RCIL and RevisitingCSS share. The tables of PLOP and most later
-# papers count background as an old class; those of MiB and UCD leave it out (../REPRODUCING.md).
+# Source: stream_metrics.py of MiB, which PLOP, NeST, RCIL and RevisitingCSS share. The tables of PLOP and
+# most later papers count background as an old class; those of MiB and UCD leave it out (../REPRODUCING.md).
 
 import math
 from collections.abc import Mapping, Sequence
@@ -31,8 +31,8 @@ def class_scores(
 
     Args:
         counts: (C, K), K >= C: rows true, columns predicted.
-        absent: what a class without a pixel in the labels gets. "skip": nan, which every mean leaves out. "zero":
-            IoU 0, and 0 in the means.
+        absent: what a class without a pixel in the labels gets. "skip": nan, which every mean leaves out.
+            "zero": IoU 0, and 0 in the means.
         accuracy_epsilon: what keeps the denominator of the accuracy from 0.
         iou_epsilon: the same for the IoU.
 
@@ -85,9 +85,9 @@ def scores(
 
     Returns:
         `{pixel_accuracy, mean_accuracy, miou, frequency_weighted_iou}_{all, old, new}`;
-        `miou_{all, old, new}_foreground`, background left out (equal to the above for data without background, and
-        for the new classes always); `harmonic` and `harmonic_foreground`, the harmonic mean of the mIoU of old and
-        new classes.
+        `miou_{all, old, new}_foreground`, background left out (equal to the above for data without
+        background, and for the new classes always); `harmonic` and `harmonic_foreground`, the harmonic mean
+        of the mIoU of old and new classes.
     """
     num_classes = counts.shape[0]
     first = int(has_background)
@@ -120,7 +120,8 @@ def average(values: Sequence[float | None]) -> float | None:
 def forgetting(iou_by_step: Sequence[Mapping[str, float | None]]) -> dict[str, float | None]:
     """How much of each class is lost: the best IoU that an earlier step had, minus the last step's.
 
-    Negative if the class got better (Chaudhry et al., Riemannian Walk, ECCV 2018, with IoU in place of accuracy).
+    Negative if the class got better (Chaudhry et al., Riemannian Walk, ECCV 2018, with IoU in place of
+    accuracy).
 
     Args:
         iou_by_step: for each step in order, IoU by class; a class is missing until it is learned.

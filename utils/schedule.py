@@ -8,8 +8,9 @@ WARMUP_START = 1e-3  # factor of the first iteration of a warm-up
 def poly(iterations: int, power: float = 0.9, *, warmup: float = 0.0) -> Callable[[int], float]:
     """The schedule of all published systems, for `torch.optim.lr_scheduler.LambdaLR`.
 
-    Iteration i runs at lr * (1 - i / iterations) ** power, i = 0 being the first update; after the last one the
-    factor is 0 and stays there (DeepLab's "poly" policy, stepped per iteration by the whole MiB family and EIR).
+    Iteration i runs at lr * (1 - i / iterations) ** power, i = 0 being the first update; after the last one
+    the factor is 0 and stays there (DeepLab's "poly" policy, stepped per iteration by the whole MiB family
+    and EIR).
 
     Args:
         iterations: updates of the whole step.
