@@ -82,16 +82,11 @@ def read_weights(path: str | Path) -> dict[str, Tensor]:
     return {key.removeprefix("module."): value for key, value in found.items()}
 
 
-def fill(
-    module: nn.Module, weights: Mapping[str, Tensor], *, source: str | Path, may_lack: Collection[str] = ()
-) -> None:
-    """Load `weights` into `module`; every name and shape has to fit, only `may_lack` may be absent.
-
-    Raises:
-        ValueError: naming the first entries that do not fit.
-    """
-    own = module.state_dict()
-    faults = {
+def faults(
+    own: Mapping[str, Tensor], weights: Mapping[str, Tensor], *, may_lack: Collection[str] = ()
+) -> str:
+    """In words, where `weights` do not fit the state dict `own`, with the first names; "" if they fit."""
+    kinds = {
         "lacks": [key for key in own if key not in weights and key not in may_lack],
         "has, with no place for it,": [key for key in weights if key not in own],
         "has in another shape": [
@@ -100,7 +95,19 @@ def fill(
             if key in weights and own[key].shape != weights[key].shape
         ],
     }
-    words = [f"{what} {', '.join(keys[:3])} ({len(keys)} in all)" for what, keys in faults.items() if keys]
-    if words:
-        raise ValueError(f"{source} is not a file for this network: it {'; '.join(words)}")
+    return "; ".join(
+        f"{kind} {', '.join(keys[:3])} ({len(keys)} in all)" for kind, keys in kinds.items() if keys
+    )
+
+
+def fill(
+    module: nn.Module, weights: Mapping[str, Tensor], *, source: str | Path, may_lack: Collection[str] = ()
+) -> None:
+    """Load `weights` into `module`; every name and shape has to fit, only `may_lack` may be absent.
+
+    Raises:
+        ValueError: naming the first entries that do not fit.
+    """
+    if words := faults(module.state_dict(), weights, may_lack=may_lack):
+        raise ValueError(f"{source} is not a file for this network: it {words}")
     module.load_state_dict(weights, strict=False)

@@ -1,0 +1,242 @@
+"""Any backbone of the timm package: `--backbone timm:<name>`, or `timm:<name>@<side>` for another size."""
+
+import inspect
+import sys
+from collections.abc import Callable
+
+import timm
+import torch
+import torch.nn.functional as F
+from timm.data.constants import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
+from timm.layers import resample_abs_pos_embed
+from torch import Tensor, nn
+
+from models.pretrained import faults, read_weights
+from modules.synced_norm import synchronise
+from utils.naming import closest
+
+HUB = "hub"  # --pretrained_path that asks for timm's own download
+STAGES = 4  # maps handed out for distillation; plain transformers are cut into as many parts
+
+
+class TimmBackbone(nn.Module):
+    """A timm model without its classifier: the last stage feeds the head, all stages feed distillation.
+
+    Images are resized to what the model takes: anything for most, whole patches for a patch grid, one size
+    for models with a fixed grid. Batch norms are synchronised over processes.
+
+    Args:
+        name: timm's name, with or without a tag of its weights.
+        output_stride: 8 or 16, for the models that can be dilated; the others keep the stride that they have.
+        side: image side (px) to build the position tables for; 0 for the model's own.
+
+    Raises:
+        ValueError: for a name that timm does not know, or a size that the model cannot be built for.
+    """
+
+    head_channels = 256
+
+    def __init__(self, name: str, *, output_stride: int = 16, side: int = 0):
+        super().__init__()
+        self.name, self.side = name, side
+        self.options = self._plan(output_stride)
+        self.model = create(name, **self.options)
+        info = [dict(stage) for stage in self.model.feature_info]
+        plain = len({stage["reduction"] for stage in info}) == 1  # one grid throughout: a plain transformer
+        self.norm = plain and hasattr(self.model, "norm")
+        if plain:
+            self.stages = [len(info) * (part + 1) // STAGES - 1 for part in range(STAGES)]
+        else:
+            self.stages = [number for number, stage in enumerate(info) if stage["reduction"] >= 4][-STAGES:]
+        self.out_channels, self.stride = (info[self.stages[-1]][key] for key in ("num_chs", "reduction"))
+        config = self.model.pretrained_cfg
+        self.own_size = (side, side) if side else tuple(config["input_size"][1:])
+        self.unit = self._unit()
+        self.prune(self.model)
+        synchronise(self.model)
+        self._set_colours(config["mean"], config["std"])
+
+    def _plan(self, output_stride: int) -> dict:
+        """What this model can be told of: dilation, flexible grids, the size to build for."""
+        wanted = {"output_stride": output_stride, "dynamic_img_size": True, "strict_img_size": False}
+        wanted |= {"img_size": self.side} if self.side else {}
+        with torch.device("meta"):
+            known = inspect.signature(type(create(self.name)).__init__).parameters
+            options = {key: value for key, value in wanted.items() if key in known}
+            if self.side and "img_size" not in options:
+                raise ValueError(f"timm:{self.name} takes images of any size: leave @{self.side} away")
+            try:
+                create(self.name, **options)
+            except ValueError:  # knows the word, but not this stride
+                options.pop("output_stride", None)
+        return options
+
+    def _unit(self) -> tuple[int, int]:
+        """Height and width that images must be multiples of; (0, 0) if only the model's own size will do.
+
+        Found by trying odd sizes, without computing anything. Freezes what the features do not depend on.
+        """
+        patch = getattr(getattr(self.model, "patch_embed", None), "patch_size", 1)
+        patch = tuple(patch) if isinstance(patch, tuple | list) else (patch, patch)
+        trials = {
+            unit: [u * (4 * self.stride // u + 1 + 2 * k) for k, u in enumerate(unit)]
+            for unit in (patch, (self.stride, self.stride))
+        }
+        trials[0, 0] = self.own_size
+        with torch.device("meta"):
+            model = create(self.name, **self.options)
+            self.prune(model)
+            for unit, size in trials.items():
+                try:
+                    features = self._stages(model, torch.zeros(2, 3, *size))[-1]
+                    break
+                except (RuntimeError, AssertionError, ValueError):
+                    if unit == (0, 0):
+                        raise
+            parameters = dict(model.named_parameters())
+            used = torch.autograd.grad(features.sum(), parameters.values(), allow_unused=True)
+        for key, gradient in zip(parameters, used, strict=True):
+            if (
+                gradient is None
+            ):  # DistributedDataParallel waits for the gradient of every trainable parameter
+                self.model.get_parameter(key).requires_grad_(False)
+        return unit
+
+    def prune(self, model: nn.Module) -> None:
+        """Take off what comes after the last stage."""
+        model.prune_intermediate_layers(self.stages, prune_norm=not self.norm, prune_head=True)
+
+    def _set_colours(self, mean: tuple[float, ...], std: tuple[float, ...]) -> None:
+        """From the normalisation of our images to that of the model's training."""
+        ours_mean, ours_std = torch.tensor(IMAGENET_DEFAULT_MEAN), torch.tensor(IMAGENET_DEFAULT_STD)
+        mean, std = torch.tensor(mean), torch.tensor(std)
+        self.recolour = not (torch.equal(mean, ours_mean) and torch.equal(std, ours_std))
+        self.register_buffer("gain", (ours_std / std).view(3, 1, 1), persistent=False)
+        self.register_buffer("offset", ((ours_mean - mean) / std).view(3, 1, 1), persistent=False)
+
+    def forward(self, images: Tensor) -> tuple[Tensor, dict[str, Tensor]]:  # (N, 3, H, W), normalised
+        """Features (N, B, h, w) and the maps of the stages, the last one included.
+
+        Raises:
+            ValueError: if an image is smaller than the stride of the features.
+        """
+        size = images.shape[-2:]
+        if min(size) < self.stride:
+            raise ValueError(
+                f"images of {size[0]}x{size[1]} are smaller than one cell ({self.stride}) of timm:{self.name}"
+            )
+        if self.recolour:
+            images = images * self.gain + self.offset
+        # Resized, not padded: the grid then covers the image exactly, and up-sampled logits stay in place.
+        fit = self.own_size
+        if self.unit != (0, 0):
+            fit = tuple(side + -side % unit for side, unit in zip(size, self.unit, strict=True))
+        if fit != tuple(size):
+            images = F.interpolate(images, size=fit, mode="bilinear", align_corners=False, antialias=True)
+        maps = self._stages(self.model, images)
+        return maps[-1], {f"stage{number}": stage for number, stage in enumerate(maps)}
+
+    def _stages(self, model: nn.Module, images: Tensor) -> list[Tensor]:
+        return model.forward_intermediates(
+            images, indices=self.stages, norm=self.norm, output_fmt="NCHW", intermediates_only=True
+        )
+
+    def load_pretrained(self, path: str) -> None:
+        """Weights from a local file, in timm's or the original layout; "hub" lets timm download its own.
+
+        Raises:
+            FileNotFoundError, ValueError: see `models.pretrained`; first keys that differ are named.
+            ConnectionError: if the download fails.
+        """
+        model = download(self.name, self.options) if path == HUB else create(self.name, **self.options)
+        if path != HUB:
+            self._fill(model, path)
+        self.prune(model)
+        weights = model.state_dict()
+        self.model.load_state_dict({key: weights[key] for key in self.model.state_dict()})
+
+    def _fill(self, model: nn.Module, path: str) -> None:
+        """Load a file into the whole model; only what is pruned later may be missing."""
+        weights = original_names(model)(read_weights(path))
+        own = model.state_dict()
+        for key in weights.keys() & own.keys():
+            if "pos_embed" in key and weights[key].shape != own[key].shape:
+                weights[key] = _resample(weights[key], own[key])
+        kept = self.model.state_dict()
+        classifiers = model.pretrained_cfg.get("classifier") or ()
+        classifiers = (classifiers,) if isinstance(classifiers, str) else tuple(classifiers)
+        parts = {key.split(".")[0] for key in own}
+        # What belongs to no part of the model (decoders, mask tokens) and the classifier are for other tasks.
+        weights = {
+            key: value
+            for key, value in weights.items()
+            if key in own or (key.split(".")[0] in parts and not key.startswith(classifiers))
+        }
+        if words := faults(own, weights, may_lack=own.keys() - kept.keys()):
+            raise ValueError(f"{path} is not a file for timm:{self.name}: it {words}")
+        model.load_state_dict(weights, strict=False)
+
+
+def create(name: str, **options) -> nn.Module:
+    """A timm model with random weights and no classifier.
+
+    Raises:
+        ValueError: if timm has no such model, or not with these options.
+    """
+    architecture = name.split(".")[0]
+    if architecture not in timm.list_models(architecture):
+        closest(architecture, timm.list_models(), "timm model")
+    try:
+        return timm.create_model(name, pretrained=False, num_classes=0, **options)
+    except (RuntimeError, AssertionError, ValueError, NotImplementedError) as error:
+        wish = ", ".join(f"{key} {value}" for key, value in options.items())
+        raise ValueError(f"timm cannot build {name} {f'with {wish}' if wish else ''}: {error}") from error
+
+
+def download(name: str, options: dict) -> nn.Module:
+    """A timm model with the weights that timm downloads (or finds in its cache).
+
+    Raises:
+        ConnectionError: if that fails for any reason.
+    """
+    try:
+        return timm.create_model(name, pretrained=True, num_classes=0, **options)
+    except Exception as error:  # whatever the HTTP libraries of the day raise
+        reason = str(error).strip().split("\n")[0]
+        raise ConnectionError(
+            f"timm could not download {name} ({type(error).__name__}: {reason}); "
+            "fetch the file elsewhere and give it as --pretrained_path FILE"
+        ) from error
+
+
+def original_names(model: nn.Module) -> Callable[[dict], dict]:
+    """The translator of timm from the layout that the model was published in; keeps timm's own layout."""
+    module = vars(sys.modules[type(model).__module__])
+    names = ("checkpoint_filter_fn", "_filter_fn", "_filter_torchvision_pretrained")
+    translate = next((module[name] for name in names if name in module), None)
+    if translate is None:
+        return dict
+    takes_model = len(inspect.signature(translate).parameters) > 1
+    return lambda weights: dict(translate(weights, model) if takes_model else translate(weights))
+
+
+def _resample(table: Tensor, like: Tensor) -> Tensor:
+    """Position table (1, L, C) of a square grid, interpolated to that of `like`; as it is if not such."""
+    if table.dim() != 3 or like.dim() != 3:
+        return table
+    old, new = (round(tensor.shape[1] ** 0.5) for tensor in (table, like))
+    if old**2 != table.shape[1] or new**2 != like.shape[1]:
+        return table
+    return resample_abs_pos_embed(table, new_size=[new, new], old_size=[old, old], num_prefix_tokens=0)
+
+
+def timm_backbone(name: str, *, output_stride: int = 16) -> TimmBackbone:
+    """The body for `timm:<name>` or `timm:<name>@<side>`.
+
+    Raises:
+        ValueError: see `TimmBackbone`.
+    """
+    name, _, side = name.partition("@")
+    if side and not side.isdigit():
+        raise ValueError(f"timm:{name}@{side}: what follows @ is the side of the images in pixels")
+    return TimmBackbone(name.lower(), output_stride=output_stride, side=int(side or 0))
