@@ -4,26 +4,42 @@ A body maps normalised images (N, 3, H, W) to (features (N, B, h, w), {stage: ma
 `out_channels` (B) and `head_channels`, and the method `load_pretrained(path)`.
 """
 
-from pathlib import Path
+from torch import nn
 
 from models.resnet import resnet18, resnet50, resnet101, tiny
+from models.swin import swin_b
+from utils.naming import closest
 
 BACKBONES = {
     "resnet18": resnet18,
     "resnet50": resnet50,
     "resnet101": resnet101,
+    "swin_b": swin_b,
     "tiny": tiny,
 }
-
-# Published files, under their published names; pretrained/README.md says where each comes from.
-WEIGHTS = {
-    "resnet50": "resnet50_iabn_sync.pth.tar",
-    "resnet101": "resnet101_iabn_sync.pth.tar",
-    "swin_b": "swin_base_patch4_window12_384.pth",
-}
+TIMM = "timm:"  # before the name of any model of the timm package
 
 
-def default_weights(name: str) -> str:
-    """Where the published ImageNet weights of backbone `name` are expected; "" if none are published."""
-    file = WEIGHTS.get(name)
-    return str(Path(__file__).resolve().parent.parent / "pretrained" / file) if file else ""
+def backbone_name(name: str) -> str:
+    """The name that `name` means, in its exact spelling; timm's own names are checked when they are built.
+
+    Raises:
+        ValueError: if there is no such backbone; names the nearest.
+    """
+    if name.lower().startswith(TIMM):
+        return name.lower()
+    return closest(name, [*BACKBONES, f"{TIMM}<name>"], "backbone")
+
+
+def build_backbone(name: str, **options) -> nn.Module:
+    """The body called `name`, one of `BACKBONES` or `timm:<name>`, with random weights.
+
+    Raises:
+        ValueError: if there is no such backbone, or not with these options.
+    """
+    name = backbone_name(name)
+    if name.startswith(TIMM):
+        from models.timm import timm_backbone  # seconds of imports that only these backbones need
+
+        return timm_backbone(name.removeprefix(TIMM), **options)
+    return BACKBONES[name](**options)
