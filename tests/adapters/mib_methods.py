@@ -173,9 +173,8 @@ def hyper_of(kind, params):
 
 def split_losses(losses):
     """Classification loss and the sum of everything else (2,), as published logs have it."""
-    rows = [
-        [value.detach(), 0.0] if name in CLASSIFICATION else [0.0, value] for name, value in losses.items()
-    ]
+    values = {name: float(value.detach()) for name, value in losses.items()}
+    rows = [[value, 0.0] if name in CLASSIFICATION else [0.0, value] for name, value in values.items()]
     return torch.tensor(rows, dtype=torch.float64).sum(0)
 
 
