@@ -4,6 +4,8 @@ A body maps normalised images (N, 3, H, W) to (features (N, B, h, w), {stage: ma
 `out_channels` (B) and `head_channels`, and the method `load_pretrained(path)`.
 """
 
+from pathlib import Path
+
 from torch import nn
 
 from models.resnet import resnet18, resnet50, resnet101, tiny
@@ -16,6 +18,12 @@ BACKBONES = {
     "resnet101": resnet101,
     "swin_b": swin_b,
     "tiny": tiny,
+}
+# Published files, under their published names; pretrained/README.md says where each comes from.
+WEIGHTS = {
+    "resnet50": "resnet50_iabn_sync.pth.tar",
+    "resnet101": "resnet101_iabn_sync.pth.tar",
+    "swin_b": "swin_base_patch4_window12_384.pth",
 }
 TIMM = "timm:"  # before the name of any model of the timm package
 
@@ -43,3 +51,9 @@ def build_backbone(name: str, **options) -> nn.Module:
 
         return timm_backbone(name.removeprefix(TIMM), **options)
     return BACKBONES[name](**options)
+
+
+def default_weights(name: str) -> str:
+    """Where the published ImageNet weights of backbone `name` are expected; "" if none are published."""
+    file = WEIGHTS.get(name)
+    return str(Path(__file__).resolve().parent.parent / "pretrained" / file) if file else ""
