@@ -1,7 +1,7 @@
 """Summary of results tables: `python average_csv.py results.csv [...]`.
 
-The first five lines are those of the published script, where an absent or unlearned class counts as 0. The lines
-below them are means over the classes that have an IoU.
+The first five lines are those of the published script, where an absent or unlearned class counts as 0. The
+lines below them are means over the classes that have an IoU.
 """
 
 import argparse
@@ -14,7 +14,7 @@ from metrics.published_csv import honest_summary, published_summary, read_rows
 def main(arguments: list[str] | None = None) -> int:
     """The command line; returns the exit status."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("tables", type=Path, nargs="+", help="results.csv of a run, or one of a published system")
+    parser.add_argument("tables", type=Path, nargs="+", help="results.csv of a run, ours or a published one")
     for table in parser.parse_args(arguments).tables:
         try:
             rows = read_rows(table.read_text().splitlines())

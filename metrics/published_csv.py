@@ -1,7 +1,7 @@
 """The results CSV of the published systems, and the five lines that their averaging script prints.
 
-One row per step, no header: step, IoU of every class of the whole task in learning order, mean IoU over the classes
-that occur. "X": the class is learned but absent from the test labels; "x": it is not learned yet.
+One row per step, no header: step, IoU of every class of the whole task in learning order, mean IoU over the
+classes that occur. "X": the class is learned but absent from the test labels; "x": it is not learned yet.
 """
 
 from collections.abc import Iterable, Sequence
@@ -56,9 +56,10 @@ def percent(share: float) -> str:
 
 
 def published_summary(rows: list[list[str]]) -> list[str]:
-    """What PLOP's average_csv.py prints, to the letter.
+    """What the published average_csv.py prints, to the letter.
 
-    Absent and unlearned classes count as 0 in the two group means, and a single row has none: see `honest_summary`.
+    Absent and unlearned classes count as 0 in the two group means, and a single row has none: see
+    `honest_summary`.
     """
     last = rows[-1]
     means = []
@@ -80,7 +81,8 @@ def honest_summary(rows: list[list[str]]) -> list[str]:
     first, later = split_columns(rows)
     lines = []
     for name, columns in (("all", first + later), ("first", first), ("last", later)):
-        for suffix, chosen in (("", columns), (" without class 0", [column for column in columns if column > 1])):
+        foreground = [column for column in columns if column > 1]
+        for suffix, chosen in (("", columns), (" without class 0", foreground)):
             cells = [rows[-1][column] for column in chosen]
             numbers = [float(cell) for cell in cells if cell not in (ABSENT, NOT_LEARNED)]
             value = percent(sum(numbers) / len(numbers)) if numbers else "-"

@@ -3,9 +3,9 @@
 import torch
 import torch.nn.functional as F
 
-from metrics.published_csv import published_row, published_summary, read_rows
 from metrics import ConfusionMatrix
 from metrics.confusion import spilled
+from metrics.published_csv import published_row, published_summary, read_rows
 from metrics.scores import class_scores, group_scores, harmonic
 from tests.adapters import adapter
 from utils.schedule import poly

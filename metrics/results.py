@@ -1,0 +1,212 @@
+"""Result files of a run: one JSON per step, the published CSV over all steps, and the table on the terminal.
+
+`step_<k>.json`, schema 1; shares of 1, null where a number does not exist:
+
+    schema                   1; a reader refuses what it does not know
+    method, dataset, task, setting, protocol, evaluation, step, num_steps, has_background
+    conventions              in words, what the numbers below count as what
+    classes                  per class in learning order: name, label (in the dataset), step (that taught it),
+                             pixels (in the test labels), iou, accuracy, forgetting (null until an earlier
+                             step had it)
+    confusion, columns       pixels; rows are `classes`, columns are named (they may include untaught classes)
+    scores                   every number of `metrics.scores.scores`
+    over_steps               steps (that were found), average_miou and average_miou_foreground (papers:
+                             "avg"), mean_forgetting, trainable_percent (see `metrics.cost`)
+    images                   test images
+    cost                     what training recorded: seconds, images, trainable_parameters, ..., and
+    images_per_second config, versions         of the run that trained the checkpoint
+"""
+
+import json
+from pathlib import Path
+
+from metrics.confusion import ConfusionMatrix
+from metrics.cost import trainable_percent
+from metrics.published_csv import published_row
+from metrics.scores import average, class_scores, forgetting, number, scores
+from tasks import Step
+from utils.files import write_text
+
+SCHEMA = 1
+CONVENTIONS = {
+    "old": "classes of step 0, background among them; new: all later classes",
+    "foreground": "background left out of the mean; elsewhere it counts as an old class",
+    "absent": "classes without a pixel in the test labels are left out of every mean",
+    "forgetting": "best IoU of an earlier step minus the IoU now",
+    "average": "mean over steps 0 to this one",
+}
+
+
+def write_result(
+    folder: Path | str, matrix: ConfusionMatrix, step: Step, dataset, content: dict, *, num_images: int
+) -> dict:
+    """File the evaluation of one step as JSON, and rewrite `results.csv`; returns the JSON's content.
+
+    Args:
+        folder: results folder of the run; the files of earlier steps in it give the numbers over steps.
+        matrix: of the test images, summed over processes.
+        step: the step.
+        dataset: names the classes.
+        content: the checkpoint that was tested: its method, config, versions and cost.
+        num_images: images that should have been counted.
+
+    Raises:
+        ValueError: if the matrix counted another number of images.
+    """
+    if matrix.images != num_images:
+        raise ValueError(f"{matrix.images} test images were counted instead of {num_images}")
+    folder = Path(folder)
+    earlier = [result for result in read_results(folder) if result["step"] < step.index]
+    result = describe(matrix, step, dataset, content)
+    result["over_steps"] = over_steps([*earlier, result])
+    write_text(folder / f"step_{step.index}.json", json.dumps(result, indent=1, allow_nan=False) + "\n")
+    write_text(folder / "results.csv", published_csv(read_results(folder), num_classes=step.num_total))
+    return result
+
+
+def describe(matrix: ConfusionMatrix, step: Step, dataset, content: dict) -> dict:
+    """The JSON of one step, but for what other steps contribute."""
+    counts = matrix.counts.cpu()
+    per_class = class_scores(counts)
+    taught = [index for index, size in enumerate(step.all_sizes) for _ in range(size)]
+    classes = [
+        {
+            "name": dataset.class_names[label],
+            "label": label,
+            "step": taught[row],
+            "pixels": int(per_class["pixels"][row]),
+            "iou": number(per_class["iou"][row]),
+            "accuracy": number(per_class["accuracy"][row]),
+            "forgetting": None,
+        }
+        for row, label in enumerate(step.seen)
+    ]
+    config, cost = content["config"], dict(content.get("cost", {}))
+    if cost.get("seconds") and "images_trained" in cost:
+        cost["images_per_second"] = cost["images_trained"] / cost["seconds"]
+    names = [dataset.class_names[label] for label in step.order]
+    return {
+        "schema": SCHEMA,
+        "method": content["method"],
+        "dataset": step.dataset,
+        "task": step.task,
+        "setting": config.get("setting"),
+        "protocol": config.get("protocol"),
+        "evaluation": config.get("eval"),
+        "step": step.index,
+        "num_steps": step.num_steps,
+        "has_background": step.has_background,
+        "conventions": CONVENTIONS,
+        "classes": classes,
+        "confusion": counts.tolist(),
+        "columns": names[: counts.shape[1]],
+        "scores": scores(counts, num_base=len(step.groups[0]), has_background=step.has_background),
+        "images": matrix.images,
+        "cost": cost,
+        "config": config,
+        "versions": content["versions"],
+    }
+
+
+def over_steps(results: list[dict]) -> dict:
+    """Numbers over the steps in `results`, in order; fills in the forgetting of the last one's classes."""
+    last = results[-1]
+    by_label = [{entry["label"]: entry["iou"] for entry in result["classes"]} for result in results]
+    lost = forgetting(by_label)
+    for entry in last["classes"]:
+        entry["forgetting"] = lost.get(entry["label"])
+    costs = [result["cost"] for result in results if result["step"] > 0]
+    costs = [cost for cost in costs if {"trainable_parameters", "finetuning_parameters"} <= cost.keys()]
+    return {
+        "steps": [result["step"] for result in results],
+        "average_miou": average([result["scores"]["miou_all"] for result in results]),
+        "average_miou_foreground": average([result["scores"]["miou_all_foreground"] for result in results]),
+        "mean_forgetting": average(list(lost.values())),
+        "trainable_percent": trainable_percent(
+            [cost["trainable_parameters"] for cost in costs],
+            [cost["finetuning_parameters"] for cost in costs],
+        ),
+    }
+
+
+def published_csv(results: list[dict], *, num_classes: int) -> str:
+    """The published CSV of all steps."""
+    rows = [
+        published_row(
+            result["step"],
+            [entry["iou"] for entry in result["classes"]],
+            result["scores"]["miou_all"] or 0.0,
+            num_classes=num_classes,
+        )
+        for result in results
+    ]
+    return "".join(f"{row}\n" for row in rows)
+
+
+def read_results(folder: Path | str) -> list[dict]:
+    """The JSON of every step in `folder`, by step; [] if there is none.
+
+    Raises:
+        ValueError: for a file that is damaged or of another schema.
+    """
+    results = []
+    for path in Path(folder).glob("step_*.json"):
+        try:
+            result = json.loads(path.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise ValueError(
+                f"{path} is no result file ({error}); test the step again to rewrite it"
+            ) from error
+        if not isinstance(result, dict) or result.get("schema") != SCHEMA:
+            raise ValueError(
+                f"{path} is no result file of schema {SCHEMA}; test the step again to rewrite it"
+            )
+        results.append(result)
+    return sorted(results, key=lambda result: result["step"])
+
+
+def table(results: list[dict]) -> str:
+    """A plain-text table over the steps, in per cent, with what its numbers count as what."""
+    if not results:
+        return "no results yet"
+    columns = {
+        "step": lambda result: str(result["step"]),
+        "classes": lambda result: str(len(result["classes"])),
+        "all": lambda result: percent(result["scores"]["miou_all"]),
+        "old": lambda result: percent(result["scores"]["miou_old"]),
+        "new": lambda result: percent(result["scores"]["miou_new"]),
+        "harmonic": lambda result: percent(result["scores"]["harmonic"]),
+        "all fg": lambda result: percent(result["scores"]["miou_all_foreground"]),
+        "old fg": lambda result: percent(result["scores"]["miou_old_foreground"]),
+        "average": lambda result: percent(result["over_steps"]["average_miou"]),
+        "forgetting": lambda result: percent(result["over_steps"]["mean_forgetting"]),
+        "trainable": lambda result: count(result["cost"].get("trainable_parameters")),
+        "seconds": lambda result: count(result["cost"].get("seconds")),
+    }
+    rows = [list(columns), *([cell(result) for cell in columns.values()] for result in results)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(columns))]
+    lines = ["  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
+    last = results[-1]
+    title = [
+        last["method"],
+        f"{last['dataset']} {last['task']}",
+        last["setting"],
+        f"protocol {last['protocol']}",
+    ]
+    notes = [f"mIoU in %, {last['evaluation']} view"]
+    if last["has_background"]:
+        notes.append("fg: without background, which otherwise counts as an old class")
+    share = last["over_steps"]["trainable_percent"]
+    if share is not None:
+        notes.append(f"trainable in the incremental steps: {share:.6f} % of full fine-tuning")
+    return "\n".join([", ".join(title), *lines, "; ".join(notes)])
+
+
+def percent(share: float | None) -> str:
+    """A share in per cent, "-" if there is none."""
+    return "-" if share is None else f"{100 * share:.2f}"
+
+
+def count(value: float | None) -> str:
+    """A whole number with thousands separated, "-" if there is none."""
+    return "-" if value is None else f"{value:,.0f}"

@@ -1,0 +1,244 @@
+"""Confusion matrix, scores, result files, learning rates."""
+
+import json
+from types import SimpleNamespace
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import nn
+
+import average_csv
+from metrics import ConfusionMatrix, scores
+from metrics.confusion import spilled
+from metrics.cost import finetuning_parameters, trainable_percent
+from metrics.published_csv import honest_summary, published_summary, read_rows
+from metrics.results import read_results, table, write_result
+from metrics.scores import class_scores, forgetting, harmonic, intransigence
+from tasks import IGNORE, Step
+from utils.schedule import poly
+
+DATASET = SimpleNamespace(class_names=("background", "cat", "dog", "cow"), has_background=True)
+TASK = Step("pets", "2-1", 0, ((0, 1, 2), (3,)))
+
+
+def test_counts_are_those_of_a_loop_over_pixels():
+    generator = torch.Generator().manual_seed(0)
+    labels = torch.randint(0, 6, (2, 5, 7), generator=generator)
+    labels[0, 0] = IGNORE
+    predictions = torch.randint(0, 6, (2, 5, 7), generator=generator)
+    want = torch.zeros(4, 6, dtype=torch.int64)
+    for true, predicted in zip(labels.flatten().tolist(), predictions.flatten().tolist(), strict=True):
+        if true < 4:
+            want[true, predicted] += 1
+    matrix = ConfusionMatrix(4, num_columns=6)
+    for image in range(2):
+        matrix.update(labels[image : image + 1].to(torch.uint8), predictions[image : image + 1])
+    assert torch.equal(matrix.reduce().counts, want)
+    assert matrix.images == 2
+
+
+def test_pixel_won_by_an_untaught_class_costs_its_own_class_only():
+    matrix = ConfusionMatrix(2, num_columns=3)
+    matrix.update(torch.tensor([[[0, 0, 1, 1]]]), torch.tensor([[[0, 2, 1, 1]]]))
+    iou = class_scores(matrix.counts)["iou"]
+    assert iou.tolist() == pytest.approx([0.5, 1.0], abs=1e-5)
+    assert class_scores(spilled(matrix.counts))["iou"].tolist() != pytest.approx([0.5, 1.0], abs=1e-5)
+
+
+def test_absent_class_is_left_out_of_the_means_or_counts_as_zero():
+    counts = torch.tensor([[4, 0, 0], [0, 4, 0], [0, 0, 0]])
+    assert scores(counts, num_base=3)["miou_all"] == pytest.approx(1.0)
+    assert scores(counts, num_base=3, absent="zero")["miou_all"] == pytest.approx(2 / 3)
+    assert scores(counts, num_base=2)["miou_new"] is None
+    assert scores(counts, num_base=2)["harmonic"] is None
+
+
+def test_background_is_in_one_mean_and_not_in_the_other():
+    counts = torch.tensor([[8, 0, 0], [0, 2, 2], [0, 2, 2]])  # IoU 1, 1/3, 1/3
+    with_background = scores(counts, num_base=2)
+    assert with_background["miou_all"] == pytest.approx(5 / 9)
+    assert with_background["miou_old"] == pytest.approx(2 / 3)
+    assert with_background["miou_all_foreground"] == pytest.approx(1 / 3)
+    assert with_background["miou_old_foreground"] == pytest.approx(1 / 3)
+    assert with_background["miou_new"] == with_background["miou_new_foreground"] == pytest.approx(1 / 3)
+    without = scores(counts, num_base=2, has_background=False)
+    assert without["miou_all_foreground"] == without["miou_all"]
+
+
+def test_empty_matrix_gives_no_number_and_no_warning():
+    assert set(scores(torch.zeros(3, 3, dtype=torch.int64), num_base=2).values()) == {None}
+
+
+@given(st.floats(0, 1), st.floats(0, 1))
+def test_harmonic_mean_lies_between_zero_and_the_smaller_value_doubled(old, new):
+    value = harmonic(old, new)
+    assert 0 <= value <= 2 * min(old, new) + 1e-12
+    assert harmonic(old, None) is None
+
+
+def test_forgetting_is_the_best_earlier_iou_minus_the_last():
+    steps = [{"a": 0.8, "b": None}, {"a": 0.9, "b": 0.5, "c": 0.4}, {"a": 0.2, "b": 0.6, "c": None, "d": 0.1}]
+    lost = forgetting(steps)
+    assert lost == {"a": pytest.approx(0.7), "b": pytest.approx(-0.1), "c": None}
+    assert forgetting(steps[:1]) == forgetting([]) == {}
+
+
+def test_intransigence_is_what_joint_training_gains():
+    assert intransigence({"a": 0.9, "b": 0.5}, {"a": 0.6, "b": None}) == {"a": pytest.approx(0.3), "b": None}
+
+
+def test_trainable_percent_is_the_papers_on_both_ends_of_its_range():
+    # RevisitingCSS: 19-1 on Swin-B and 50-50 on ResNet-101, parameters of body + head + rows.
+    swin, resnet = 86_880_376 + 7_932_928, 42_500_160 + 15_535_104
+    assert round(trainable_percent([257], [swin + 257 * 21]), 6) == 0.000271
+    full = [resnet + 257 * 101, resnet + 257 * 151]
+    assert round(trainable_percent([257 * 100, 257 * 50], full), 6) == 0.033194
+    assert trainable_percent([], []) is None
+
+
+def test_finetuning_does_not_count_rows_allocated_in_advance():
+    net = SimpleNamespace(body=nn.Linear(2, 3), head=nn.Linear(3, 4))
+    net.head.out_channels = 4
+    net.body.requires_grad_(False)
+    assert finetuning_parameters(net, 5) == 9 + 16 + 5 * 5
+
+
+def evaluated(num_seen, accuracy):
+    """A matrix in which `accuracy` of 10 of each class's 10 pixels are right, the others class 0."""
+    matrix = ConfusionMatrix(num_seen, num_columns=4)
+    for label in range(num_seen):
+        predictions = torch.zeros(1, 1, 10, dtype=torch.int64)
+        predictions[..., : accuracy[label]] = label
+        matrix.update(torch.full((1, 1, 10), label), predictions)
+    return matrix
+
+
+def checkpoint(step, **cost):
+    config = {"setting": "overlap", "protocol": "plop", "eval": "crop"}
+    cost = {"seconds": 10.0, "images_trained": 50, "trainable_parameters": 257} | cost
+    return {"method": "Some", "config": config, "versions": {"torch": "2"}, "cost": cost, "step": step}
+
+
+def run_two_steps(folder):
+    write_result(folder, evaluated(3, [10, 8, 6]), TASK, DATASET, checkpoint(0), num_images=3)
+    content = checkpoint(1, finetuning_parameters=25700)
+    return write_result(folder, evaluated(4, [10, 4, 6, 5]), TASK.at(1), DATASET, content, num_images=4)
+
+
+def test_result_file_holds_every_number_by_name(tmp_path):
+    result = run_two_steps(tmp_path)
+    assert result == json.loads((tmp_path / "step_1.json").read_text())
+    assert [entry["name"] for entry in result["classes"]] == ["background", "cat", "dog", "cow"]
+    assert [entry["step"] for entry in result["classes"]] == [0, 0, 0, 1]
+    assert result["columns"] == list(DATASET.class_names)
+    assert [len(row) for row in result["confusion"]] == [4] * 4
+    assert result["classes"][1]["forgetting"] == pytest.approx(0.4, abs=1e-6)
+    assert result["classes"][3]["forgetting"] is None
+    first = json.loads((tmp_path / "step_0.json").read_text())
+    both = (first["scores"]["miou_all"], result["scores"]["miou_all"])
+    assert result["over_steps"]["average_miou"] == pytest.approx(sum(both) / 2)
+    assert result["over_steps"]["mean_forgetting"] == pytest.approx(
+        sum(entry["forgetting"] for entry in result["classes"][:3]) / 3
+    )
+    assert result["over_steps"]["trainable_percent"] == pytest.approx(1.0)
+    assert result["cost"]["images_per_second"] == 5.0
+    assert first["over_steps"]["trainable_percent"] is None
+
+
+def test_csv_of_a_run_is_the_published_format_in_learning_order(tmp_path):
+    run_two_steps(tmp_path)
+    rows = read_rows((tmp_path / "results.csv").read_text().splitlines())
+    assert [row[0] for row in rows] == ["0", "1"]
+    assert rows[0][4] == "x"
+    results = read_results(tmp_path)
+    assert [float(cell) for cell in rows[1][1:-1]] == [entry["iou"] for entry in results[1]["classes"]]
+    assert float(rows[1][-1]) == results[1]["scores"]["miou_all"]
+
+
+def test_testing_a_step_again_replaces_its_row(tmp_path):
+    run_two_steps(tmp_path)
+    before = (tmp_path / "results.csv").read_text()
+    run_two_steps(tmp_path)
+    assert (tmp_path / "results.csv").read_text() == before
+
+
+def test_failed_write_leaves_the_old_result(tmp_path, monkeypatch):
+    run_two_steps(tmp_path)
+    before = (tmp_path / "step_1.json").read_text()
+
+    def full(descriptor):
+        raise OSError("disk full")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(OSError, match="disk full"):
+        write_result(tmp_path, evaluated(4, [1] * 4), TASK.at(1), DATASET, checkpoint(1), num_images=4)
+    assert (tmp_path / "step_1.json").read_text() == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["results.csv", "step_0.json", "step_1.json"]
+
+
+def test_lost_test_images_are_not_reported_as_a_result(tmp_path):
+    with pytest.raises(ValueError, match="3 test images were counted instead of 4"):
+        write_result(tmp_path, evaluated(3, [1, 1, 1]), TASK, DATASET, checkpoint(0), num_images=4)
+    assert read_results(tmp_path) == []
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"schema": 99}'])
+def test_foreign_result_file_is_named(tmp_path, text):
+    (tmp_path / "step_0.json").write_text(text)
+    with pytest.raises(ValueError, match="step_0.json"):
+        read_results(tmp_path)
+
+
+def test_table_shows_each_step_and_what_its_numbers_mean(tmp_path):
+    run_two_steps(tmp_path)
+    lines = table(read_results(tmp_path)).splitlines()
+    assert lines[0] == "Some, pets 2-1, overlap, protocol plop"
+    assert lines[1].split()[:5] == ["step", "classes", "all", "old", "new"]
+    assert lines[2].split()[0] == "0" and lines[2].split()[4] == "-"
+    assert lines[3].split()[0] == "1" and "-" not in lines[3].split()
+    assert "without background" in lines[4] and "1.000000 %" in lines[4]
+    assert table([]) == "no results yet"
+
+
+def test_average_csv_counts_absent_classes_as_published_and_says_what_they_hide(tmp_path, capsys):
+    lines = ["0,0.5,0.5,x,0.5", "1,0.5,X,0.25,0.375"]
+    assert published_summary(read_rows(lines))[3:] == ["Mean IoU first 25.0", "Mean IoU last 25.0"]
+    honest = honest_summary(read_rows(lines))
+    assert "Mean over 1 present classes, first: 50.0" in honest
+    assert "Mean over 0 present classes, first without class 0: -" in honest
+    path = tmp_path / "results.csv"
+    path.write_text("\n".join(lines))
+    assert average_csv.main([str(path)]) == 0
+    assert capsys.readouterr().out.splitlines()[:5] == published_summary(read_rows(lines))
+
+
+@pytest.mark.parametrize("text", ["", "0,0.5,0.5\n1,0.5\n", "0,?,0.5\n", "step,a,b\n"])
+def test_damaged_table_is_one_line_and_status_2(tmp_path, capsys, text):
+    path = tmp_path / "results.csv"
+    path.write_text(text)
+    assert average_csv.main([str(path)]) == 2
+    assert len(capsys.readouterr().err.splitlines()) == 1
+    assert average_csv.main([str(tmp_path / "none.csv")]) == 2
+
+
+def test_poly_ends_at_zero_and_stays_there():
+    factor = poly(4)
+    assert factor(0) == 1.0
+    assert factor(2) == pytest.approx(0.5**0.9)
+    assert factor(4) == factor(5) == 0.0
+
+
+def test_warm_up_rises_before_it_falls():
+    factor = poly(100, warmup=0.2)
+    rates = [factor(iteration) for iteration in range(100)]
+    assert rates[0] == pytest.approx(1e-3)
+    assert rates.index(max(rates)) == 20
+    assert rates[20:] == [poly(100)(iteration) for iteration in range(20, 100)]
+
+
+@pytest.mark.parametrize("arguments", [{"iterations": 0}, {"iterations": 5, "warmup": 1.0}])
+def test_impossible_schedule_is_refused(arguments):
+    with pytest.raises(ValueError):
+        poly(**arguments)
