@@ -1,8 +1,8 @@
 """Local POD: distances between strip means of two networks' squared maps (PLOP, CVPR 2021, section 3.2).
 
-Pooling is linear, so the strips of the teacher's and the student's map are never formed one by one: the strips of
-the difference a^2 - b^2 say the same. The published code also has other poolings and distances that none of its
-scripts use; `Layer` holds them all, with the scripts' choices as defaults.
+Pooling is linear, so the strips of the teacher's and of the student's map are never formed one by one: the
+strips of the difference a^2 - b^2 say the same. The published code also has other poolings and distances,
+which none of its scripts uses; `Layer` holds them all, with the scripts' choices as defaults.
 """
 
 import math
@@ -22,13 +22,15 @@ class Layer:
     """How one map is compared; the defaults are those of every published script.
 
     Args:
-        factor: weight of the layer; at 0 or below the layer contributes nothing, but still counts in the mean.
-        pooling: "local" (strips of regions), "spatial" (sums over rows and over columns), "global" (the same after
-            average pooling).
+        factor: weight of the layer; at 0 or below it contributes nothing, but still counts in the mean.
+        pooling: "local" (strips of regions), "spatial" (sums over rows and over columns), or "global" (the
+            same after average pooling).
         scales: regions per axis, one entry per scale.
         prepare: what happens to a map first: "pow" (square), "relu" or "none".
-        extra_channels: channels that only the student has are added to channel 0 ("sum") or dropped ("trim").
-        per_scale: strips of scale s count "equal"ly, divided by s^2 ("area"), or as in spatial pyramids ("spm").
+        extra_channels: channels that only the student has are added to channel 0 ("sum") or left out
+            ("trim").
+        per_scale: strips of scale s count "equal", divided by s^2 ("area"), or as in spatial pyramids
+            ("spm").
         normalise: L2-normalise the strips of each image.
         distance: "l2" or "l1".
     """
@@ -48,11 +50,12 @@ def pod(
 ) -> Tensor:
     """Mean over layers of factor * schedule * (mean distance over images): a scalar, at least float32.
 
-    Args:
-        old_maps, maps: teacher's and student's maps (N, C, h, w), from the body's first stage to the logits.
-        layers: one per map. schedule: see `pod_schedule`.
+    `old_maps` and `maps` are the teacher's and the student's (N, C, h, w), from the body's first stage to the
+    logits, with one entry of `layers` each; `schedule` is `pod_schedule`'s.
     """
-    assert len(old_maps) == len(maps) == len(layers), "POD needs teacher map, student map and Layer for each layer"
+    assert len(old_maps) == len(maps) == len(layers), (
+        "each layer needs a teacher's map, a student's and a Layer"
+    )
     total = _wide(maps[0]).new_zeros(())
     for old, new, layer in zip(old_maps, maps, layers, strict=True):
         if layer.factor > 0:
@@ -97,9 +100,9 @@ def fold_extra_channels(maps: Tensor, num_old: int, how: str) -> Tensor:  # (N, 
 def top_channel_of_new(
     old: Tensor, new: Tensor, labels: Tensor, *, extra_channels: str = "sum"
 ) -> tuple[Tensor, Tensor]:  # (N, C_old, h, w), (N, C, h, w), (N, H, W)
-    """Strongest squared channel of both logit maps at label size, 0 at pixels of old classes (`pod_deeplab_mask`).
+    """Strongest squared channel of both logit maps at label size, 0 on old classes: both (N, 1, H, W).
 
-    Both (N, 1, H, W), to be compared by a `Layer` with prepare="none". No published script uses it.
+    To be compared by a `Layer` with prepare="none" (published `pod_deeplab_mask`, which no script uses).
     """
     num_old = old.shape[1]
     new = fold_extra_channels(new, num_old, extra_channels)
@@ -111,8 +114,8 @@ def top_channel_of_new(
 def strip_means(maps: Tensor, scales: Sequence[int]) -> dict[int, tuple[Tensor, Tensor]]:  # (N, C, h, w)
     """Means over the columns and over the rows of every region, by scale s.
 
-    A region is k x k pixels with k = w // s, so that remainders on the right and below are never looked at. For s
-    the means over columns are (N, C, s*k, s), those over rows (N, C, s, s*k).
+    A region is k x k pixels with k = w // s, so that remainders on the right and below are never looked at.
+    For each s the means over columns are (N, C, s*k, s), those over rows (N, C, s, s*k).
 
     Raises:
         ValueError: if a region would be empty.
@@ -125,8 +128,8 @@ def strip_means(maps: Tensor, scales: Sequence[int]) -> dict[int, tuple[Tensor, 
         # Differs from PLOP, where such maps end in NaN and a failed assertion.
         if side == 0 or height <= used - side:
             raise ValueError(
-                f"POD cannot cut a map of {height}x{width} into {scale}x{scale} regions of {side} pixels: train with "
-                "larger, square crops"
+                f"POD cannot cut a map of {height}x{width} into {scale}x{scale} regions: train with larger, "
+                "square crops"
             )
         # Where the regions of a finer scale tile these, their means are all that has to be averaged.
         finer = next((s for s in means if s % scale == 0 and s * (width // s) == used <= height), None)
@@ -143,7 +146,7 @@ def strip_means(maps: Tensor, scales: Sequence[int]) -> dict[int, tuple[Tensor, 
 
 
 def _row_block_means(maps: Tensor, blocks: int, side: int) -> Tensor:  # (N, C, h, w), h <= blocks * side
-    """Means over blocks of `side` rows, the last block cut short by the border if h asks for it: (N, C, blocks, w)."""
+    """Means over blocks of `side` rows, of which the border may cut the last one short: (N, C, blocks, w)."""
     if maps.shape[2] == blocks * side:
         return maps.unflatten(2, (blocks, side)).mean(3)
     full = (blocks - 1) * side
@@ -161,7 +164,8 @@ def _pooled(maps: Tensor, layer: Layer) -> list[Tensor]:  # (N, C, h, w)
     assert layer.pooling == "local", f"unknown pooling {layer.pooling}"
     weights = _scale_weights(layer)
     means = strip_means(maps, layer.scales)
-    return [_scaled(part.flatten(1), weights[scale]) for scale in layer.scales for part in means[scale]]
+    strips = [(part.flatten(1), weights[scale]) for scale in layer.scales for part in means[scale]]
+    return [part if weight == 1 else part * weight for part, weight in strips]
 
 
 def _scale_weights(layer: Layer) -> dict[int, float]:
@@ -172,10 +176,6 @@ def _scale_weights(layer: Layer) -> dict[int, float]:
         count = len(layer.scales)
         return {scale: 2.0 ** -(count - max(number, 1)) for number, scale in enumerate(layer.scales)}
     return dict.fromkeys(layer.scales, 1.0)
-
-
-def _scaled(part: Tensor, weight: float) -> Tensor:
-    return part if weight == 1.0 else part * weight
 
 
 def _wide(maps: Tensor) -> Tensor:

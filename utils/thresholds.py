@@ -1,8 +1,9 @@
-"""Pseudo-labels of PLOP (CVPR 2021, section 3.3): which of the teacher's answers on the background are believed.
+"""Pseudo-labels of PLOP (CVPR 2021, section 3.3): which of the teacher's answers are believed.
 
-A pixel's score is the entropy of the teacher's softmax, averaged (not summed) over the old classes and divided by
-ln C_old and ln C, so it never exceeds 1 / (C_old ln C). A class's answers are believed below a threshold: the
-median, as the published code computes it, of the scores on the pixels labelled background.
+A pixel's score is the entropy of the teacher's softmax, averaged (not summed) over the old classes and
+divided by ln C_old and ln C, so it never exceeds 1 / (C_old ln C). An answer is believed if its score is
+below the threshold of its class: the median, as the published code computes it, of the scores on pixels
+labelled background.
 """
 
 import math
@@ -16,17 +17,22 @@ from utils.distributed import all_reduce_sum
 
 
 def entropy_scores(logits: Tensor, num_seen: int) -> tuple[Tensor, Tensor]:  # (N, C_old, H, W)
-    """The teacher's class, int64, and normalised entropy of every pixel, both (N, H, W); ties go to the lowest class.
+    """The teacher's class (int64, the lowest of equals) and score of every pixel, both (N, H, W).
 
-    Differs from PLOP: no 1e-8 inside the logarithm, which the log-softmax does not need.
+    Differs from PLOP: no 1e-8 inside the logarithm, which a log-softmax does not need.
     """
     log_p = logits.log_softmax(1)
     entropy = -(log_p.exp() * log_p).sum(1)
     return logits.argmax(1), entropy / _scale(logits.shape[1], num_seen)
 
 
-def entropy_scores_of_small(logits_small: Tensor, size: tuple[int, int], num_seen: int) -> tuple[Tensor, Tensor]:
-    """`entropy_scores` at `size` (H, W) from logits (N, C_old, h, w), image by image: no map of all images is kept."""
+def entropy_scores_of_small(
+    logits_small: Tensor, size: tuple[int, int], num_seen: int
+) -> tuple[Tensor, Tensor]:  # (N, C_old, h, w)
+    """`entropy_scores` after up-sampling to `size` (H, W).
+
+    Image by image, so that the softmax of the whole batch at full resolution never exists.
+    """
     small = logits_small if logits_small.dtype == torch.float64 else logits_small.float()
     scores = [
         entropy_scores(F.interpolate(one, size=size, mode="bilinear", align_corners=False), num_seen)
@@ -37,13 +43,13 @@ def entropy_scores_of_small(logits_small: Tensor, size: tuple[int, int], num_see
 
 
 def confidence_scores(logits: Tensor) -> tuple[Tensor, Tensor]:  # (N, C_old, H, W)
-    """The teacher's class and its probability (N, H, W): the published mode "median", which no script uses."""
+    """The teacher's class and its probability, both (N, H, W): published mode "median", used by no script."""
     best, classes = logits.max(1)
     return classes, (best - logits.logsumexp(1)).exp()
 
 
 def max_entropy(num_seen: int) -> float:
-    """ln C, by which PLOP divides an entropy that is normalised already."""
+    """The ln C by which PLOP divides an entropy that is normalised already."""
     return math.log(num_seen)
 
 
@@ -55,9 +61,9 @@ def largest_score(num_old: int, num_seen: int) -> float:
 def score_histogram(
     classes: Tensor, scores: Tensor, labels: Tensor, *, num_seen: int, num_bins: int = 100, top: float = 1.0
 ) -> Tensor:  # (N, H, W) each
-    """Pixels per class and bin of [0, `top`] among those labelled background: int64 (C, num_bins).
+    """Pixels labelled background per class and bin of [0, `top`], int64 (C, num_bins).
 
-    Scores beyond `top` fall into the last bin.
+    Scores beyond `top` count in the last bin.
     """
     bins = (scores / top * num_bins).long().clamp(0, num_bins - 1)
     index = torch.where(labels == BACKGROUND, classes * num_bins + bins, num_seen * num_bins)
@@ -67,41 +73,41 @@ def score_histogram(
 
 def thresholds_from(
     counts: Tensor, base: float, *, true_median: bool = False, top: float = 1.0
-) -> Tensor:  # (C, num_bins) of this process
-    """Threshold per class, float32 (C,): the median of the score, but at least `base`.
+) -> Tensor:  # (C, num_bins), of this process
+    """Threshold per class, float32 (C,): the median of its scores, but at least `base`.
 
-    The counts of all processes are added up. Differs from PLOP, where each process has thresholds of its own.
-    +inf believes every answer, -inf (for a published median that is undefined, 0/0) none.
+    +inf believes every answer; -inf, for a published median that is 0/0, believes none.
+    Differs from PLOP: the counts of all processes are added up, where each had thresholds of its own.
     """
     counts = all_reduce_sum(counts)
-    median = true_median_of if true_median else published_median_of
-    medians = torch.tensor([median(row) for row in counts.tolist()], device=counts.device, dtype=torch.float32)
+    median_of = true_median_of if true_median else published_median_of
+    medians = torch.tensor([median_of(row) for row in counts.tolist()], device=counts.device)
     return torch.where(medians.isnan(), -math.inf, (medians * top).clamp(min=base))
 
 
 def published_median_of(counts: list[int]) -> float:
-    """What PLOP's code takes for the median of a histogram over [0, 1]; 0 for an empty one, may be infinite or NaN.
+    """What PLOP's code takes for the median of a histogram over [0, 1]: 0 if empty, maybe infinite or NaN.
 
-    While it looks for the bin that holds the middle, it adds up bin numbers instead of counts. So it is right where
-    the first bin holds half of the mass, which is the rule on real data, and otherwise answers with the first bin b
-    that holds total / 2 - b (b - 1) / 2 or more, or divides by the count of the last bin when there is none.
+    On its way to the bin that holds the middle it adds up bin numbers instead of counts. So it is right
+    where the first bin holds half of the mass, which is the rule on real data; else it stops at the first
+    bin b with total / 2 - b (b - 1) / 2 or more; and if there is none it divides by the count of the last
+    bin.
     """
-    half, passed, num_bins = sum(counts) / 2, 0, len(counts)
+    half, passed = sum(counts) / 2, 0
     if half == 0:
         return 0.0
-    number = num_bins - 1
-    for candidate, count in enumerate(counts):
+    for number, count in enumerate(counts):
         if passed <= half <= passed + count:
-            number = candidate
             break
-        passed += candidate
-    rest, count = half - passed, counts[number]
-    share = rest / count if count else math.copysign(math.inf, rest) if rest else math.nan
-    return (number + share) / num_bins
+        passed += number
+    rest = half - passed
+    if count == 0:
+        return math.copysign(math.inf, rest) if rest else math.nan
+    return (number + rest / count) / len(counts)
 
 
 def true_median_of(counts: list[int]) -> float:
-    """Median of a histogram over [0, 1], interpolated inside its bin; 0 for an empty one."""
+    """Median of a histogram over [0, 1], interpolated inside its bin; 0 if empty."""
     half, passed = sum(counts) / 2, 0
     for number, count in enumerate(counts):
         if count and passed + count >= half:
@@ -115,25 +121,25 @@ def pseudo_labels(
 ) -> tuple[Tensor, Tensor]:  # (N, H, W) each, thresholds (C,)
     """Labels in which old and background pixels have the teacher's class, or IGNORE where it is not believed.
 
-    Also returns where the teacher is believed, bool (N, H, W), whatever the label there. Labels of new classes and
-    IGNORE stay.
+    Labels of new classes and IGNORE stay. Also returns where the teacher is believed, bool (N, H, W),
+    whatever the label there.
     """
     believed = scores < thresholds[classes]
-    answer = torch.where(believed, classes, IGNORE).to(labels.dtype)
-    return torch.where(labels < num_old, answer, labels), believed
+    answers = torch.where(believed, classes, IGNORE).to(labels.dtype)
+    return torch.where(labels < num_old, answers, labels), believed
 
 
 def adaptive_factor(labels: Tensor, believed: Tensor, *, num_old: int, minimum: float = 0.0) -> Tensor:
-    """Share of believed pixels among each image's old and background ones, float32 (N, 1, 1) (PLOP, section 3.3).
+    """Share of believed pixels among each image's old and background ones, float32 (N, 1, 1).
 
-    An image without such a pixel has share 0, as published; `minimum` bounds the share from below. `labels` are those
-    from before pseudo-labelling, (N, H, W) like `believed`.
+    `labels` (N, H, W) are those from before pseudo-labelling. An image without any such pixel has share 0, as
+    published (PLOP, section 3.3; `classif_adaptive_factor`); `minimum` bounds shares from below.
     """
     region = labels < num_old
-    believed = (believed & region).sum((1, 2), keepdim=True).float()
-    return (believed / (region.sum((1, 2), keepdim=True).float() + 1e-6)).clamp(min=minimum)
+    accepted = (believed & region).sum((1, 2), keepdim=True).float()
+    return (accepted / (region.sum((1, 2), keepdim=True).float() + 1e-6)).clamp(min=minimum)
 
 
 def _scale(num_old: int, num_seen: int) -> float:
-    """What the summed entropy is divided by; positive for a single old class, too."""
+    """What a summed entropy is divided by; not 0 for a single old class either."""
     return math.log(num_old + 1e-8) * num_old * max_entropy(num_seen)

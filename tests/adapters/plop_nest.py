@@ -3,13 +3,14 @@
 import math
 
 import torch
-import torch.nn.functional as F
 
+from methods.plop import PLOP
+from segmentation_module import Output
+from tasks import Step
 from tests.adapters import adapter
 from utils.losses import cross_entropy, unbiased_cross_entropy
 from utils.pod import Layer, pod, pod_schedule, top_channel_of_new
 from utils.thresholds import (
-    adaptive_factor,
     confidence_scores,
     entropy_scores,
     max_entropy,
@@ -18,6 +19,7 @@ from utils.thresholds import (
     score_histogram,
     thresholds_from,
 )
+from utils.weight_transfer import WeightTransfer, align_norms, pretune, vote, warm_loss
 
 
 def graded(tensor):
@@ -61,7 +63,7 @@ def pod_layers(params, count):
                 scales=tuple(scales),
                 prepare=chosen["prepro"],
                 extra_channels=place.get("extra_channels", "sum") if last else "sum",
-                per_scale={True: "area", False: "equal", "spm": "spm"}[switch.get("normalize_per_scale", False)],
+                per_scale={True: "area", "spm": "spm"}.get(switch.get("normalize_per_scale"), "equal"),
                 normalise=bool(place.get("norm", False)),
                 distance="l1" if distance == "l1" else "l2",
             )
@@ -102,53 +104,173 @@ def thresholds(inputs, params):
     if entropy:
         found = thresholds_from(counts, params["threshold"])
     else:  # caps the median instead of raising it
-        found = torch.tensor([published_median_of(row) for row in counts.tolist()]).clamp(max=params["threshold"])
+        medians = torch.tensor([published_median_of(row) for row in counts.tolist()])
+        found = medians.clamp(max=params["threshold"])
     return {"histogram": counts, "thresholds": found, "max_entropy": torch.tensor(max_entropy(num_seen))}
 
 
-def classification(inputs, params, logits):
-    """Pseudo-labels, factor and the classification part of the loss."""
+def method_of(params, layers, thresholds):
+    """PLOP at a step with the case's numbers of classes, as `run.py` would have prepared it."""
     num_old, num_seen = params["n_old"], params["nb_current_classes"]
-    labels, factor = inputs["labels"], torch.ones(())
-    found = {}
-    if params["pseudo"] is None:
-        after = labels
-    else:
-        everything = torch.full((num_seen,), math.inf)  # "naive": believe the teacher always
-        classes, scores = entropy_scores(inputs["outputs_old"], num_seen)
-        after, believed = pseudo_labels(
-            labels, classes, scores, thresholds=inputs.get("thresholds", everything), num_old=num_old
-        )
-        if params["classif_adaptive_factor"]:
-            minimum = params["classif_adaptive_min_factor"]
-            factor = adaptive_factor(labels, believed, num_old=num_old, minimum=minimum)
-        found = {
-            "mask_valid_pseudo": believed,
-            "normalised_entropy": scores,
-            "classif_adaptive_factor": factor,
-        }
-    loss = cross_entropy(logits, after)
-    if "ce_on_pseudo" in params["classification"]:
-        accepted = believed & (labels < num_old)
-        loss = torch.where(accepted, loss, unbiased_cross_entropy(logits, labels, num_old))
-    return found | {"labels_after": after, "loss_ce": (loss * factor).mean()}
+    old = tuple(range(num_old))
+    new = tuple(range(num_old, num_seen)) or old  # by domain: the same classes again
+    method = PLOP(
+        Step("case", "case", 1, (old, new), has_background=new != old),
+        pod_factor=layers[0].factor if layers else 0.0,
+        pod_logits_factor=layers[-1].factor if layers else 0.0,
+        adaptive_min=params["classif_adaptive_min_factor"] if params["classif_adaptive_factor"] else 1.0,
+    )
+    method.thresholds = thresholds
+    return method
+
+
+def outputs_of(maps, small, size):
+    """What a network would have returned: stage maps, features and logits."""
+    *stages, features = maps or [small]
+    return Output(small, features, features, dict(enumerate(stages)), tuple(size))
 
 
 @adapter("plop_nest.pseudo_ce", "plop_nest.plop_total")
 def plop_loss(inputs, params):
+    labels, num_old, num_seen = inputs["labels"], params["n_old"], params["nb_current_classes"]
     maps = [graded(new) for new in family(inputs, "new_")]
     leaves = {f"new_{index}": leaf for index, leaf in enumerate(maps)}
-    if maps:
-        small = graded(inputs["sem_logits_small"])
-        leaves["sem_logits_small"] = small
-        size = inputs["labels"].shape[-2:]
-        logits = F.interpolate(small, size=size, mode="bilinear", align_corners=False)
-    else:
-        logits = leaves["outputs_new"] = graded(inputs["outputs_new"])
-    found = classification(inputs, params, logits)
-    found |= {"loss_pod": torch.zeros(()), "loss_kd": torch.zeros(())}
-    if maps:
-        old_maps = [*family(inputs, "old_"), inputs["sem_logits_small_old"]]
-        found["loss_pod"] = pod_total(old_maps, [*maps, small], params)
-    total = found["loss_ce"] + found["loss_pod"]
-    return found | {"loss_total": total} | gradients(total, leaves)
+    name = "sem_logits_small" if maps else "outputs_new"
+    leaves[name] = small = graded(inputs[name])
+    old_small = inputs["sem_logits_small_old"] if maps else inputs["outputs_old"]
+    out = outputs_of(maps, small, labels.shape[-2:])
+    old = outputs_of(family(inputs, "old_"), old_small, labels.shape[-2:])
+
+    everything = torch.full((num_seen,), math.inf)  # "naive": believe the teacher always
+    layers = pod_layers(params, len(maps) + 1) if maps else []
+    method = method_of(params, layers, inputs.get("thresholds", everything))
+    method.model, method.teacher = (lambda images: out), (lambda images: old)
+    losses = method.losses(torch.empty(0), labels)
+    after, factor = method.relabel(labels, old) if method.step.grows else (labels, None)
+    classes, scores = method.scores(old)
+    _, believed = pseudo_labels(labels, classes, scores, thresholds=method.thresholds, num_old=num_old)
+    # What the method does not offer, but is made of its parts:
+    if "ce_on_pseudo" in params["classification"]:
+        parts = cross_entropy(out.logits, after), unbiased_cross_entropy(out.logits, labels, num_old)
+        losses["ce"] = (torch.where(believed & (labels < num_old), *parts) * factor).mean()
+    if params["pseudo"] is None and method.step.grows:
+        losses["ce"], after = cross_entropy(out.logits, labels).mean(), labels
+    plain = [Layer(layer.factor) for layer in layers]
+    if maps and (layers != plain or not params["use_pod_schedule"]):
+        losses["pod"] = pod_total([*family(inputs, "old_"), old_small], [*maps, small], params)
+    total = losses["ce"] + losses["pod"]
+    return {
+        "labels_after": after,
+        "mask_valid_pseudo": believed,
+        "normalised_entropy": scores,
+        "classif_adaptive_factor": factor,
+        "loss_ce": losses["ce"],
+        "loss_pod": losses["pod"],
+        "loss_kd": torch.zeros(()),
+        "loss_total": total,
+    } | gradients(total, leaves)
+
+
+def transfer_of(inputs, importance=None, projection=None):
+    """NeST's tensors as the case stores them."""
+    importance = inputs["importance"] if importance is None else importance
+    projection = inputs["projection"] if projection is None else projection
+    transfer = WeightTransfer(importance.clone(), projection.clone(), inputs["new_bias"].clone())
+    transfer.load_state_dict(
+        {
+            "background_importance": inputs["bg_importance"],
+            "background_projection": inputs["bg_projection"],
+        },
+        strict=False,
+    )
+    return transfer
+
+
+STORED = {
+    "importance": "importance",
+    "projection": "projection",
+    "new_bias": "bias",
+    "bg_importance": "background_importance",
+    "bg_projection": "background_projection",
+}
+
+
+@adapter("plop_nest.nest_select")
+def nest_select(inputs, params):
+    batches = [(inputs["features"], inputs["labels"])]
+    importance, projection = vote(
+        batches, inputs["old_weight"], inputs["old_bias"], num_new=params["n_new"], grid=tuple(params["grid"])
+    )
+    return {"importance": importance, "projection": projection}
+
+
+@adapter("plop_nest.nest_warm_forward")
+def nest_forward(inputs, params):
+    transfer = transfer_of(inputs)
+    logits, loss = warm_loss(
+        transfer, inputs["features"], inputs["labels"], inputs["old_weight"], inputs["old_bias"]
+    )
+    leaves = {stored: getattr(transfer, own) for stored, own in STORED.items()}
+    return {"logits": logits, "loss": loss} | gradients(loss, leaves)
+
+
+def applied(transfer, inputs):
+    """The classifiers that training begins with."""
+    old, new, bias = transfer.classifiers(inputs["old_weight"], inputs["old_bias"])
+    return {
+        "old_weight_final": old,
+        "old_bias_final": inputs["old_bias"],
+        "new_weight": new,
+        "new_bias_final": bias,
+    }
+
+
+@adapter("plop_nest.nest_init")
+def nest_init(inputs, params):
+    return applied(transfer_of(inputs), inputs)
+
+
+def trajectory(transfer, inputs, params):
+    """Pre-tuning over the same batches in every epoch, and what comes out of it."""
+    batches = list(
+        zip(
+            inputs["features"].split(params["batch_size"]),
+            inputs["labels"].split(params["batch_size"]),
+            strict=True,
+        )
+    )
+    losses = pretune(
+        transfer,
+        batches * params["epochs"],
+        inputs["old_weight"],
+        inputs["old_bias"],
+        lr=params["base_lr"],
+        iterations=len(batches) * params["epochs"],
+        weight_decay=params["weight_decay"],
+        momentum=params["momentum"],
+        power=params["poly_power"],
+    )
+    found = applied(transfer, inputs)
+    found["new_bias_applied"] = found.pop("new_bias_final")
+    moved = {f"{stored}_final": getattr(transfer, own) for stored, own in STORED.items()}
+    return found | moved | {"losses": losses}
+
+
+@adapter("plop_nest.nest_trajectory")
+def nest_trajectory(inputs, params):
+    return trajectory(transfer_of(inputs), inputs, params)
+
+
+@adapter("plop_nest.nest_pipeline")
+def nest_pipeline(inputs, params):
+    batches = [(inputs["features"], inputs["labels"])]
+    importance, projection = vote(batches, inputs["old_weight"], inputs["old_bias"], num_new=params["n_new"])
+    found = trajectory(transfer_of(inputs, importance, projection), inputs, params)
+    return found | {"importance_init": importance, "projection_init": projection}
+
+
+@adapter("plop_nest.align_weight")
+def align_weight(inputs, params):
+    *old, newest = inputs["weights"].split(params["classes"])
+    aligned = align_norms([*old, newest], params["align_type"])
+    return {"weights_after": torch.cat([*old, aligned])}

@@ -1,0 +1,107 @@
+"""PLOP: learning without forgetting for continual semantic segmentation (Douillard et al., CVPR 2021)."""
+
+from typing import Annotated
+
+import torch
+from torch import Tensor
+
+from methods.base import Method
+from methods.mib import init_from_background
+from segmentation_module import Output
+from tasks import Step
+from utils.batches import first_epochs
+from utils.losses import cross_entropy
+from utils.pod import Layer, pod, pod_schedule
+from utils.thresholds import (
+    adaptive_factor,
+    entropy_scores_of_small,
+    largest_score,
+    pseudo_labels,
+    score_histogram,
+    thresholds_from,
+)
+
+
+class PLOP(Method):
+    """Local POD on every stage, and cross entropy on background that a certain teacher has relabelled.
+
+    Where steps bring no classes (Cityscapes by domain) there is nothing to relabel: plain cross entropy and
+    POD. Crops must be at least 4 pixels wide at the coarsest map, e.g. 64 at stride 16, and square.
+    """
+
+    pod_factor: Annotated[float, "POD of stage maps and features (PLOP scripts: 0.01 VOC, 0.001 ADE)"] = 0.01
+    pod_logits_factor: Annotated[float, "POD of logits (PLOP scripts: 0.0005 VOC, 0.00001 ADE)"] = 0.0005
+    threshold: Annotated[float, "lowest entropy threshold of a class (PLOP scripts)"] = 0.001
+    true_median: Annotated[bool, "the median that PLOP meant, not the one its code computes"] = False
+    num_bins: Annotated[int, "bins of the entropy histogram (PLOP --pseudo_nb_bins)"] = 100
+    adaptive_min: Annotated[
+        float, "least factor of an image's CE, 1: none (PLOP classif_adaptive_min_factor)"
+    ] = 0.0
+    init_balanced: Annotated[bool, "start new rows from the background's (PLOP scripts; MiB eq. 10)"] = True
+
+    needs_teacher = True
+    thresholds: Tensor | None = None  # per class, (C,); known from start_increment on
+
+    def __init__(self, step: Step, **hyper):
+        super().__init__(step, **hyper)
+        if step.grows and not step.has_background:
+            raise ValueError(f"PLOP relabels background, which {step.dataset} has not")
+
+    def start_increment(self, loader) -> None:
+        if not self.step.grows:
+            return
+        if self.thresholds is None:  # else an interrupted run has found them
+            self.thresholds = self.find_thresholds(loader)
+        if self.init_balanced:
+            init_from_background(self.net.cls)
+
+    @torch.no_grad()
+    def find_thresholds(self, loader) -> Tensor:
+        """Median score of every class (C,) over one pass through the training images, as augmented."""
+        num_old, num_seen = self.step.num_old, self.step.num_seen
+        device = next(self.net.parameters()).device
+        # All of a true histogram's bins are used; PLOP's end at 1, far above what a score can be.
+        top = (largest_score(num_old, num_seen) or 1.0) if self.true_median else 1.0
+        counts = torch.zeros(num_seen, self.num_bins, dtype=torch.int64, device=device)
+        for images, labels in first_epochs(loader, device):
+            classes, scores = self.scores(self.old(images))
+            counts += score_histogram(
+                classes, scores, labels, num_seen=num_seen, num_bins=self.num_bins, top=top
+            )
+        return thresholds_from(counts, self.threshold, true_median=self.true_median, top=top)
+
+    def losses(self, images: Tensor, labels: Tensor) -> dict[str, Tensor]:
+        out = self.model(images)
+        if self.teacher is None:
+            return {"ce": cross_entropy(out.logits, labels).mean()}
+        old = self.old(images)
+        labels, factor = self.relabel(labels, old) if self.step.grows else (labels, 1.0)
+        # The mean is over all pixels: rejected ones lower it a second time, besides the factor. As published.
+        return {"ce": (cross_entropy(out.logits, labels) * factor).mean(), "pod": self.pod(old, out)}
+
+    @torch.no_grad()
+    def relabel(self, labels: Tensor, old: Output) -> tuple[Tensor, Tensor]:  # (N, H, W)
+        """Pseudo-labels (N, H, W), and the factor (N, 1, 1) of each image's cross entropy."""
+        classes, scores = self.scores(old)
+        self.thresholds = self.thresholds.to(labels.device)  # a checkpoint's are on the CPU
+        num_old = self.step.num_old
+        after, believed = pseudo_labels(labels, classes, scores, thresholds=self.thresholds, num_old=num_old)
+        return after, adaptive_factor(labels, believed, num_old=num_old, minimum=self.adaptive_min)
+
+    def scores(self, old: Output) -> tuple[Tensor, Tensor]:
+        """Class and normalised entropy of the teacher's answer, both (N, H, W)."""
+        return entropy_scores_of_small(old.logits_small, old.size, self.step.num_seen)
+
+    def pod(self, old: Output, out: Output) -> Tensor:
+        """Distillation over the body's stages, the classifiers' input and the logits before up-sampling."""
+        old_maps, maps = ([*o.attentions.values(), o.features, o.logits_small] for o in (old, out))
+        layers = [Layer(self.pod_factor)] * (len(maps) - 1) + [Layer(self.pod_logits_factor)]
+        return pod(old_maps, maps, layers, schedule=pod_schedule(self.step.num_seen, self.step.num_new))
+
+    def state_dict(self) -> dict:
+        return {} if self.thresholds is None else {"step": self.step.index, "thresholds": self.thresholds}
+
+    def load_state_dict(self, state: dict) -> None:
+        # The step before saved thresholds, too, of its own teacher.
+        if state.get("step") == self.step.index:
+            self.thresholds = state.get("thresholds")
