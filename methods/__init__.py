@@ -9,7 +9,9 @@ from methods.ilt import ILT
 from methods.lwf import LWF
 from methods.lwf_mc import LWFMC
 from methods.mib import MiB
+from methods.nest import MiBNeST, PLOPNeST
 from methods.pi import PI
+from methods.plop import PLOP
 from methods.rw import RW
 from utils.naming import closest
 
@@ -23,6 +25,9 @@ METHODS: dict[str, type[Method]] = {
     "RW": RW,
     "DFT*": DFTStar,
     "MiB": MiB,
+    "PLOP": PLOP,
+    "MiB+NeST": MiBNeST,
+    "PLOP+NeST": PLOPNeST,
 }
 SPELLINGS = {"DFT_STAR": "DFT*"}  # a shell expands the star
 
