@@ -35,7 +35,7 @@ class ADE(FileDataset):
     background_is_unlabelled = True
     expected = {"train": 20210, "val": 2000}
     notes = {
-        "disjoint": "the disjoint image lists published for ADE20K do not follow the disjoint rule: they give an "
+        "disjoint": "the disjoint lists published for ADE20K do not follow the disjoint rule: they give an "
         "image to the step of the class that lacked images most, whatever else it shows. To compare with "
         "published disjoint results, point --index_dir to the folder with the published train-<step>.npy"
     }

@@ -88,7 +88,7 @@ class SegmentationDataset(ABC):
 
     def fingerprint(self, split: str) -> str:
         """Hash of classes, image ids and sizes of mask files of `split`; the same on every machine."""
-        digest = hashlib.sha256("\n".join(self.class_names).encode())
+        digest = hashlib.sha256("\n".join([str(self.has_background), *self.class_names]).encode())
         if self.label_map is not None:
             digest.update(self.label_map.tobytes())
         for sample in self.samples(split):

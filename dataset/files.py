@@ -37,7 +37,7 @@ class FileDataset(SegmentationDataset):
             check(samples, f"{self.name} {split}")
             expected = self.expected.get(split, len(samples))
             if len(samples) != expected and is_main():
-                log.warning(f"{self.name} {split} has {len(samples)} images; the published one has {expected}")
+                log.warning(f"{self.name} {split} has {len(samples)} images, not {expected} as published")
             self._samples[split] = samples
         return self._samples[split]
 

@@ -22,8 +22,8 @@ class VOC(FileDataset):
 
     Args:
         root: the VOC2012 folder (with JPEGImages in it), or one that holds it as VOC2012,
-            VOCdevkit/VOC2012 or PascalVOC12. A line of a list is "/image /mask" relative to it, or the bare id
-            of an image. Without a training list, every mask in SegmentationClassAug that is not in the
+            VOCdevkit/VOC2012 or PascalVOC12. A line of a list is "/image /mask" relative to it, or just the
+            id of an image. Without a training list, every mask in SegmentationClassAug that is not in the
             validation list is trained on.
     """
 

@@ -1,0 +1,207 @@
+"""One increment's data: its images, with the labels it sees."""
+
+import logging
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from dataset.base import Sample, SegmentationDataset
+from dataset.images import CroppedImages, StepImages, TrainImages
+from dataset.presence import Presence, presence
+from dataset.rules import MASKINGS, PROTOCOLS, SETTINGS, SPLITS, label_table, select, shows
+from tasks import Step
+from utils.distributed import is_main
+from utils.naming import closest
+
+EVALUATIONS = ("crop", "full")
+INDEX_FILES = {"train": "train", "val": "val", "test": "test_on_val"}  # published names: <this>-<step>.npy
+
+log = logging.getLogger(__name__)
+_said: set[str] = set()  # notes that this process gave already
+
+
+def increment_data(
+    dataset: SegmentationDataset,
+    step: Step,
+    *,
+    setting: str = "overlap",
+    protocol: str = "plop",
+    masking: str = "current",
+    ignore_background: bool = False,
+    crop_size: int = 512,
+    evaluation: str = "crop",
+    index_dir: Path | str = "",
+    cache_dir: Path | str = "cache",
+    seed: int = 0,
+) -> "IncrementData":
+    """The data of `step`.
+
+    Args:
+        dataset: where the images come from.
+        step: the increment; its labels are the dataset's.
+        setting: which images a step trains on, see `dataset.rules.select`.
+        protocol: what void, old and future classes become, see `dataset.rules.label_table`.
+        masking: which classes stay visible in training, likewise; setting sequential keeps the old ones.
+        ignore_background: leave background pixels out of tests. Always so under protocol mib where the
+            dataset's class 0 only means "not labelled".
+        crop_size: side of training crops and of the central crops, pixels.
+        evaluation: "crop" for the published central crops, "full" for whole images.
+        index_dir: folder with published lists of image numbers, train-<step>.npy and perhaps
+            val-<step>.npy and test_on_val-<step>.npy, to use instead of `setting`. They count in the order
+            of the published lists.
+        cache_dir: folder that keeps the scan of which image shows which class.
+        seed: of the random crops.
+
+    Raises:
+        ValueError: for an unknown name, or classes that the dataset does not have.
+    """
+    strange = [label for label in step.order if label >= len(dataset.class_names)]
+    if strange:
+        raise ValueError(
+            f"task {step.task} teaches class {strange[0]}, but {dataset.name} has classes "
+            f"0..{len(dataset.class_names) - 1}"
+        )
+    setting = closest(setting, SETTINGS, "setting")
+    note = "" if index_dir else dataset.notes.get(setting, "")
+    if note and note not in _said and is_main():
+        _said.add(note)
+        log.warning(f"{dataset.name}, {setting}: {note}")
+    protocol = closest(protocol, PROTOCOLS, "protocol")
+    return IncrementData(
+        dataset=dataset,
+        step=step,
+        setting=setting,
+        protocol=protocol,
+        masking=closest(masking, MASKINGS, "masking"),
+        score_background=not (ignore_background or (dataset.background_is_unlabelled and protocol == "mib")),
+        crop_size=crop_size,
+        evaluation=closest(evaluation, EVALUATIONS, "evaluation"),
+        index_dir=str(index_dir),
+        cache_dir=str(cache_dir),
+        seed=seed,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class IncrementData:
+    """The images of one step, and through `of` those of the task's other steps; made by `increment_data`."""
+
+    dataset: SegmentationDataset
+    step: Step
+    setting: str
+    protocol: str
+    masking: str
+    score_background: bool
+    crop_size: int
+    evaluation: str
+    index_dir: str
+    cache_dir: str
+    seed: int
+
+    @property
+    def train(self) -> TrainImages:
+        """What the step trains on: random crops, indexed by (epoch, index)."""
+        samples, table = self.samples("train"), self.table("train")
+        return TrainImages(self.dataset, samples, table, size=self.crop_size, seed=self.seed)
+
+    @property
+    def val(self) -> StepImages:
+        """Held-out images that show a new class, labelled as in training: no measure of old classes."""
+        return self._evaluated("val")
+
+    @property
+    def test(self) -> StepImages:
+        """Held-out images that show any class seen so far, labelled with all of them."""
+        return self._evaluated("test")
+
+    def _evaluated(self, split: str) -> StepImages:
+        samples, table = self.samples(split), self.table(split)
+        if self.evaluation == "full":
+            return StepImages(self.dataset, samples, table)
+        return CroppedImages(self.dataset, samples, table, size=self.crop_size)
+
+    def of(self, index: int) -> "IncrementData":
+        """The same for another step of the task."""
+        return replace(self, step=self.step.at(index))
+
+    @property
+    def num_images(self) -> dict[str, int]:
+        """Images of the step in "train", "val" and "test"."""
+        return {split: len(self.rows(split)) for split in SPLITS}
+
+    def samples(self, split: str) -> list[Sample]:
+        """The images of the step in "train", "val" or "test"."""
+        samples = self.dataset.samples(self._place(split))
+        return [samples[row] for row in self.rows(split)]
+
+    def table(self, split: str) -> np.ndarray:
+        """From dataset labels to what the step sees in `split`, uint8 (256,)."""
+        return label_table(
+            self.step,
+            split=split,
+            protocol=self.protocol,
+            masking="current+old" if self.setting == "sequential" else self.masking,
+            score_background=self.score_background,
+        )
+
+    def presence(self, split: str) -> Presence:
+        """Pixels of each label in all images of `split`, whichever step they belong to."""
+        return presence(self.dataset, self._place(split), self.cache_dir)
+
+    def rows(self, split: str) -> np.ndarray:
+        """Positions of the step's images in the dataset's split, ascending."""
+        if self.step.domains:
+            first = 0 if split == "test" else self.step.index
+            seen = {domain for group in self.step.domains[first : self.step.index + 1] for domain in group}
+            samples = self.dataset.samples(self._place(split))
+            return np.array([row for row, sample in enumerate(samples) if sample.domain in seen], np.int64)
+        table = self.presence(split)
+        path = Path(self.index_dir) / f"{INDEX_FILES[split]}-{self.step.index}.npy"
+        if self.index_dir and (split == "train" or path.is_file()):
+            return published_rows(path, table, self.step, split)
+        return np.flatnonzero(select(table.shown, table.ids, self.step, split=split, setting=self.setting))
+
+    def pixels(self) -> dict[int, int]:
+        """Training pixels of each dataset label that this step teaches."""
+        counts = self.presence("train").counts[self.rows("train")].sum(axis=0)
+        return {label: int(counts[label]) for label in self.step.new}
+
+    def describe(self) -> str:
+        """Images per step and pixels per class of the whole task, as text."""
+        lines = []
+        for data in map(self.of, range(self.step.num_steps)):
+            images = ", ".join(f"{number:,} {split}" for split, number in data.num_images.items())
+            lines.append(f"step {data.step.index}: {images} images; pixels of its classes in training:")
+            for label, pixels in data.pixels().items():
+                lines.append(f"  {label:3} {self.dataset.class_names[label]:24} {pixels:15,}")
+        return "\n".join(lines)
+
+    def _place(self, split: str) -> str:
+        return self.dataset.test_split if split == "test" else split
+
+
+def published_rows(path: Path, table: Presence, step: Step, split: str) -> np.ndarray:
+    """The image numbers in a published .npy file, checked against what the images show.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if it is no list of image numbers, or was made for another order of the images.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"--index_dir: there is no {path}")
+    try:
+        rows = np.load(path, allow_pickle=False)
+    except (ValueError, EOFError, OSError):
+        raise ValueError(f"{path} is no .npy file of image numbers") from None
+    if rows.ndim != 1 or rows.dtype.kind not in "iu" or len(np.unique(rows)) < len(rows):
+        raise ValueError(f"{path} is no list of different image numbers")
+    classes = step.seen if split == "test" else step.new
+    fits = rows.size == 0 or 0 <= rows.min() and rows.max() < len(table.ids)
+    # One wrong order shows in many images; a few that differ may come from another release of the masks.
+    if not fits or shows(table.shown[rows], step, classes).mean() < 0.99:
+        raise ValueError(
+            f"{path} lists images that show no class of step {step.index}: it counts in the order of the "
+            "published image list (for VOC splits/train_aug.txt), which must be there, too"
+        )
+    return np.sort(rows)

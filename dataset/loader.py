@@ -1,0 +1,84 @@
+"""Batches: which image comes when, on which process."""
+
+import random
+from collections.abc import Iterator
+
+import torch
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from utils.distributed import rank, world_size
+
+
+class Batches(Sampler):
+    """Keys of the images of each batch of this process.
+
+    Training: every epoch has its own order, a function of seed and epoch; all processes get the same
+    number of full batches, and together they see in their k-th batches what one process would see in its
+    k-th batch, were it as large as all of theirs. Evaluation: the images in their order, dealt out to the
+    processes; none is repeated to even out the shares, so that none is counted twice.
+
+    Args:
+        num_images: images of the dataset.
+        batch_size: images per batch and process.
+        train: whether to shuffle, drop the incomplete last batch, and yield (epoch, index) instead of index.
+        seed: of the order.
+        rank: number of this process.
+        world: number of processes.
+    """
+
+    # Differs from all published systems: their evaluation repeats images until every process has as many.
+    def __init__(
+        self, num_images: int, batch_size: int, *, train: bool, seed: int = 0, rank: int = 0, world: int = 1
+    ):
+        self.num_images, self.batch_size, self.train, self.seed = num_images, batch_size, train, seed
+        self.rank, self.world = rank, world
+        self.epoch, self.first = 0, 0
+
+    def seek(self, epoch: int, batch: int = 0) -> None:
+        """Let the next pass be that of `epoch`, from number `batch` on; `len` stays that of a whole epoch."""
+        self.epoch, self.first = epoch, batch
+
+    def __len__(self) -> int:
+        if self.train:
+            return self.num_images // (self.batch_size * self.world)
+        return -(-len(range(self.rank, self.num_images, self.world)) // self.batch_size)
+
+    def __iter__(self) -> Iterator[list]:
+        order = list(range(self.num_images))
+        if self.train:
+            random.Random(f"{self.seed}/{self.epoch}").shuffle(order)
+        own = order[self.rank :: self.world]
+        for batch in range(self.first, len(self)):
+            part = own[batch * self.batch_size : (batch + 1) * self.batch_size]
+            yield [(self.epoch, index) for index in part] if self.train else part
+
+
+def make_loader(
+    dataset: Dataset, batch_size: int, *, train: bool, seed: int = 0, num_workers: int = 0
+) -> DataLoader:
+    """Loader of (images uint8 (N, 3, h, w), labels uint8 (N, h, w)) for this process.
+
+    `loader.batch_sampler.seek(epoch, batch)` says where the next pass starts. Images of different sizes,
+    which only evaluation has, come one by one whatever `batch_size` says.
+
+    Raises:
+        ValueError: if there are too few images for one training batch.
+    """
+    if not train and not dataset.same_size:
+        batch_size = 1
+    if train and len(dataset) < batch_size * world_size():
+        most = len(dataset) // world_size()
+        cure = f"give --batch_size {most} or less" if most else "choose another task or setting"
+        raise ValueError(
+            f"this step has {len(dataset)} training images, too few for one batch of {batch_size} on each of "
+            f"{world_size()} processes; {cure}"
+        )
+    batches = Batches(len(dataset), batch_size, train=train, seed=seed, rank=rank(), world=world_size())
+    return DataLoader(
+        dataset,
+        batch_sampler=batches,
+        num_workers=num_workers,
+        persistent_workers=num_workers > 0,
+        pin_memory=torch.cuda.is_available(),
+        generator=torch.Generator().manual_seed(seed),  # else each pass draws from the global generator
+    )

@@ -1,0 +1,139 @@
+"""Which image shows which class: one scan over all masks, kept for the next time.
+
+Everything that a task needs to know about its images (who belongs to a step, pixels per class) follows
+from this table, so masks are decoded for it once per dataset and never again; pictures are not touched.
+"""
+
+import hashlib
+import os
+import tempfile
+import zipfile
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from pathlib import Path
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from dataset.base import Sample, SegmentationDataset
+from dataset.decode import BadFileError
+from tasks import IGNORE
+from utils.distributed import broadcast_object, is_main
+
+THREADS = 8  # decoding leaves Python's lock, and more than the cores helps where files come over a network
+FORMAT = "1"  # of the cached files; part of their names
+
+
+@dataclass(frozen=True)
+class Presence:
+    """Pixels of every label in every image of a split, stored as (image, label, pixels)."""
+
+    ids: np.ndarray  # (N,) of str
+    image: np.ndarray  # (K,) position in ids
+    label: np.ndarray  # (K,)
+    pixels: np.ndarray  # (K,)
+
+    @cached_property
+    def counts(self) -> np.ndarray:
+        """Pixels per image and label, int64 (N, 256)."""
+        counts = np.zeros((len(self.ids), 256), np.int64)
+        counts[self.image, self.label] = self.pixels
+        return counts
+
+    @cached_property
+    def shown(self) -> np.ndarray:
+        """Whether an image has a pixel of a label, bool (N, 256)."""
+        return self.counts > 0
+
+
+@lru_cache(maxsize=8)
+def presence(dataset: SegmentationDataset, split: str, cache_dir: Path | str) -> Presence:
+    """The table of `split`, from `cache_dir` or by a scan; one process works, all get the result.
+
+    The cached file is named after a hash of the dataset's fingerprint and the times of its mask files, so
+    changed data are scanned again.
+
+    Raises:
+        ValueError: naming a mask that cannot be read or holds a label that is no class, or an unwritable
+        cache_dir.
+    """
+    outcome: Presence | Exception | None = None
+    if is_main():
+        try:
+            outcome = _load_or_scan(dataset, split, Path(cache_dir))
+        except (ValueError, OSError) as error:  # the other processes have to stop for the same reason
+            outcome = error
+    outcome = broadcast_object(outcome)
+    if isinstance(outcome, Exception):
+        raise outcome
+    return outcome
+
+
+def _load_or_scan(dataset: SegmentationDataset, split: str, cache_dir: Path) -> Presence:
+    samples = dataset.samples(split)
+    digest = hashlib.sha256((FORMAT + dataset.fingerprint(split)).encode())
+    for sample in samples:
+        digest.update(str(sample.mask.stat().st_mtime_ns if sample.mask else 0).encode())
+    path = cache_dir / f"presence_{dataset.name}_{split}_{digest.hexdigest()[:16]}.npz"
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            return Presence(**stored)
+    except (OSError, ValueError, EOFError, TypeError, zipfile.BadZipFile):
+        pass  # none yet, or a damaged one
+    try:
+        cache_dir.mkdir(parents=True, exist_ok=True)
+        file = tempfile.NamedTemporaryFile(dir=cache_dir, suffix=".tmp", delete=False)  # noqa: SIM115
+    except OSError as error:
+        raise ValueError(
+            f"cannot write to {cache_dir} ({error.strerror}); give another folder by --cache_dir"
+        ) from None
+    try:
+        with file:
+            table = scan(dataset, samples, f"{dataset.name} {split}")
+            np.savez(file, ids=table.ids, image=table.image, label=table.label, pixels=table.pixels)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(file.name, path)
+    except BaseException:
+        os.unlink(file.name)
+        raise
+    return table
+
+
+def scan(dataset: SegmentationDataset, samples: list[Sample], what: str) -> Presence:
+    """Decode every mask of `samples` once.
+
+    Raises:
+        ValueError: naming a mask that cannot be read or holds a label that is no class of `dataset`.
+    """
+    counts = np.zeros((len(samples), 256), np.int64)
+    allowed = np.zeros(256, bool)
+    allowed[: len(dataset.class_names)] = allowed[IGNORE] = True
+
+    def count(index: int) -> None:
+        mask = dataset.read_mask(samples[index])
+        counts[index] = torch.bincount(mask.flatten(), minlength=256).numpy()
+        strange = np.flatnonzero((counts[index] > 0) & ~allowed)
+        if len(strange):
+            if dataset.label_map is not None:  # name the values that the file has
+                strange = np.flatnonzero(np.isin(dataset.label_map, strange))
+            raise BadFileError(
+                f"{samples[index].mask or samples[index].id} has label {', '.join(map(str, strange))}, but "
+                f"{dataset.name} has classes 0..{len(dataset.class_names) - 1} (and {IGNORE} for void)"
+            )
+
+    with ThreadPoolExecutor(THREADS) as pool:
+        progress = tqdm(total=len(samples), desc=f"{what}: reading masks", unit="mask", disable=None)
+        try:
+            for _ in pool.map(count, range(len(samples))):
+                progress.update()
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+        finally:
+            progress.close()
+    image, label = counts.nonzero()
+    ids = np.array([sample.id for sample in samples])
+    return Presence(ids, image, label, counts[image, label])

@@ -1,0 +1,117 @@
+"""The rules of the protocols: which images a step sees, and what becomes of their labels."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from tasks import BACKGROUND, IGNORE, Step
+
+SETTINGS = ("overlap", "disjoint", "sequential", "partitioned")
+PROTOCOLS = ("plop", "mib")
+MASKINGS = ("current", "current+old", "new")
+SPLITS = ("train", "val", "test")
+
+
+# -- which images
+# ----------------------------------------------------------------------------------------------
+def select(
+    shown: np.ndarray, ids: Sequence[str], step: Step, *, split: str = "train", setting: str = "overlap"
+) -> np.ndarray:
+    """Which images `step` sees, bool (N,).
+
+    Args:
+        shown: whether an image has a pixel of a dataset label, bool (N, 256).
+        ids: the images' ids; only setting partitioned looks at them.
+        step: the increment.
+        split: "train", "val" or "test".
+        setting: for training images, besides the rule that they show a new class,
+            overlap: nothing more; future classes may be there, too.
+            disjoint: they show no class of a later step.
+            sequential: the same images as disjoint (what differs is that the labels of old classes stay).
+            partitioned: every image serves one step, chosen among those whose classes it shows by a hash
+            of its id (arXiv 2405.09858); old and future classes in it are background as under overlap.
+
+    Validation images show a new class, test images any class learned so far, in every setting; an image
+    without any of them is left out, as published.
+    """
+    chosen = shows(shown, step, step.seen if split == "test" else step.new)
+    if split != "train" or setting == "overlap":
+        return chosen
+    if setting == "partitioned":
+        return chosen & (partition(shown, ids, step) == step.index) if step.grows else chosen
+    future = np.ones(256, bool)
+    future[list(step.seen)] = future[IGNORE] = False
+    return chosen & ~shown[:, future].any(axis=1)
+
+
+def partition(shown: np.ndarray, ids: Sequence[str], step: Step) -> np.ndarray:
+    """The one step that each image serves in setting partitioned, int (N,); -1 if it shows no class."""
+    serves = np.stack([shows(shown, step.at(k), step.at(k).new) for k in range(step.num_steps)], axis=1)
+    steps = np.full(len(ids), -1)
+    for row, id in enumerate(ids):
+        candidates = np.flatnonzero(serves[row])
+        if len(candidates):
+            # Of the id alone: the same for every seed and machine, so that steps trained apart share no
+            # image.
+            draw = int.from_bytes(hashlib.sha256(id.encode()).digest()[:8])
+            steps[row] = candidates[draw % len(candidates)]
+    return steps
+
+
+def shows(shown: np.ndarray, step: Step, labels: Sequence[int]) -> np.ndarray:
+    """Whether images have a pixel of a class in `labels` other than background, bool (N,)."""
+    classes = [label for label in labels if not (step.has_background and label == BACKGROUND)]
+    return shown[:, classes].any(axis=1)
+
+
+# -- which labels
+# ----------------------------------------------------------------------------------------------
+def lookup_table(values: Mapping[int, int], *, fill: int) -> np.ndarray:
+    """Table uint8 (256,) that takes the keys of `values` to their values and every other label to `fill`."""
+    table = np.full(256, fill, np.uint8)
+    for label, value in values.items():
+        table[label] = value
+    return table
+
+
+def label_table(
+    step: Step,
+    *,
+    split: str = "train",
+    protocol: str = "plop",
+    masking: str = "current",
+    score_background: bool = True,
+) -> np.ndarray:
+    """What the labels of a dataset become at `step`: uint8 (256,), model indices or IGNORE.
+
+    Args:
+        step: the increment. Its new classes (in a test, all seen ones) become their model indices.
+        split: "train", "val" or "test".
+        protocol: what all other pixels become.
+            plop: void stays ignored; old and future classes are background, in tests too.
+            mib: in training void and all other classes are background; in validation and test they are
+            ignored.
+        masking: "current"; "current+old" keeps old classes in training and validation too; "new" ignores
+            instead of turning into background.
+        score_background: False leaves background and other classes out of tests (ADE20K's unlabelled pixels;
+            protocol mib also leaves them out of validation).
+
+    Without a background class there is nothing to turn into: void and all other classes are ignored, always.
+    Source: the target transforms of the published systems, golden kinds mib.labels and dft.labels.
+    """
+    evaluating = split != "train"
+    void, background, other = IGNORE, BACKGROUND, BACKGROUND
+    if protocol == "mib":
+        void = other = IGNORE if evaluating else BACKGROUND
+    if masking == "new":
+        other = IGNORE
+    if not score_background and (split == "test" or (evaluating and protocol == "mib")):
+        background = other = IGNORE
+    if not step.has_background:
+        void = other = IGNORE
+    kept = step.seen if split == "test" or masking == "current+old" else step.new
+    values = {label: step.order.index(label) for label in kept} | {IGNORE: void}
+    if step.has_background:
+        values[BACKGROUND] = background
+    return lookup_table(values, fill=other)

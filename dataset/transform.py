@@ -1,0 +1,62 @@
+"""Crops of an image and its labels, and the normalisation that runs on the device."""
+
+import math
+import random
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+from torchvision.transforms.v2 import InterpolationMode
+from torchvision.transforms.v2 import functional as F
+
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # ImageNet, RGB in [0, 1]
+AREA = (0.5, 2.0)  # of the image; shares above 1 never fit, so crops are 0.5 to 1 of the image
+RATIO = (3 / 4, 4 / 3)  # width by height
+ATTEMPTS = 10
+
+
+def crop_box(rng: random.Random, width: int, height: int) -> tuple[int, int, int, int]:
+    """Random part (top, left, height, width) of an image, drawn as the published training crop draws it.
+
+    Up to ten attempts: area, aspect, and if the part fits, top and left. Then the largest central part of an
+    allowed aspect. Source: RandomResizedCrop of the published systems, the same draws in the same order.
+    """
+    for _ in range(ATTEMPTS):
+        area = rng.uniform(*AREA) * width * height
+        ratio = math.exp(rng.uniform(math.log(RATIO[0]), math.log(RATIO[1])))
+        w, h = round(math.sqrt(area * ratio)), round(math.sqrt(area / ratio))
+        if w <= width and h <= height:
+            return rng.randint(0, height - h), rng.randint(0, width - w), h, w
+    w = min(width, round(height * RATIO[1]))
+    h = min(height, round(width / RATIO[0]))
+    return (height - h) // 2, (width - w) // 2, h, w
+
+
+def train_crop(
+    image: Tensor, labels: Tensor, size: int, rng: random.Random
+) -> tuple[Tensor, Tensor]:  # uint8 (3, H, W), (H, W)
+    """Random part of the image at `size` x `size`, mirrored in half of the cases."""
+    box = crop_box(rng, labels.shape[1], labels.shape[0])
+    flip = rng.random() < 0.5
+    image = F.resized_crop(image, *box, [size, size], InterpolationMode.BILINEAR, antialias=True)
+    labels = F.resized_crop(labels[None], *box, [size, size], InterpolationMode.NEAREST_EXACT)[0]
+    return (image.flip(-1), labels.flip(-1)) if flip else (image, labels)
+
+
+def central_crop(image: Tensor, labels: Tensor, size: int) -> tuple[Tensor, Tensor]:  # (3, H, W), (H, W)
+    """Shorter side resized to `size`, then the central square: the view of published results."""
+    image = F.resize(image, [size], InterpolationMode.BILINEAR, antialias=True)
+    labels = F.resize(labels[None], [size], InterpolationMode.NEAREST_EXACT)
+    return F.center_crop(image, [size, size]), F.center_crop(labels, [size, size])[0]
+
+
+def normalize(images: Tensor) -> Tensor:  # uint8 (N, 3, H, W)
+    """float32 images with ImageNet's mean 0 and deviation 1 per channel, on the device of `images`."""
+    mean, std = _statistics(images.device)
+    return images.float().div_(255).sub_(mean).div_(std)
+
+
+@lru_cache
+def _statistics(device: torch.device) -> tuple[Tensor, Tensor]:
+    mean, std = (torch.tensor(values, device=device).view(3, 1, 1) for values in (MEAN, STD))
+    return mean, std
