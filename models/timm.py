@@ -3,6 +3,7 @@
 import inspect
 import sys
 from collections.abc import Callable
+from difflib import get_close_matches
 
 import timm
 import torch
@@ -13,7 +14,6 @@ from torch import Tensor, nn
 
 from models.pretrained import faults, read_weights
 from modules.synced_norm import synchronise
-from utils.naming import closest
 
 HUB = "hub"  # --pretrained_path that asks for timm's own download
 STAGES = 4  # maps handed out for distillation; plain transformers are cut into as many parts
@@ -108,9 +108,9 @@ class TimmBackbone(nn.Module):
 
     def _set_colours(self, mean: tuple[float, ...], std: tuple[float, ...]) -> None:
         """From the normalisation of our images to that of the model's training."""
+        self.recolour = (tuple(mean), tuple(std)) != (IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD)
         ours_mean, ours_std = torch.tensor(IMAGENET_DEFAULT_MEAN), torch.tensor(IMAGENET_DEFAULT_STD)
         mean, std = torch.tensor(mean), torch.tensor(std)
-        self.recolour = not (torch.equal(mean, ours_mean) and torch.equal(std, ours_std))
         self.register_buffer("gain", (ours_std / std).view(3, 1, 1), persistent=False)
         self.register_buffer("offset", ((ours_mean - mean) / std).view(3, 1, 1), persistent=False)
 
@@ -184,13 +184,16 @@ def create(name: str, **options) -> nn.Module:
         ValueError: if timm has no such model, or not with these options.
     """
     architecture = name.split(".")[0]
-    if architecture not in timm.list_models(architecture):
-        closest(architecture, timm.list_models(), "timm model")
+    known = timm.list_models()
+    if architecture not in known:
+        near = get_close_matches(architecture, known, n=2)
+        hint = f"did you mean {' or '.join(near)}?" if near else "timm.list_models() has them all"
+        raise ValueError(f"unknown timm model {architecture!r}; {hint}")
     try:
         return timm.create_model(name, pretrained=False, num_classes=0, **options)
     except (RuntimeError, AssertionError, ValueError, NotImplementedError) as error:
-        wish = ", ".join(f"{key} {value}" for key, value in options.items())
-        raise ValueError(f"timm cannot build {name} {f'with {wish}' if wish else ''}: {error}") from error
+        wish = ", ".join(f"{key}={value}" for key, value in options.items())
+        raise ValueError(f"timm cannot build {name}({wish}): {error}") from error
 
 
 def download(name: str, options: dict) -> nn.Module:
