@@ -14,7 +14,7 @@ import torch
 from dataset import DATASETS
 from dataset.increment import IncrementData, increment_data
 from methods import METHODS, hyper_parameters, method_named
-from models import BACKBONES, default_weights
+from models import backbone_name, default_weights
 from segmentation_module import Parts
 from tasks import Step, canonical_task
 from train import Training
@@ -126,7 +126,7 @@ def names_checked(setting: dict) -> dict:
     if not dataset.endswith((".yaml", ".yml")):
         dataset = closest(dataset, DATASETS, "dataset")
     return setting | {"dataset": dataset, "task": canonical_task(dataset, str(setting["task"])),
-                      "backbone": closest(setting["backbone"], BACKBONES, "backbone")}
+                      "backbone": backbone_name(setting["backbone"])}
 
 
 def peek(name: str) -> Parser:

@@ -109,8 +109,10 @@ def train_step(config: SimpleNamespace, step: Step, steps: list[int], dataset, f
     # The file that the test and the next step read.
     about["cost"] = {
         "seconds": time.perf_counter() - began,
-        "images": len(data.train.ids),
+        "images": len(loader.dataset),
+        "images_trained": training.epochs * len(loader) * config.batch_size // config.accumulate,
         "trainable_parameters": sum(parameter.numel() for parameter in method.net.trainable()),
+        "finetuning_parameters": method.net.num_parameters(classes=step.num_seen),
         "peak_memory_bytes": torch.cuda.max_memory_allocated() if device.type == "cuda" else 0,
     }
     if distributed.is_main():

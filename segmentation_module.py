@@ -8,9 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models import BACKBONES
+from models import build_backbone
 from modules.deeplab import DeepLabV3Head
-from utils.naming import closest
 
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -95,6 +94,11 @@ class SegmentationModel(nn.Module):
         """Parameters that an optimizer may move."""
         return [parameter for parameter in self.parameters() if parameter.requires_grad]
 
+    def num_parameters(self, *, classes: int) -> int:
+        """Parameters of body, head and a classifier of `classes` rows: what plain fine-tuning trains."""
+        shared = sum(parameter.numel() for part in (self.body, self.head) for parameter in part.parameters())
+        return shared + classes * (self.head.out_channels + 1)
+
     def load_previous(self, state: Mapping[str, Tensor], *, new: int) -> None:
         """Load the weights of the step before; only the classifiers from number `new` on may be missing.
 
@@ -117,7 +121,7 @@ class Parts:
     """The numbers from which networks are built; methods build theirs from it.
 
     Args:
-        backbone: name in `models.BACKBONES`.
+        backbone: name in `models.BACKBONES`, or `timm:<name>`.
         output_stride: stride of the body's last map, 8 or 16.
         pooling: window of the head's image pooling in evaluation.
         precision: see `SegmentationModel`.
@@ -134,8 +138,7 @@ class Parts:
 
     def body(self) -> nn.Module:
         """A backbone with random weights, or with the pretrained ones."""
-        build = BACKBONES[closest(self.backbone, BACKBONES, "backbone")]
-        body = build(output_stride=self.output_stride, **self.options)
+        body = build_backbone(self.backbone, output_stride=self.output_stride, **self.options)
         if self.pretrained:
             body.load_pretrained(self.pretrained)
         return body

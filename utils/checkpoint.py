@@ -6,11 +6,13 @@ import subprocess
 import sys
 import zipfile
 import zlib
+from collections import OrderedDict
 from pathlib import Path
 
 import torch
 
 FORMAT = 1
+PLAIN = (str, int, float, bool, type(None))
 
 
 def save(content: dict, path: Path | str) -> None:
@@ -84,11 +86,11 @@ def checksum(value) -> int:
 
 
 def _crc(value, crc: int, where: str) -> int:
-    if isinstance(value, dict):
+    if type(value) in (dict, OrderedDict):
         for key, item in value.items():
             crc = _crc(item, zlib.crc32(repr(key).encode(), crc), f"{where}.{key}" if where else str(key))
         return crc
-    if isinstance(value, list | tuple):
+    if type(value) in (list, tuple):
         for number, item in enumerate(value):
             crc = _crc(item, crc, f"{where}[{number}]")
         return crc
@@ -97,7 +99,7 @@ def _crc(value, crc: int, where: str) -> int:
         if where.startswith("net.") and value.is_floating_point() and not torch.isfinite(value).all():
             raise FloatingPointError(f"{where} is not finite; it is not saved")
         return zlib.crc32(value.reshape(-1).view(torch.uint8).numpy(), zlib.crc32(str(value.dtype).encode(), crc))
-    if value is None or isinstance(value, str | int | float | bool):
+    if type(value) in PLAIN:  # not isinstance: a subclass, such as numpy's float, would need code to be read
         return zlib.crc32(repr(value).encode(), crc)
     raise TypeError(f"{where} is a {type(value).__name__}: checkpoints hold tensors and plain types only")
 
@@ -108,8 +110,8 @@ def versions() -> dict[str, str]:
 
     return {
         "python": sys.version.split()[0],
-        "torch": torch.__version__,
-        "torchvision": torchvision.__version__,
+        "torch": str(torch.__version__),
+        "torchvision": str(torchvision.__version__),
         "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
         "git": git_revision(),
     }

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 
 from dataset import DATASETS
-from dataset.increment import PROTOCOLS, SETTINGS
+from dataset.increment import EVALUATIONS
+from dataset.rules import PROTOCOLS, SETTINGS
 from methods import METHODS
 from models import BACKBONES
 from segmentation_module import PRECISIONS
@@ -54,7 +55,7 @@ FLAGS: dict[str, tuple[Flag, ...]] = {
         Flag("overwrite", False, "train steps again that are finished already", kind=bool),
     ),
     "network": (
-        Flag("backbone", "tiny", f"one of {', '.join(BACKBONES)}"),
+        Flag("backbone", "tiny", f"one of {', '.join(BACKBONES)}, or timm:<name>"),
         Flag("output_stride", 16, "stride of the last feature map", kind=int, choices=(8, 16)),
         Flag("pooling", 32, "window of the head's image pooling in evaluation", kind=int),
         Flag("precision", "auto", "auto: bf16 on a GPU that has it, else fp32",
@@ -67,7 +68,7 @@ FLAGS: dict[str, tuple[Flag, ...]] = {
         Flag("accumulate", 1, "split each optimizer step into this many batches (less memory)", kind=int),
         Flag("weight_decay", 1e-4, "on every trainable parameter", kind=float),
         Flag("crop_size", 512, "side of the training crops and of the test view", kind=int),
-        Flag("eval", "crop", "test on the centre crop (published) or on full images", choices=("crop", "full")),
+        Flag("eval", "crop", "test on the centre crop (published) or on full images", choices=EVALUATIONS),
         Flag("seed", 42, "of weights, order and augmentation", kind=int),
         Flag("num_workers", 4, "loader processes per process", kind=int),
         Flag("print_interval", 10, "iterations between two looks at the losses", kind=int),
