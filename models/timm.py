@@ -83,7 +83,7 @@ class TimmBackbone(nn.Module):
             for unit in (patch, (self.stride, self.stride))
         }
         trials[0, 0] = self.own_size
-        with torch.device("meta"):
+        with torch.device("meta"), torch.enable_grad():
             model = create(self.name, **self.options)
             self.prune(model)
             for unit, size in trials.items():
