@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from methods.base import Method
+from segmentation_module import Output
 from utils.losses import cross_entropy, unbiased_cross_entropy, unbiased_knowledge_distillation
 
 
@@ -29,7 +30,10 @@ class MiB(Method):
         out = self.model(images)
         if self.teacher is None:
             return {"ce": cross_entropy(out.logits, labels).mean()}
-        old = self.old(images)
+        return self.incremental_losses(out, self.old(images), labels)
+
+    def incremental_losses(self, out: Output, old: Output, labels: Tensor) -> dict[str, Tensor]:
+        """Terms of a step that has a teacher, from the student's and the teacher's `Output`."""
         kd = unbiased_knowledge_distillation(out.logits, old.logits, alpha=self.alpha)
         return {
             "unce": unbiased_cross_entropy(out.logits, labels, self.step.num_old).mean(),

@@ -94,9 +94,12 @@ def grouped_kd(
 
 def feature_distillation(features: Tensor, old_features: Tensor) -> Tensor:  # (N, B, h, w) both
     """Mean squared difference over all elements, a scalar (encoder distillation of ILT); at least float32."""
-    if features.dtype in (torch.bfloat16, torch.float16):
-        features, old_features = features.float(), old_features.float()
-    return F.mse_loss(features, old_features)
+    return F.mse_loss(at_least_float32(features), at_least_float32(old_features))
+
+
+def at_least_float32(tensor: Tensor) -> Tensor:
+    """`tensor`, in float32 if autocast left it in half precision."""
+    return tensor.float() if tensor.itemsize < 4 else tensor
 
 
 def soft_binary_cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:  # (N, C, H, W) both

@@ -1,0 +1,100 @@
+"""REMINDER: class similarity weighted knowledge distillation (Phan et al., CVPR 2022)."""
+
+from typing import Annotated
+
+import torch
+from torch import Tensor
+
+from dataset.loader import make_loader
+from methods.plop import PLOP
+from segmentation_module import Output
+from utils.batches import first_epochs
+from utils.class_similarity import class_means, class_similarity_kd
+from utils.distributed import all_reduce_sum, world_size
+from utils.losses import at_least_float32, cross_entropy
+
+
+class REMINDER(PLOP):
+    """PLOP, and at pixels of a new class distillation of the old classes that it resembles.
+
+    Resemblance is the cosine between prototypes: of a new class its mean feature in the batch, of an old one
+    its mean over the batches of the step that taught it, seen by the network of that step.
+    """
+
+    csw: Annotated[float, "weight of similarity-weighted distillation (REMINDER)"] = 0.5
+    csw_temperature: Annotated[float, "temperature of that distillation (REMINDER)"] = 3.0
+    csw_delta: Annotated[float, "leave out resemblance below delta / C_old (scripts: 0 VOC, 1 ADE)"] = 0.0
+
+    needs_new_classes = True
+    previous_images = ()  # training images of the step before
+    earlier: Tensor | None = None  # prototypes that the step before knew (its C_old, D)
+    prototypes: Tensor | None = None  # of all old classes (C_old, D); known from start_increment on
+
+    def train_set(self, data):
+        if self.step.index > 0:
+            self.previous_images = data.of(self.step.index - 1).train
+        return super().train_set(data)
+
+    def start_increment(self, loader) -> None:
+        super().start_increment(loader)
+        self.prototypes = self.find_prototypes(loader)
+
+    @torch.no_grad()
+    def find_prototypes(self, loader) -> Tensor:
+        """Prototypes of all old classes (C_old, D): those handed over, then the previous step's own.
+
+        Differs from REMINDER: there a step computes those of its classes when it has trained. The teacher is
+        the network of then and sees the same images; so, a step 0 trained by another method will do.
+        """
+        last, width = self.step.at(self.step.index - 1), self.net.head.out_channels
+        classes = range(last.num_old, last.num_seen)
+        sums = torch.zeros(len(classes), width + 1, device=next(self.net.parameters()).device)
+        for images, labels in self.previous_batches(loader, sums.device):
+            means, counts = class_means(at_least_float32(self.old(images).features), labels, classes)
+            sums += torch.cat(
+                [means, (counts > 0)[:, None]], dim=1
+            )  # one vote per batch that shows the class
+        all_reduce_sum(sums)
+        found = sums[:, :-1] / sums[:, -1:].clamp(min=1)
+        earlier = found.new_zeros(last.num_old, width) if self.earlier is None else self.earlier.to(found)
+        return torch.cat([earlier, found])
+
+    def previous_batches(self, loader, device: torch.device):
+        """One epoch of the previous step's training images, in batches like `loader`'s."""
+        sampler = loader.batch_sampler
+        size = min(sampler.batch_size, len(self.previous_images) // world_size())
+        if size == 0:
+            return ()
+        previous = make_loader(
+            self.previous_images, size, train=True, seed=sampler.seed, num_workers=loader.num_workers
+        )
+        return first_epochs(previous, device)
+
+    def losses(self, images: Tensor, labels: Tensor) -> dict[str, Tensor]:
+        out = self.model(images)
+        if self.teacher is None:
+            return {"ce": cross_entropy(out.logits, labels).mean()}
+        old = self.old(images)
+        labels, factor = self.relabel(labels, old)
+        ce = (cross_entropy(out.logits, labels) * factor).mean()
+        return {"ce": ce, "pod": self.pod(old, out), "csw": self.csw * self.similarity_kd(out, old, labels)}
+
+    def similarity_kd(self, out: Output, old: Output, labels: Tensor) -> Tensor:
+        """Distillation weighted by resemblance, at the new classes of the relabelled `labels`; a scalar."""
+        new = range(self.step.num_old, self.step.num_seen)
+        prototypes, _ = class_means(at_least_float32(out.features.detach()), labels, new)
+        return class_similarity_kd(
+            out.logits, old.logits, labels, prototypes, self.prototypes.to(prototypes),
+            temperature=self.csw_temperature, delta=self.csw_delta,
+        )  # fmt: skip
+
+    def state_dict(self) -> dict:
+        own = {} if self.prototypes is None else {"prototypes": self.prototypes}
+        return super().state_dict() | {"step": self.step.index} | own
+
+    def load_state_dict(self, state: dict) -> None:
+        super().load_state_dict(state)
+        if state.get("step") == self.step.index:
+            self.prototypes = state.get("prototypes")
+        else:
+            self.earlier = state.get("prototypes")
