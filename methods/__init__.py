@@ -12,7 +12,9 @@ from methods.mib import MiB
 from methods.nest import MiBNeST, PLOPNeST
 from methods.pi import PI
 from methods.plop import PLOP
+from methods.reminder import REMINDER
 from methods.rw import RW
+from methods.ucd import UCD
 from utils.naming import closest
 
 METHODS: dict[str, type[Method]] = {
@@ -28,6 +30,8 @@ METHODS: dict[str, type[Method]] = {
     "PLOP": PLOP,
     "MiB+NeST": MiBNeST,
     "PLOP+NeST": PLOPNeST,
+    "UCD": UCD,
+    "REMINDER": REMINDER,
 }
 SPELLINGS = {"DFT_STAR": "DFT*"}  # a shell expands the star
 
