@@ -1,8 +1,8 @@
 """Composition: stored instances of old classes pasted into new images (EIR, arXiv 2503.22136), on tensors.
 
-Each image has room for a few square cells. The classes that the old network recognises in it, and that its labels
-do not name, say which instances come in; each is scaled to its cell and mixed with what is there, and the targets
-are mixed likewise. Everything but the shapes of the instances stays on the images' device.
+Each image has room for a few square cells. The classes that the old network recognises in it, and that its
+labels do not name, say which instances come in; each is scaled to its cell and mixed with what is there, and
+the targets are mixed likewise. Everything but the shapes of the instances stays on the images' device.
 """
 
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ NUM_CELLS = 3  # instances that are pasted into one image, at most
 
 @dataclass(frozen=True)
 class Paste:
-    """Where one instance went: image of the batch, class, corner of its cell in pixels, share in the mixture."""
+    """Where an instance went: image of the batch, class, corner of the cell in pixels, share in the mix."""
 
     image: int
     label: int
@@ -36,7 +36,7 @@ class Draws(Protocol):
         """One of `labels`."""
 
     def instance(self, label: int) -> tuple[Tensor, Tensor]:
-        """A view of an instance of class `label`: image (3, H', W'), and where the class is, bool (H', W')."""
+        """An image (3, H', W') that shows an instance of class `label`, and where, bool (H', W')."""
 
     def share(self) -> float:
         """How much of the mixture is the instance, in [0, 1]."""
@@ -48,13 +48,15 @@ def cell_size(side: int) -> int:
 
 
 def emptiest_cells(labels: Tensor, cell: int, *, keep: int = NUM_CELLS) -> Tensor:  # (N, H, W)
-    """The `keep` cells with most background or ignored pixels, best first: (N, keep, 3) of top, left, such pixels.
+    """The `keep` cells with most background or ignored pixels, best first.
 
-    Cells tile the image from its top left corner; a rest that fits no cell is left out, ties go to the upper left.
+    Cells tile the image from its top left corner; a rest that fits no cell is left out, ties go to the upper
+    left. Returns (N, keep, 3): top, left, number of those pixels.
     """
     rows, columns = labels.shape[1] // cell, labels.shape[2] // cell
     free = (labels == BACKGROUND) | (labels == IGNORE)
-    free = free[:, : rows * cell, : columns * cell].reshape(-1, rows, cell, columns, cell).sum((2, 4)).flatten(1)
+    free = free[:, : rows * cell, : columns * cell].reshape(-1, rows, cell, columns, cell)
+    free = free.sum((2, 4)).flatten(1)  # (N, cells)
     best = free.argsort(dim=1, descending=True, stable=True)[:, :keep]  # (N, keep)
     corners = [torch.div(best, columns, rounding_mode="floor") * cell, best % columns * cell]
     return torch.stack([*corners, free.gather(1, best)], dim=2)
@@ -115,19 +117,28 @@ def mix(image: Tensor, target: Tensor, instance: Tensor, mask: Tensor, *, paste:
 
 
 def compose(
-    images: Tensor, labels: Tensor, pseudo: Tensor, draws: Draws, *, num_classes: int, cell: int, spread: bool = False
+    images: Tensor,
+    labels: Tensor,
+    pseudo: Tensor,
+    draws: Draws,
+    *,
+    num_classes: int,
+    cell: int,
+    spread: bool = False,
 ) -> tuple[Tensor, Tensor, list[Paste]]:  # (N, 3, H, W), (N, H, W), (N, H, W)
     """Images with instances pasted in, their soft targets (N, C, H, W), and what was pasted where.
 
-    The first three missing classes of an image go to its three emptiest cells. With less than two such classes,
-    classes at random fill up to three instances, all in the emptiest cell unless `spread`. A class of which `draws`
-    has no instance is left out. Later instances mix with earlier ones; targets start as the one-hot `pseudo`.
+    The first three missing classes of an image go to its three emptiest cells. With less than two such
+    classes, classes at random fill up to three instances, all in the emptiest cell unless `spread`. A class
+    of which `draws` has no instance is left out. Later instances mix with earlier ones; targets start as the
+    one-hot `pseudo`.
     """
     images, targets = images.clone(), one_hot(pseudo, num_classes, dtype=images.dtype)
     if not draws.labels:
         return images, targets, []
     cells = emptiest_cells(pseudo, cell)
-    facts = torch.cat([cells.flatten(1), missing_labels(labels, pseudo)], dim=1).tolist()  # waits for the device, once
+    facts = torch.cat([cells.flatten(1), missing_labels(labels, pseudo)], dim=1)
+    facts = facts.tolist()  # the only wait for the device
     pastes = []
     for number, row in enumerate(facts):
         corners = [row[3 * k : 3 * k + 2] for k in range(cells.shape[1])]

@@ -1,11 +1,104 @@
 """Instance memory, composition and decision rule of EIR."""
 
+import random
+
 import numpy as np
 import torch
 
 from dataset.compose import Paste, compose, emptiest_cells, missing_labels, mix, one_hot
+from dataset.instances import keep_classes, present_classes, record
+from dataset.memory import is_candidate, select
+from dataset.recall import stored_crop
+from dataset.transform import normalize
+from methods.eir import sigmoid_decision
+from metrics import ConfusionMatrix
+from tasks import IGNORE, named_step
 from tests.adapters import adapter
+from tests.adapters.metrics import eir_metrics
 from utils.losses import grouped_kd, multilabel_bce, sigmoid_pseudo_labels
+
+
+@adapter("eir.candidate_rule")
+def candidate_rule(inputs, params):
+    maps = inputs["in_labels"]
+    present = torch.zeros(len(maps), int(maps[maps != IGNORE].max()) + 1, dtype=torch.int64)
+    for row, labels in zip(present, maps, strict=True):
+        row[list(present_classes(labels))] = 1
+    accepted = torch.tensor([is_candidate(labels) for labels in maps])
+    return {"out_accept": accepted, "out_present": present, "out_has255": (maps == IGNORE).any((1, 2))}
+
+
+@adapter("eir.memory_selection")
+def memory_selection(content, params):
+    """Two steps; the file of the second also holds the first's, whose list it extends by all candidates."""
+    files, result, carried = {}, {}, []
+    for number in (1, 2):
+        maps, names = content[f"labels_step{number}"], content[f"names_step{number}"]
+        candidates = list(carried)
+        for labels, name in zip(map(torch.tensor, maps), names, strict=True):
+            if is_candidate(labels):
+                listed = [*present_classes(labels), *([IGNORE] if (labels == IGNORE).any() else [])]
+                candidates.append([name, listed])
+        if number == 2:
+            files["step_1"] = files["step_1"] | {"memory_candidates": list(candidates)}
+        rng = np.random.RandomState(content["numpy_seed"])
+        classes = list(range(1, named_step("voc", 21, content["task"], number).num_old))
+        rng.shuffle(candidates)
+        rng.shuffle(classes)
+        chosen = select(candidates, classes, content["budget"])
+        carried = [entry for label in sorted(chosen) for entry in chosen[label]]
+        by_name = sorted(carried)
+        files[f"step_{number}"] = {
+            "memory_candidates": carried,
+            "memory_list": [name for name, _ in by_name],
+            "memory_xinxi": {name: [listed] for name, listed in by_name},
+            "curr_memory_list": {f"class_{label}": chosen[label] for label in sorted(chosen)},
+        }
+        result[f"step_{number}"] = {
+            "memory_json": dict(files),
+            "shuffled_candidates": candidates,
+            "shuffled_class_order": classes,
+        }
+    return content | {"result": result}
+
+
+def stored_item(inputs, params):
+    """A training crop of a stored image, normalised, and its labels."""
+    rng = random.Random(params["python_random_seed"])
+    entry = record(
+        inputs["in_image"].permute(2, 0, 1),
+        inputs["in_label"],
+        whole=True,
+        source="case",
+        step=0,
+        label=0,
+        classes=tuple(params["recorded_labels"]),
+    )
+    image, labels = stored_crop(*entry.restore(), params["crop_size"], rng)
+    return normalize(image[None])[0], labels
+
+
+@adapter("eir.instance_image")
+def instance_image(inputs, params):
+    image, labels = keep_classes(*stored_item(inputs, params), params["recorded_labels"], fill=(0, 0, 0))
+    return {"out_image": image, "out_label": labels}
+
+
+@adapter("eir.instance_by_name")
+def instance_by_name(inputs, params):
+    image, labels = stored_item(inputs, params)
+    return {"out_image": image, "out_label": keep_classes(image, labels, params["recorded_labels"])[1]}
+
+
+@adapter("eir.decode")
+def decode(inputs, params):
+    predicted = sigmoid_decision(inputs["in_logits"])
+    matrix = ConfusionMatrix(inputs["in_logits"].shape[1])
+    matrix.update(inputs["in_label"], predicted)
+    means = eir_metrics({"in_confusion": matrix.counts}, params)
+    names = {"out_miou_overall": "overall", "out_miou_harmonic": "harmonic"}
+    found = {name: means[f"out_Mean_Intersection_over_Union_{group}"] for name, group in names.items()}
+    return found | {"out_pred": predicted, "out_confusion": matrix.counts.double()}
 
 
 @adapter("eir.cells")
