@@ -1,0 +1,96 @@
+"""EIR-softmax: enhanced instance replay (CVPR 2025, arXiv 2503.22136) in the common network."""
+
+import random
+from typing import Annotated
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from dataset.compose import cell_size, compose
+from dataset.recall import MemoryDraws, WithMemory
+from methods.replay import Replay
+from tasks import BACKGROUND, IGNORE, Step
+from utils.distributed import rank
+from utils.losses import grouped_kd
+from utils.thresholds import confidence_scores
+
+
+class EIRSoftmax(Replay):
+    """Instances of old classes, alone and pasted into every new image, with the common network and softmax.
+
+    A step trains on its images and on each stored instance without its context. Sure answers of the teacher
+    replace background, and instances of the classes that it sees are mixed into the images and their targets.
+    L = CE(soft targets) + 5 RSKD, where region-specific distillation (RSKD) hands the teacher's background
+    over to the new classes inside their pixels.
+    """
+
+    loss_kd: Annotated[float, "weight of region-specific distillation (EIR config, kd)"] = 5.0
+    threshold: Annotated[float, "probability that makes the teacher's answer a label (EIR trainer)"] = 0.7
+    spread_extras: Annotated[bool, "paste random classes into several cells (EIR: into one)"] = False
+    kd_everywhere: Annotated[bool, "distil in all pixels (EIR: inside new classes)"] = False
+    ignore_emptied: Annotated[bool, "ignore removed context (EIR: train it as background)"] = False
+
+    needs_teacher = True
+    whole_images = False
+
+    def __init__(self, step: Step, **hyper):
+        super().__init__(step, **hyper)
+        self.batches = 0  # composed in this step
+        self.draws: MemoryDraws | None = None  # None: the memory is not decoded yet
+
+    def recall(self, images):
+        rest = IGNORE if self.ignore_emptied else BACKGROUND
+        return WithMemory(images, self.memory.records, alone=True, rest=rest)
+
+    def losses(self, images: Tensor, labels: Tensor) -> dict[str, Tensor]:
+        if self.teacher is None:
+            return super().losses(images, labels)
+        num_old, num_seen = self.step.num_old, self.step.num_seen
+        old = self.old(images)
+        pseudo = self.pseudo_labels(old.logits, labels)
+        images, targets, pastes = compose(
+            images,
+            labels,
+            pseudo,
+            self.begin_draws(images),
+            num_classes=num_seen,
+            cell=cell_size(min(images.shape[-2:])),
+            spread=self.spread_extras,
+        )
+        if pastes:
+            old = self.old(images)
+        out = self.model(images)
+        # Differs from EIR: the group holds every new class (its code drops the first; inf with one),
+        # and the region is the labels' new classes (its code overwrites it by a tensor of another shape).
+        region = None if self.kd_everywhere else (labels >= num_old) & (labels != IGNORE)
+        rskd = grouped_kd(out.logits, old.logits, group=range(num_old, num_seen), mask=region)
+        return self.classification(out.logits, targets, pseudo) | {"rskd": self.loss_kd * rskd.mean()}
+
+    def begin_draws(self, images: Tensor) -> MemoryDraws:
+        """Random draws of the next batch: a function of seed, step, process and batch number."""
+        if self.draws is None:
+            self.draws = MemoryDraws(self.memory.records, device=images.device)
+        rng = random.Random(f"compose/{self.seed}/{self.step.index}/{rank()}/{self.batches}")
+        self.batches += 1
+        return self.draws.begin(rng, images.shape[-2:])
+
+    def pseudo_labels(self, old_logits: Tensor, labels: Tensor) -> Tensor:  # (N, C_old, H, W), (N, H, W)
+        """Labels whose background has given way to the teacher's sure answers."""
+        classes, probability = confidence_scores(old_logits)
+        sure = (labels == BACKGROUND) & (classes != BACKGROUND) & (probability >= self.threshold)
+        return torch.where(sure, classes, labels)
+
+    def classification(self, logits: Tensor, targets: Tensor, pseudo: Tensor) -> dict[str, Tensor]:
+        """-sum_c T_c log p_c, averaged over all pixels; ignored ones stay so under a paste."""
+        ce = F.cross_entropy(logits, targets, reduction="none")
+        return {"ce": ce.masked_fill(pseudo == IGNORE, 0).mean()}
+
+    def state_dict(self) -> dict:
+        return super().state_dict() | {"batches": self.batches}
+
+    def load_state_dict(self, state: dict) -> None:
+        super().load_state_dict(state)
+        self.draws = None
+        if self.memory.step == self.step.index:  # else the state is that of the step before
+            self.batches = state["batches"]

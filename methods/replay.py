@@ -1,0 +1,56 @@
+"""REPLAY: fine-tuning that keeps some old images; a baseline with the memory of EIR (arXiv 2503.22136)."""
+
+from pathlib import Path
+from typing import Annotated, ClassVar
+
+from dataset.memory import Memory
+from dataset.recall import WithMemory
+from methods.base import Method
+from utils.distributed import is_main
+
+
+class Replay(Method):
+    """Cross entropy on the images of the step and on a memory of whole old ones, with their steps' labels.
+
+    The memory is class-balanced, has a fixed total budget, and is filled at the start of a step from the
+    images of the step before and from what it held.
+    """
+
+    mem_size: Annotated[int, "entries of the memory, all old classes together (EIR: 100 VOC, 300 ADE)"] = 100
+    mem_folder: Annotated[str, "folder to write each step's memory to, as PNG files, if given"] = ""
+
+    needs_background = True
+    needs_new_classes = True
+    whole_images: ClassVar[bool] = True  # what the memory keeps: images, or crops around instances
+
+    def __init__(self, step, **hyper):
+        super().__init__(step, **hyper)
+        self.memory = Memory()
+        self.seed = 0  # of the run; known when the data are
+
+    def train_set(self, data):
+        if self.step.index == 0:
+            return data.train
+        self.seed = data.seed
+        self.memory.refill(
+            data.of(self.step.index - 1).train,
+            step=self.step.index,
+            num_old=self.step.num_old,
+            budget=self.mem_size,
+            whole=self.whole_images,
+            seed=self.seed,
+        )
+        if self.mem_folder and is_main():
+            self.memory.save(Path(self.mem_folder) / f"step_{self.step.index}")
+        return self.recall(data.train)
+
+    def recall(self, images):
+        """What to train on: `images` of the step, and the memory."""
+        return WithMemory(images, self.memory.records, alone=False)
+
+    def state_dict(self) -> dict:
+        return {"memory": self.memory.state_dict()}
+
+    def load_state_dict(self, state: dict) -> None:
+        if "memory" in state:
+            self.memory.load_state_dict(state["memory"])

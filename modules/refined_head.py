@@ -1,0 +1,26 @@
+"""A head, and one more convolution behind it."""
+
+from collections import OrderedDict
+
+from torch import nn
+
+from modules.abn import ABN
+
+
+class RefinedHead(nn.Sequential):
+    """Dropout and a 3x3 convolution with norm and activation behind `head`: (N, B, h, w) -> (N, D, h, w).
+
+    The additional layer of DKD (NeurIPS 2022) and EIR ("last_conv").
+
+    Args:
+        head: with attribute `out_channels` = D.
+        dropout: probability, 0 for none.
+    """
+
+    def __init__(self, head: nn.Module, *, dropout: float = 0.0):
+        channels = head.out_channels
+        conv = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
+        nn.init.kaiming_normal_(conv.weight)
+        layers = {"aspp": head, "dropout": nn.Dropout(dropout), "last_conv": conv, "last_bn": ABN(channels)}
+        super().__init__(OrderedDict(layers))
+        self.out_channels = channels
