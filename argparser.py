@@ -5,6 +5,7 @@ the method's default, the flag's default. `--explain` prints each value with whe
 """
 
 import argparse
+import os
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,7 +17,8 @@ from dataset.increment import IncrementData, increment_data
 from methods import METHODS, hyper_parameters, method_named
 from models import backbone_name, default_weights
 from segmentation_module import Parts
-from tasks import Step, canonical_task
+from task_tables import lookup
+from tasks import Step
 from train import Training
 from utils import checkpoint
 from utils.distributed import world_size
@@ -125,7 +127,7 @@ def names_checked(setting: dict) -> dict:
     dataset = str(setting["dataset"])
     if not dataset.endswith((".yaml", ".yml")):
         dataset = closest(dataset, DATASETS, "dataset")
-    return setting | {"dataset": dataset, "task": canonical_task(dataset, str(setting["task"])),
+    return setting | {"dataset": dataset, "task": lookup(Path(dataset).stem, str(setting["task"]))[0],
                       "backbone": backbone_name(setting["backbone"])}
 
 
@@ -163,6 +165,7 @@ def check(config: SimpleNamespace) -> SimpleNamespace:
         value = getattr(config, name)
         if min(value if isinstance(value, list) else [value]) < 1:
             raise ValueError(f"--{name} must be at least 1")
+    config.num_workers = min(config.num_workers, os.cpu_count() or 1)
     if config.precision == "auto":
         config.precision = "bf16" if torch.cuda.is_available() and torch.cuda.is_bf16_supported() else "fp32"
     if config.pretrained_path == "auto":

@@ -21,7 +21,7 @@ from dataset import build_dataset
 from dataset.loader import make_loader
 from methods import METHODS
 from metrics.results import read_results, table, write_result
-from tasks import Step, step_of
+from tasks import Step, make_step
 from train import evaluate, fit, start
 from utils import checkpoint, distributed
 from utils.continuation import adopt, describe, read_previous, take_over
@@ -55,7 +55,7 @@ def run(config: SimpleNamespace, device: torch.device) -> None:
     """All requested steps, one after another, and the table over them."""
     torch.use_deterministic_algorithms(config.deterministic)
     dataset = build_dataset(config.dataset, config.data_root)
-    first = step_of(dataset, config.task)
+    first = make_step(dataset, config.task)
     steps = argparser.steps_of(config.step, first.num_steps)
     files = argparser.run_files(config)
     started = time.perf_counter()

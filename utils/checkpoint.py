@@ -24,7 +24,8 @@ def save(content: dict, path: Path | str) -> None:
         FloatingPointError: if a weight is not finite.
     """
     path = Path(path)
-    content = content | {"format": FORMAT, "checksum": checksum(content)}
+    content = {key: value for key, value in content.items() if key not in ("format", "checksum")}
+    content |= {"format": FORMAT, "checksum": checksum(content)}
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
@@ -61,6 +62,8 @@ def load(path: Path | str) -> dict:
     if not path.is_file():
         raise FileNotFoundError(f"no checkpoint at {path}")
     try:
+        if not zipfile.is_zipfile(path):  # a truncated file has no directory at its end
+            raise zipfile.BadZipFile
         content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise ValueError(f"{path} holds more than tensors and plain types; it was not executed") from error

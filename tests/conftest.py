@@ -1,0 +1,69 @@
+"""A small data set on disk, and a command line that runs in the test's own process."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import run
+from dataset.shapes import Shapes
+
+ROOT = Path(__file__).resolve().parent.parent
+SMALL = ["--crop_size", "32", "--batch_size", "4", "--epochs", "1", "--num_workers", "0", "--recipe", "none",
+         "--backbone", "tiny", "--output_stride", "8"]
+
+torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def small_data(tmp_path_factory) -> Path:
+    """YAML file of a folder data set: 40 + 12 generated images of 36 pixels, 6 classes and background."""
+    root = tmp_path_factory.mktemp("small")
+    world = Shapes(size=36, num_train=40, num_val=12)
+    for split in ("train", "val"):
+        for kind in ("images", "masks"):
+            (root / split / kind).mkdir(parents=True)
+        for sample in world.samples(split):
+            image, labels = world.read(sample)
+            name = sample.id.replace("/", "_")
+            Image.fromarray(image.permute(1, 2, 0).numpy()).save(root / split / "images" / f"{name}.jpg", quality=95)
+            Image.fromarray(labels.numpy().astype(np.uint8)).save(root / split / "masks" / f"{name}.png")
+    (root / "small.yaml").write_text(
+        f"classes: [{', '.join(world.class_names)}]\n"
+        "train: {images: train/images, masks: train/masks}\n"
+        "val: {images: val/images, masks: val/masks}\n",
+        encoding="utf-8",
+    )
+    return root / "small.yaml"
+
+
+@pytest.fixture
+def cli(small_data, tmp_path, monkeypatch, capsys):
+    """`cli(*words)` runs run.py on the small data in an empty folder: exit status, output, errors."""
+    monkeypatch.chdir(tmp_path)
+
+    def call(*words: str, defaults: bool = True) -> tuple[int, str, str]:
+        start = ["--dataset", str(small_data), "--task", "4-1", *SMALL] if defaults else []
+        status = run.main([*start, *map(str, words)])
+        captured = capsys.readouterr()
+        return status, captured.out, captured.err
+
+    return call
+
+
+@pytest.fixture
+def processes(small_data, tmp_path):
+    """`processes(n, *words)` runs run.py under torchrun with n processes in an empty folder."""
+
+    def call(count: int, *words: str, launcher: str = "torch.distributed.run") -> subprocess.CompletedProcess:
+        command = [sys.executable, "-m", launcher, "--nproc_per_node", str(count), "--master_port", "0",
+                   str(ROOT / "run.py"), "--dataset", str(small_data), "--task", "4-1", *SMALL, *words]
+        environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
+        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300, env=environment)
+
+    return call
