@@ -110,3 +110,6 @@ def tiny(*, output_stride: int = 8, **options) -> ResNet:
     channels = [(width, width) for width in widths]
     options = {"head_channels": 48, "stem_channels": widths[0], "stem_kernel": 3, **options}
     return ResNet(channels, (2, 2, 2), pool=output_stride > 8, output_stride=output_stride, **options)
+
+
+RESNETS = (resnet18, resnet50, resnet101, tiny)  # builders that take a `block`

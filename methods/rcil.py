@@ -1,0 +1,129 @@
+"""RCIL: representation compensation networks (Zhang et al., CVPR 2022)."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
+from typing import Annotated
+
+import torch
+from torch import Tensor
+
+from methods.base import Method
+from models import BACKBONES
+from models.resnet import RESNETS
+from modules import parallel
+from segmentation_module import Output, Parts, SegmentationModel
+from tasks import Step
+from utils.losses import cross_entropy, unbiased_cross_entropy, unbiased_knowledge_distillation
+from utils.naming import closest
+from utils.pooled_cube import pooled_cube_distillation
+
+
+class RCIL(Method):
+    """Two branches per block, merged and frozen at each step while the second goes on, and pooled cubes.
+
+    Tasks without new classes (domain-incremental) keep plain cross entropy beside the pooled cubes. The four
+    factors belong to the dataset; the defaults are those of VOC.
+    """
+
+    loss_kd: Annotated[float, "weight of unbiased distillation (published scripts: 100)"] = 100.0
+    pckd_maps: Annotated[float, "spatial pooled cube factor of stage maps and features (VOC; train.py)"] = (
+        0.01
+    )
+    pckd_logits: Annotated[float, "spatial pooled cube factor of the logits (VOC; train.py)"] = 0.0005
+    pckd_channel_maps: Annotated[float, "channel pooled cube factor of stage maps (VOC; train.py)"] = 0.01
+    pckd_channel_features: Annotated[float, "channel pooled cube factor of the features (VOC)"] = 0.0005
+    init_balanced: Annotated[bool, "start new weight rows from the background's; biases stay"] = True
+    copy_merged: Annotated[bool, "start branch 2 from the merged one: a step starts at its teacher"] = False
+    stem_activation: Annotated[bool, "activate the stem, which the published network does not"] = False
+    merge_for_inference: Annotated[bool, "after the task's last step save one folded branch only"] = False
+
+    needs_teacher = True
+    shared_step0 = "cross entropy on two branches"
+
+    def __init__(self, step: Step, **hyper):
+        super().__init__(step, **hyper)
+        if step.grows and not step.has_background:
+            raise ValueError(f"RCIL adds classes to a background class, which {step.dataset} has not")
+
+    def build_model(self, step: Step, parts: Parts) -> SegmentationModel:
+        name = closest(parts.backbone, BACKBONES, "backbone")
+        if BACKBONES[name] not in RESNETS:
+            names = ", ".join(known for known, builder in BACKBONES.items() if builder in RESNETS)
+            raise ValueError(f"RCIL doubles convolutions of ResNets: --backbone can be {names}, not {name}")
+        merged = step.index > 0
+        block = partial(parallel.ParallelBlock, merged=merged)
+        stem = "leaky_relu" if self.stem_activation else "identity"
+        options = {**parts.options, "block": block, "stem_activation": stem}
+        body = replace(parts, pretrained="", options=options).body()
+        if parts.pretrained:
+            body.load_pretrained(parts.pretrained, complete=parallel.both_branches)
+        head = parallel.ParallelHead(
+            body.out_channels,
+            body.head_channels,
+            output_stride=parts.output_stride,
+            pooling=parts.pooling,
+            merged=merged,
+        )
+        return SegmentationModel(body, head, self.heads(step), precision=parts.precision)
+
+    def load_previous(self, state: Mapping[str, Tensor]) -> None:
+        """Bring in the previous weights and fold both branches into branch 1; branch 2 goes on as it is."""
+        own = self.net.state_dict()
+        biases = {name: torch.zeros_like(own[name]) for name in own if parallel.is_merged_bias(name)}
+        # Step 0 leaves two branches with norms and without biases.
+        merged = bool(biases.keys() & state.keys())
+        if merged and not any(parallel.NEW in name for name in state):
+            raise ValueError(
+                "the previous step was folded for inference: it has no branch left to go on with"
+            )
+        super().load_previous(biases | dict(state))
+        for unit in parallel.units(self.net):
+            unit.merged = merged
+            unit.merge()
+            if self.copy_merged:
+                unit.copy_merged()
+
+    def start_increment(self, loader) -> None:
+        if self.init_balanced and self.step.grows:
+            init_weights_from_background(self.net.cls)
+        for unit in parallel.units(self.net):
+            convs, norm = unit.branch()
+            self.net.freeze(*convs, norm)
+        if self.teacher is not None:
+            parallel.merge_for_inference(self.teacher)  # the same function, half its 3x3 convolutions
+
+    def losses(self, images: Tensor, labels: Tensor) -> dict[str, Tensor]:
+        out = self.model(images)
+        if self.teacher is None:
+            return {"ce": cross_entropy(out.logits, labels).mean()}
+        old = self.old(images)
+        spatial, channel = self.pooled_cubes(old, out)
+        pckd = {"pckd_spatial": spatial, "pckd_channel": channel}
+        if not self.step.grows:
+            return {"ce": cross_entropy(out.logits, labels).mean()} | pckd
+        kd = unbiased_knowledge_distillation(out.logits, old.logits)
+        unce = unbiased_cross_entropy(out.logits, labels, self.step.num_old)
+        return {"unce": unce.mean(), "unkd": self.loss_kd * kd.mean()} | pckd
+
+    def pooled_cubes(self, old: Output, out: Output) -> tuple[Tensor, Tensor]:
+        """Spatial and channel part of pooled cube distillation, the larger the fewer classes are new."""
+        growth = math.sqrt(self.step.num_seen / self.step.num_new)
+        stages = len(out.attentions)
+        maps = [[*o.attentions.values(), o.features, o.logits_small] for o in (old, out)]
+        spatial = [self.pckd_maps] * (stages + 1) + [self.pckd_logits]
+        channel = [self.pckd_channel_maps] * stages + [self.pckd_channel_features]
+        along_space, along_channels = pooled_cube_distillation(*maps, spatial=spatial, channel=channel)
+        return growth * along_space, growth * along_channels
+
+    def end_increment(self) -> None:
+        if self.merge_for_inference and self.step.index == self.step.num_steps - 1:
+            parallel.merge_for_inference(self.net)
+
+
+@torch.no_grad()
+def init_weights_from_background(classifiers) -> None:
+    """Start the newest weight rows from the background's; unlike in MiB every bias stays what it is."""
+    newest = classifiers[-1]
+    newest.weight.copy_(classifiers[0].weight[:1].expand_as(newest.weight))
