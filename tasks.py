@@ -1,7 +1,19 @@
-"""Tasks: which classes (or domains) arrive at which step."""
+"""Tasks: which classes (or domains) arrive at which step.
 
+`python -m tasks` lists the published tasks, `python -m tasks voc 15-1` the classes of each step by name, and
+with `--data_root DIR` also how many images and pixels each step has.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+
+from task_tables import ASCENDING, NUM_DOMAINS, lookup, portion_out, task_names
+from utils.naming import closest
+
+PROBING = "-probing"  # every step knows all classes: what RevisitingCSS probes frozen networks with
 
 IGNORE = 255  # label of pixels that no loss and no metric looks at
 BACKGROUND = 0
@@ -15,11 +27,13 @@ class Step:
         dataset: name of the dataset, e.g. "voc".
         task: published name of the task, e.g. "15-5s".
         index: number of this step; 0 is the base training.
-        groups: for every step of the task the dataset labels that it teaches, in learning order. The model index of
-            a class is its position in the concatenation of the groups. Group 0 starts with background 0 if the
-            dataset has one. Tasks whose steps teach no new class (domain-incremental, probing) repeat one group.
+        groups: for every step of the task the dataset labels that it teaches, in learning order. The model
+            index of a class is its position in the concatenation of the groups. Group 0 starts with
+            background 0 if the dataset has one. Tasks whose steps teach no new class (domain-incremental,
+            probing) repeat one group.
         has_background: whether class 0 is background, i.e. what unlabelled pixels of a step turn into.
-        domains: for domain-incremental tasks the domains (cities) whose images each step sees; empty otherwise.
+        domains: for domain-incremental tasks the domains (cities) whose images each step sees; empty
+            otherwise.
     """
 
     dataset: str
@@ -96,3 +110,97 @@ class Step:
         if not 0 <= index < self.num_steps:
             raise ValueError(f"task {self.task} has steps 0..{self.num_steps - 1}, not {index}")
         return replace(self, index=index)
+
+
+def make_step(dataset, task: str, index: int = 0) -> Step:
+    """Step `index` of `task` on a dataset object (its `name`, `class_names` and `has_background`).
+
+    Raises:
+        ValueError: if there is no such task or step; the message says what is possible.
+    """
+    return named_step(
+        dataset.name, len(dataset.class_names), task, index, has_background=dataset.has_background
+    )
+
+
+def named_step(
+    dataset: str, num_classes: int, task: str, index: int = 0, *, has_background: bool = True
+) -> Step:
+    """Step `index` of a task.
+
+    Args:
+        dataset: name of the dataset.
+        num_classes: its classes, background included.
+        task: published name ("15-5s"), papers' name ("15-1"), "offline", any of them + "-probing", or class
+            counts: "6-1" = 6 classes, then 1 per step; "6-3-2" = one count per step. Counts leave out
+            background and take the classes in the dataset's order.
+        index: number of the step.
+        has_background: whether class 0 is background.
+
+    Raises:
+        ValueError: if there is no such task or step; the message says what is possible.
+    """
+    if task.lower().endswith(PROBING):
+        probed = named_step(dataset, num_classes, task[: -len(PROBING)], has_background=has_background)
+        groups = (probed.order,) * (probed.num_steps + 1)  # one more, for the network before step 0
+        return Step(dataset, probed.task + PROBING, 0, groups, has_background).at(index)
+    items = range(NUM_DOMAINS[dataset]) if dataset in NUM_DOMAINS else range(int(has_background), num_classes)
+    name, portions, order = lookup(dataset, task)
+    groups = portion_out(order or items, portions, f"task {task} on {dataset}")
+    if dataset in NUM_DOMAINS:
+        taught = (tuple(range(num_classes)),) * len(groups)
+        return Step(dataset, name, 0, taught, has_background, tuple(groups)).at(index)
+    if dataset in ASCENDING:
+        groups = [tuple(sorted(group)) for group in groups]
+    if has_background:
+        groups[0] = (BACKGROUND, *groups[0])
+    return Step(dataset, name, 0, tuple(groups), has_background).at(index)
+
+
+def preview(step: Step, class_names: Sequence[str]) -> str:
+    """What each step of a task teaches, by name."""
+    lines = [f"{step.dataset} {step.task}: {step.num_steps} steps, {step.num_total} classes"]
+    for index in range(step.num_steps):
+        names = ", ".join(class_names[label] for label in step.groups[index])
+        if step.domains:
+            names = f"all classes, domains {', '.join(map(str, step.domains[index]))}"
+        lines.append(f"step {index}: {names}")
+    return "\n".join(lines)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The preview of tasks on the command line; returns the exit status."""
+    from dataset import DATASETS, build_dataset  # needs this module itself
+    from dataset.increment import SETTINGS, increment_data
+
+    parser = argparse.ArgumentParser(prog="python -m tasks", description="What the steps of a task teach.")
+    parser.add_argument("dataset", nargs="?", help="name of a dataset, or the YAML file of your own data")
+    parser.add_argument("task", nargs="?", help="published name, papers' name, or class counts such as 6-1")
+    parser.add_argument("--data_root", default="", help="folder of the dataset: count images and pixels too")
+    parser.add_argument("--setting", default="overlap", choices=SETTINGS, help="which images a step sees")
+    options = parser.parse_args(arguments)
+    try:
+        if options.task is None:
+            names = [closest(options.dataset, DATASETS, "dataset")] if options.dataset else DATASETS
+            for name in names:
+                print(f"{name}: {', '.join(task_names(name))}, or class counts such as 6-1")
+            return 0
+        try:
+            dataset, there = build_dataset(options.dataset, options.data_root), True
+        except FileNotFoundError:
+            if options.data_root or options.dataset.endswith((".yaml", ".yml")):
+                raise
+            # Without data, the class of a published dataset still knows the names of its classes.
+            dataset, there = DATASETS[closest(options.dataset, DATASETS, "dataset")], False
+        step = make_step(dataset, options.task)
+        print(preview(step, dataset.class_names))
+        if there:
+            print(increment_data(dataset, step, setting=options.setting).describe())
+    except (ValueError, OSError) as error:
+        print(f"tasks: error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
