@@ -78,7 +78,7 @@ def _load_or_scan(dataset: SegmentationDataset, split: str, cache_dir: Path) -> 
         digest.update(str(sample.mask.stat().st_mtime_ns if sample.mask else 0).encode())
     path = cache_dir / f"presence_{dataset.name}_{split}_{digest.hexdigest()[:16]}.npz"
     try:
-        with np.load(path, allow_pickle=False) as stored:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
             return Presence(**stored)
     except (OSError, ValueError, EOFError, TypeError, zipfile.BadZipFile):
         pass  # none yet, or a damaged one

@@ -2,8 +2,10 @@
 
 import math
 import random
+from collections.abc import Sequence
 from functools import lru_cache
 
+import numpy as np
 import torch
 from torch import Tensor
 from torchvision.transforms.v2 import InterpolationMode
@@ -39,15 +41,31 @@ def train_crop(
     box = crop_box(rng, labels.shape[1], labels.shape[0])
     flip = rng.random() < 0.5
     image = F.resized_crop(image, *box, [size, size], InterpolationMode.BILINEAR, antialias=True)
-    labels = F.resized_crop(labels[None], *box, [size, size], InterpolationMode.NEAREST_EXACT)[0]
+    labels = resize_labels(F.crop(labels, *box), (size, size))
     return (image.flip(-1), labels.flip(-1)) if flip else (image, labels)
 
 
 def central_crop(image: Tensor, labels: Tensor, size: int) -> tuple[Tensor, Tensor]:  # (3, H, W), (H, W)
     """Shorter side resized to `size`, then the central square: the view of published results."""
     image = F.resize(image, [size], InterpolationMode.BILINEAR, antialias=True)
-    labels = F.resize(labels[None], [size], InterpolationMode.NEAREST_EXACT)
-    return F.center_crop(image, [size, size]), F.center_crop(labels, [size, size])[0]
+    labels = resize_labels(labels, image.shape[1:])
+    return F.center_crop(image, [size, size]), F.center_crop(labels, [size, size])
+
+
+def resize_labels(labels: Tensor, size: Sequence[int]) -> Tensor:  # (H, W) -> (height, width) = size
+    """Nearest labels, sampled at the very pixels that Pillow samples, as the published systems do.
+
+    Torch's "nearest" rounds otherwise everywhere, "nearest-exact" where a sample falls between two pixels.
+    """
+    rows, columns = (_sampled(*pair) for pair in zip(labels.shape, size, strict=True))
+    return torch.from_numpy(labels.numpy().take(rows, axis=0).take(columns, axis=1))
+
+
+def _sampled(length: int, size: int) -> np.ndarray:
+    """Positions of `size` samples on `length` pixels; the sum rounds as Pillow's does."""
+    steps = np.full(size, length / size)
+    steps[0] /= 2
+    return np.minimum(np.add.accumulate(steps).astype(np.int64), length - 1)
 
 
 def normalize(images: Tensor) -> Tensor:  # uint8 (N, 3, H, W)
