@@ -12,6 +12,7 @@ from methods.mib import MiB
 from methods.nest import MiBNeST, PLOPNeST
 from methods.pi import PI
 from methods.plop import PLOP
+from methods.rcil import RCIL
 from methods.reminder import REMINDER
 from methods.rw import RW
 from methods.ucd import UCD
@@ -30,6 +31,7 @@ METHODS: dict[str, type[Method]] = {
     "PLOP": PLOP,
     "MiB+NeST": MiBNeST,
     "PLOP+NeST": PLOPNeST,
+    "RCIL": RCIL,
     "UCD": UCD,
     "REMINDER": REMINDER,
 }
