@@ -11,7 +11,7 @@
     confusion, columns       pixels; rows are `classes`, columns are named (they may include untaught classes)
     scores                   every number of `metrics.scores.scores`
     over_steps               steps (that were found), average_miou and average_miou_foreground (papers:
-                             "avg"), mean_forgetting, trainable_percent (see `metrics.cost`)
+                             "avg"), mean_forgetting, trainable_percent (see `metrics.scores`)
     images                   test images
     cost                     what training recorded: seconds, images, trainable_parameters, ..., and
     images_per_second config, versions         of the run that trained the checkpoint
@@ -21,9 +21,8 @@ import json
 from pathlib import Path
 
 from metrics.confusion import ConfusionMatrix
-from metrics.cost import trainable_percent
 from metrics.published_csv import published_row
-from metrics.scores import average, class_scores, forgetting, number, scores
+from metrics.scores import average, class_scores, forgetting, number, scores, trainable_percent
 from tasks import Step
 from utils.files import write_text
 

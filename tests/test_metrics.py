@@ -7,15 +7,13 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from torch import nn
 
 import average_csv
 from metrics import ConfusionMatrix, scores
 from metrics.confusion import spilled
-from metrics.cost import finetuning_parameters, trainable_percent
 from metrics.published_csv import honest_summary, published_summary, read_rows
 from metrics.results import read_results, table, write_result
-from metrics.scores import class_scores, forgetting, harmonic, intransigence
+from metrics.scores import class_scores, forgetting, harmonic, intransigence, trainable_percent
 from tasks import IGNORE, Step
 from utils.schedule import poly
 
@@ -96,13 +94,6 @@ def test_trainable_percent_is_the_papers_on_both_ends_of_its_range():
     full = [resnet + 257 * 101, resnet + 257 * 151]
     assert round(trainable_percent([257 * 100, 257 * 50], full), 6) == 0.033194
     assert trainable_percent([], []) is None
-
-
-def test_finetuning_does_not_count_rows_allocated_in_advance():
-    net = SimpleNamespace(body=nn.Linear(2, 3), head=nn.Linear(3, 4))
-    net.head.out_channels = 4
-    net.body.requires_grad_(False)
-    assert finetuning_parameters(net, 5) == 9 + 16 + 5 * 5
 
 
 def evaluated(num_seen, accuracy):
