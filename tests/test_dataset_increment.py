@@ -127,7 +127,7 @@ def test_domain_steps_take_the_images_of_their_domains_with_all_labels(cache):
     assert data.table("train")[[0, 1]].tolist() == data.table("test")[[0, 1]].tolist() == [0, 1]
 
 
-# -- the scan ----------------------------------------------------------------------------------------------------
+# -- the scan --------------------------------------------------------------------------------------
 def test_scan_counts_pixels_per_label(voc, cache):
     table = presence(voc, "train", cache)
     assert table.ids.tolist() == list(TRAIN)
@@ -193,7 +193,7 @@ def test_unwritable_cache_is_refused_before_the_scan(voc, tmp_path, monkeypatch)
         presence(voc, "train", tmp_path / "file")
 
 
-# -- published lists ---------------------------------------------------------------------------------------------
+# -- published lists -------------------------------------------------------------------------------
 def test_published_lists_replace_the_rule(voc, cache, tmp_path):
     np.save(tmp_path / "train-1.npy", np.array([2]))
     np.save(tmp_path / "test_on_val-1.npy", np.array([1]))

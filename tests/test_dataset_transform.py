@@ -5,8 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
 
-from dataset.transform import central_crop, crop_box, normalize, train_crop
+from dataset.transform import central_crop, crop_box, normalize, resize_labels, train_crop
 
 GOLDENS = Path(__file__).parent / "goldens/mib"
 
@@ -55,6 +58,14 @@ def test_images_of_any_size_become_a_crop(height, width):
             assert view.shape == (3, 8, 8) and (view_labels == 7).all() and view_labels.shape == (8, 8)
 
 
+@settings(max_examples=60, deadline=None)
+@given(*[st.integers(1, 300)] * 4)
+def test_labels_are_sampled_where_pillow_samples(height, width, new_height, new_width):
+    labels = np.random.default_rng(0).integers(0, 255, (height, width)).astype(np.uint8)
+    want = Image.fromarray(labels).resize((new_width, new_height), Image.Resampling.NEAREST)
+    assert np.array_equal(resize_labels(torch.from_numpy(labels), (new_height, new_width)), np.array(want))
+
+
 def test_image_and_labels_move_together():
     labels = torch.arange(30, dtype=torch.uint8).repeat_interleave(8).repeat(100, 1)  # (100, 240)
     image = labels.expand(3, -1, -1)
@@ -65,7 +76,7 @@ def test_image_and_labels_move_together():
 
 def test_normalization_is_imagenets():
     images = torch.tensor([0, 255], dtype=torch.uint8).view(2, 1, 1, 1).expand(2, 3, 1, 1)
-    want = torch.tensor(
-        [[-0.485 / 0.229, -0.456 / 0.224, -0.406 / 0.225], [0.515 / 0.229, 0.544 / 0.224, 0.594 / 0.225]]
+    want = torch.tensor([[-0.485, -0.456, -0.406], [0.515, 0.544, 0.594]]) / torch.tensor(
+        [0.229, 0.224, 0.225]
     )
     torch.testing.assert_close(normalize(images).flatten(1), want)
