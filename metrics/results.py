@@ -1,6 +1,6 @@
 """Result files of a run: one JSON per step, the published CSV over all steps, and the table on the terminal.
 
-`step_<k>.json`, schema 1; shares of 1, null where a number does not exist:
+`step_<k>.json`, schema 1, one key per line; shares of 1, null where a number does not exist:
 
     schema                   1; a reader refuses what it does not know
     method, dataset, task, setting, protocol, evaluation, step, num_steps, has_background
@@ -58,7 +58,8 @@ def write_result(
     earlier = [result for result in read_results(folder) if result["step"] < step.index]
     result = describe(matrix, step, dataset, content)
     result["over_steps"] = over_steps([*earlier, result])
-    write_text(folder / f"step_{step.index}.json", json.dumps(result, indent=1, allow_nan=False) + "\n")
+    lines = [f"{json.dumps(key)}: {json.dumps(value, allow_nan=False)}" for key, value in result.items()]
+    write_text(folder / f"step_{step.index}.json", "{\n" + ",\n".join(lines) + "\n}\n")
     write_text(folder / "results.csv", published_csv(read_results(folder), num_classes=step.num_total))
     return result
 
