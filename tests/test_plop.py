@@ -10,7 +10,7 @@ from methods.plop import PLOP
 from tasks import IGNORE, Step
 from tests.worlds import PARTS, TinyLoader, make_images, make_labels, make_method
 from utils import thresholds as th
-from utils.pod import Layer, pod, pod_distance, strip_means
+from utils.pod import Layer, pod, pod_distance, strip_sums
 
 NUM_OLD, NUM_SEEN = 5, 7
 
@@ -76,7 +76,7 @@ def test_half_precision_maps_are_compared_in_float32():
 @pytest.mark.parametrize("size", [(8, 3), (6, 8), (2, 2)])
 def test_maps_too_small_for_the_regions_are_refused_with_the_cure(size):
     with pytest.raises(ValueError, match="larger, square crops"):
-        strip_means(torch.zeros(1, 1, *size), (1, 2, 4))
+        strip_sums(torch.zeros(1, 1, *size), (1, 2, 4))
 
 
 def test_layers_without_weight_count_in_the_mean():

@@ -74,19 +74,36 @@ def pod_distance(old: Tensor, new: Tensor, layer: Layer) -> Tensor:  # (N, C_old
     Raises:
         ValueError: if the maps are too small to be cut into the regions of the finest scale.
     """
-    old, new = _wide(old), _wide(new)
-    prepare = PREPARE[layer.prepare]
     if new.shape[1] != old.shape[1]:
         new = fold_extra_channels(new, old.shape[1], layer.extra_channels)
+    prepare = PREPARE[layer.prepare]
     if layer.normalise:  # the one option that is not linear
-        strips = [torch.cat(_pooled(prepare(maps), layer), dim=1) for maps in (old, new)]
-        difference = [F.normalize(strips[0]) - F.normalize(strips[1])]
+        pooled = [_pooled(prepare(_wide(maps)), layer) for maps in (new, old)]
+        joined = [torch.cat([part * weight for part, weight in parts], dim=1) for parts in pooled]
+        parts = [(F.normalize(joined[0]) - F.normalize(joined[1]), 1.0)]
+    elif layer.prepare == "pow":
+        parts = _pooled(_SquaredDifference.apply(new, old), layer)
     else:
-        difference = _pooled(prepare(old) - prepare(new), layer)
+        parts = _pooled(prepare(_wide(new)) - prepare(_wide(old)), layer)
     # A norm of norms never squares large numbers, and torch defines its gradient at 0 as 0.
     order = {"l1": 1, "l2": 2}[layer.distance]
-    norms = [torch.linalg.vector_norm(part, ord=order, dim=1) for part in difference]
+    norms = [torch.linalg.vector_norm(part, ord=order, dim=1) * weight for part, weight in parts]
     return torch.linalg.vector_norm(torch.stack(norms), ord=order, dim=0)
+
+
+class _SquaredDifference(torch.autograd.Function):
+    """b^2 - a^2 in at least float32, whose backward pass reads b once, in the precision that b came in."""
+
+    @staticmethod
+    def forward(ctx, new, old):
+        ctx.save_for_backward(new)
+        old_wide, new_wide = _wide(old), _wide(new)
+        return (new_wide - old_wide).mul_(new_wide + old_wide)  # loses no digits where the maps are close
+
+    @staticmethod
+    def backward(ctx, grad):
+        (new,) = ctx.saved_tensors
+        return (grad * new).mul_(2).to(new.dtype), None
 
 
 def fold_extra_channels(maps: Tensor, num_old: int, how: str) -> Tensor:  # (N, C, h, w)
@@ -111,17 +128,18 @@ def top_channel_of_new(
     return tuple(top.masked_fill(labels.unsqueeze(1) < num_old, 0) for top in tops)
 
 
-def strip_means(maps: Tensor, scales: Sequence[int]) -> dict[int, tuple[Tensor, Tensor]]:  # (N, C, h, w)
-    """Means over the columns and over the rows of every region, by scale s.
+def strip_sums(maps: Tensor, scales: Sequence[int]) -> dict[int, tuple[Tensor, Tensor]]:  # (N, C, h, w)
+    """Sums over the columns and over the rows of every region, by scale s; divided by w // s they are means.
 
     A region is k x k pixels with k = w // s, so that remainders on the right and below are never looked at.
-    For each s the means over columns are (N, C, s*k, s), those over rows (N, C, s, s*k).
+    For each s the sums over columns are (N, C, s*k, s), those over rows (N, C, s, s*k). Sums, because their
+    backward pass only repeats small tensors, where that of means would divide large ones.
 
     Raises:
         ValueError: if a region would be empty.
     """
     height, width = maps.shape[-2:]
-    means: dict[int, tuple[Tensor, Tensor]] = {}
+    sums: dict[int, tuple[Tensor, Tensor]] = {}
     for scale in sorted(scales, reverse=True):
         side = width // scale
         used = scale * side
@@ -131,41 +149,39 @@ def strip_means(maps: Tensor, scales: Sequence[int]) -> dict[int, tuple[Tensor, 
                 f"POD cannot cut a map of {height}x{width} into {scale}x{scale} regions: train with larger, "
                 "square crops"
             )
-        # Where the regions of a finer scale tile these, their means are all that has to be averaged.
-        finer = next((s for s in means if s % scale == 0 and s * (width // s) == used <= height), None)
+        # Where the regions of a finer scale tile these, their sums are all that has to be added up.
+        finer = next((s for s in sums if s % scale == 0 and s * (width // s) == used <= height), None)
         if finer:
-            across, down = means[finer]
-            across = across.unflatten(3, (scale, -1)).mean(4)
-            down = down.unflatten(2, (scale, -1)).mean(3)
+            across, down = sums[finer]
+            sums[scale] = across.unflatten(3, (scale, -1)).sum(4), down.unflatten(2, (scale, -1)).sum(3)
         else:
             cropped = maps[:, :, :used, :used]
-            across = cropped.unflatten(3, (scale, side)).mean(4)
-            down = _row_block_means(cropped, scale, side)
-        means[scale] = across, down
-    return means
+            sums[scale] = cropped.unflatten(3, (scale, side)).sum(4), _row_block_sums(cropped, scale, side)
+    return sums
 
 
-def _row_block_means(maps: Tensor, blocks: int, side: int) -> Tensor:  # (N, C, h, w), h <= blocks * side
-    """Means over blocks of `side` rows, of which the border may cut the last one short: (N, C, blocks, w)."""
+def _row_block_sums(maps: Tensor, blocks: int, side: int) -> Tensor:  # (N, C, h, w), h <= blocks * side
+    """Sums over blocks of `side` rows, (N, C, blocks, w).
+
+    The border may cut the last block short; its sum is then that of as many rows with the same mean.
+    """
     if maps.shape[2] == blocks * side:
-        return maps.unflatten(2, (blocks, side)).mean(3)
+        return maps.unflatten(2, (blocks, side)).sum(3)
     full = (blocks - 1) * side
-    whole = [maps[:, :, :full].unflatten(2, (blocks - 1, side)).mean(3)] if full else []
-    return torch.cat([*whole, maps[:, :, full:].mean(2, keepdim=True)], dim=2)
+    whole = [maps[:, :, :full].unflatten(2, (blocks - 1, side)).sum(3)] if full else []
+    return torch.cat([*whole, maps[:, :, full:].mean(2, keepdim=True) * side], dim=2)
 
 
-def _pooled(maps: Tensor, layer: Layer) -> list[Tensor]:  # (N, C, h, w)
-    """What is compared of prepared maps, as a list of (N, ...) vectors. Linear in the maps."""
+def _pooled(maps: Tensor, layer: Layer) -> list[tuple[Tensor, float]]:  # (N, C, h, w)
+    """What is compared of prepared maps: vectors (N, ...), linear in the maps, each with its weight."""
     if layer.pooling == "spatial":
-        return [maps.sum(3).flatten(1), maps.sum(2).flatten(1)]
+        return [(maps.sum(3).flatten(1), 1.0), (maps.sum(2).flatten(1), 1.0)]
     if layer.pooling == "global":
         pooled = [F.avg_pool2d(maps, maps.shape[-1] // scale) for scale in layer.scales]
-        return [grid.sum(axis).flatten(1) for grid in pooled for axis in (3, 2)]
+        return [(grid.sum(axis).flatten(1), 1.0) for grid in pooled for axis in (3, 2)]
     assert layer.pooling == "local", f"unknown pooling {layer.pooling}"
-    weights = _scale_weights(layer)
-    means = strip_means(maps, layer.scales)
-    strips = [(part.flatten(1), weights[scale]) for scale in layer.scales for part in means[scale]]
-    return [part if weight == 1 else part * weight for part, weight in strips]
+    weights, sums, width = _scale_weights(layer), strip_sums(maps, layer.scales), maps.shape[-1]
+    return [(part.flatten(1), weights[s] / (width // s)) for s in layer.scales for part in sums[s]]
 
 
 def _scale_weights(layer: Layer) -> dict[int, float]:
