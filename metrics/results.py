@@ -5,16 +5,17 @@
     schema                   1; a reader refuses what it does not know
     method, dataset, task, setting, protocol, evaluation, step, num_steps, has_background
     conventions              in words, what the numbers below count as what
-    classes                  per class in learning order: name, label (in the dataset), step (that taught it),
-                             pixels (in the test labels), iou, accuracy, forgetting (null until an earlier
-                             step had it)
+    classes                  per class in learning order: name, label (in the dataset), step (that taught
+                             it), pixels (in the test labels), iou, accuracy, forgetting (null until an
+                             earlier step had it)
     confusion, columns       pixels; rows are `classes`, columns are named (they may include untaught classes)
     scores                   every number of `metrics.scores.scores`
-    over_steps               steps (that were found), average_miou and average_miou_foreground (papers:
-                             "avg"), mean_forgetting, trainable_percent (see `metrics.scores`)
+    over_steps               steps (that were found), average_miou and average_miou_foreground (the papers'
+                             "avg"), mean_forgetting, trainable_percent; see `metrics.scores`
     images                   test images
-    cost                     what training recorded: seconds, images, trainable_parameters, ..., and
-    images_per_second config, versions         of the run that trained the checkpoint
+    cost                     what training recorded (seconds, images, trainable_parameters, ...), and
+                             images_per_second
+    config, versions         of the run that trained the checkpoint
 """
 
 import json
