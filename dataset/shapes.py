@@ -9,6 +9,7 @@ shapes, textures and hues serves to pre-train a backbone that has seen no class 
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -80,11 +81,6 @@ def both(*parts: Field) -> Field:
     return lambda u, v: np.logical_and.reduce([part(u, v) for part in parts])
 
 
-def zigzag(u: ndarray) -> ndarray:
-    """A line that goes up and down by 0.5, three times from -1 to 1."""
-    return 2 * np.abs((1.5 * u) % 1 - 0.5) - 0.5
-
-
 def without(whole: Field, hole: Field) -> Field:
     """Points of `whole` that are not in `hole`."""
     return lambda u, v: whole(u, v) & ~hole(u, v)
@@ -126,7 +122,9 @@ OTHER_WORLD = (
     Kind("frame", without(box(0.8, 0.8), box(0.45, 0.45)), product(wave(0.9, 20), wave(0.9, 110)), 225),
     Kind("gear", star(9, 0.75), around(product(wave(1.5), wave(3.0, 90))), 255),
     Kind("arch", without(either(disc(0.9), box(0.9, 0.4, 0, 0.4)), box(0.45, 0.9, 0, 0.4)), wave(2, 45), 285),
-    Kind("zigzag", both(box(1, 1), lambda u, v: np.abs(v - zigzag(u)) <= 0.3), around(wave(0.6, 20)), 315),
+    Kind(
+        "aitch", either(box(0.22, 0.9, -0.6), box(0.22, 0.9, 0.6), box(0.6, 0.22)), around(wave(0.6, 20)), 315
+    ),
     Kind("pair", either(disc(0.5, -0.5), disc(0.5, 0.5)), product(wave(2.2, sharp=True), wave(0.6, 90)), 345),
 )
 
@@ -169,11 +167,15 @@ def add_object(image: ndarray, labels: ndarray, kind: Kind, label: int, rng: np.
     phase = rng.uniform(-0.3, 0.3)
     texture = kind.texture(u[inside] + phase, v[inside] + phase)  # (pixels,)
     tone = rng.uniform(0.6, 1.0) * (0.75 + 0.25 * texture)
-    full = np.clip(np.abs((rng.normal(kind.hue, HUE_JITTER) / 60 + np.array([0, 4, 2])) % 6 - 3) - 1, 0, 1)
-    saturation = rng.uniform(0.45, 0.9)
-    colour = 255 * (1 - saturation + saturation * full)  # (3,)
+    colour = rgb(rng.normal(kind.hue, HUE_JITTER), rng.uniform(0.45, 0.9))
     image[:, rows, columns][:, inside] = colour[:, None] * tone
     labels[rows, columns][inside] = label
+
+
+def rgb(hue: float, saturation: float) -> ndarray:
+    """The brightest colour of `hue` (degrees) and `saturation`, (3,) in 0..255."""
+    full = np.clip(np.abs((hue / 60 + np.array([0, 4, 2])) % 6 - 3) - 1, 0, 1)
+    return 255 * (1 - saturation + saturation * full)
 
 
 def with_borders(labels: ndarray) -> ndarray:
@@ -228,6 +230,12 @@ class Shapes(SegmentationDataset):
 
     def read_mask(self, sample: Sample) -> Tensor:
         return self.read(sample)[1]
+
+    @cached_property
+    def palette(self) -> ndarray:
+        palette = super().palette.copy()
+        palette[1 : 1 + len(self.kinds)] = [rgb(kind.hue, 0.8) for kind in self.kinds]
+        return palette
 
     def fingerprint(self, split: str) -> str:
         looks = (super().fingerprint(split), self.size, self.seed, RADIUS, MAX_OBJECTS)
