@@ -61,10 +61,11 @@ class REMINDER(PLOP):
 
     def previous_batches(self, loader, device: torch.device):
         """One epoch of the previous step's training images, in batches like `loader`'s."""
-        sampler = loader.batch_sampler
-        size = min(sampler.batch_size, len(self.previous_images) // world_size())
-        if size == 0:
+        most = len(self.previous_images) // world_size()
+        if most == 0:
             return ()
+        sampler = loader.batch_sampler
+        size = min(sampler.batch_size, most)
         previous = make_loader(
             self.previous_images, size, train=True, seed=sampler.seed, num_workers=loader.num_workers
         )
