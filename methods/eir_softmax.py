@@ -93,4 +93,4 @@ class EIRSoftmax(Replay):
         super().load_state_dict(state)
         self.draws = None
         if self.memory.step == self.step.index:  # else the state is that of the step before
-            self.batches = state["batches"]
+            self.batches = state.get("batches", 0)
