@@ -4,12 +4,19 @@ from pathlib import Path
 
 from dataset.ade import ADE
 from dataset.base import SegmentationDataset
+from dataset.cityscapes import CityscapesClasses, CityscapesDomain
 from dataset.folder import Folder
 from dataset.shapes import Shapes
 from dataset.voc import VOC
 from utils.naming import closest
 
-DATASETS: dict[str, type[SegmentationDataset]] = {"shapes": Shapes, "voc": VOC, "ade": ADE}
+DATASETS: dict[str, type[SegmentationDataset]] = {
+    "shapes": Shapes,
+    "voc": VOC,
+    "ade": ADE,
+    "cityscapes_domain": CityscapesDomain,
+    "cityscape": CityscapesClasses,
+}
 
 
 def build_dataset(name: str, root: Path | str = "") -> SegmentationDataset:

@@ -2,7 +2,7 @@
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from dataset.decode import BadFileError, read_image, read_index_mask
+from tasks import Step
 
 
 @dataclass(frozen=True)
@@ -85,6 +86,19 @@ class SegmentationDataset(ABC):
         """Dataset labels uint8 (H, W) of `sample`, without touching its picture."""
         mask = read_index_mask(sample.mask)
         return mask if self.label_map is None else torch.from_numpy(self.label_map[mask.numpy()])
+
+    def rows(self, step: Step, split: str, shown: Callable[[], np.ndarray]) -> np.ndarray | None:
+        """Positions of the images of `step` in `samples`, for datasets with a rule of their own.
+
+        Args:
+            step: the increment.
+            split: "train", "val" or "test".
+            shown: gives, at the cost of a scan, whether an image shows a label: bool (N, 256).
+
+        Returns:
+            ascending positions; None, as here, for the rule that the setting names.
+        """
+        return None
 
     def fingerprint(self, split: str) -> str:
         """Hash of classes, image ids and sizes of mask files of `split`; the same on every machine."""

@@ -53,11 +53,11 @@ def check(samples: list[Sample], what: str) -> None:
     id, times = Counter(sample.id for sample in samples).most_common(1)[0]
     if times > 1:
         raise ValueError(f"{what} lists {id} {times} times; every image may be listed once")
-    paths = [path for sample in samples for path in (sample.image, sample.mask)]
     # One look into each folder instead of one question per file: seconds against minutes on network storage.
-    folders = {path.parent for path in paths}
-    there = {folder: set(os.listdir(folder)) if folder.is_dir() else set() for folder in folders}
-    missing = [path for path in paths if path.name not in there[path.parent]]
+    paths = [os.path.split(path) for sample in samples for path in (sample.image, sample.mask)]
+    folders = {folder for folder, _ in paths}
+    there = {folder: set(os.listdir(folder)) if os.path.isdir(folder) else set() for folder in folders}
+    missing = [os.path.join(folder, name) for folder, name in paths if name not in there[folder]]
     if missing:
         raise FileNotFoundError(f"{what} lists {missing[0]}, which does not exist ({len(missing)} in all)")
 
@@ -91,4 +91,4 @@ def pictures(folder: Path) -> list[Path]:
     """
     if not folder.is_dir():
         raise FileNotFoundError(f"there is no folder {folder}")
-    return sorted(path for path in folder.iterdir() if path.suffix.lower() in PICTURES)
+    return [folder / name for name in sorted(os.listdir(folder)) if name.lower().endswith(PICTURES)]

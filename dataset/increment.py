@@ -151,6 +151,9 @@ class IncrementData:
 
     def rows(self, split: str) -> np.ndarray:
         """Positions of the step's images in the dataset's split, ascending."""
+        own = self.dataset.rows(self.step, split, lambda: self.presence(split).shown)
+        if own is not None:
+            return own
         if self.step.domains:
             first = 0 if split == "test" else self.step.index
             seen = {domain for group in self.step.domains[first : self.step.index + 1] for domain in group}

@@ -6,12 +6,12 @@ from this table, so masks are decoded for it once per dataset and never again; p
 
 import hashlib
 import os
-import tempfile
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
+from uuid import uuid4
 
 import numpy as np
 import torch
@@ -82,22 +82,22 @@ def _load_or_scan(dataset: SegmentationDataset, split: str, cache_dir: Path) -> 
             return Presence(**stored)
     except (OSError, ValueError, EOFError, TypeError, zipfile.BadZipFile):
         pass  # none yet, or a damaged one
-    try:
+    temporary = path.with_name(f".{path.name}.{uuid4().hex}.tmp")
+    try:  # before the work of the scan
         cache_dir.mkdir(parents=True, exist_ok=True)
-        file = tempfile.NamedTemporaryFile(dir=cache_dir, suffix=".tmp", delete=False)  # noqa: SIM115
+        temporary.touch()
     except OSError as error:
-        raise ValueError(
-            f"cannot write to {cache_dir} ({error.strerror}); give another folder by --cache_dir"
-        ) from None
+        reason = f"cannot write to {cache_dir} ({error.strerror})"
+        raise ValueError(f"{reason}; give another folder by --cache_dir") from None
     try:
-        with file:
-            table = scan(dataset, samples, f"{dataset.name} {split}")
+        table = scan(dataset, samples, f"{dataset.name} {split}")
+        with temporary.open("wb") as file:
             np.savez(file, ids=table.ids, image=table.image, label=table.label, pixels=table.pixels)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(file.name, path)
+        os.replace(temporary, path)
     except BaseException:
-        os.unlink(file.name)
+        temporary.unlink(missing_ok=True)
         raise
     return table
 

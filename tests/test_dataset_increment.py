@@ -3,6 +3,7 @@ import os
 
 import numpy as np
 import pytest
+import torch
 
 from dataset import increment as increment_module
 from dataset import presence as presence_module
@@ -125,6 +126,20 @@ def test_domain_steps_take_the_images_of_their_domains_with_all_labels(cache):
     assert data.train.ids == ["train0", "train1"]
     assert data.test.ids == ["val0", "val1", "val4", "val5"]
     assert data.table("train")[[0, 1]].tolist() == data.table("test")[[0, 1]].tolist() == [0, 1]
+
+
+class Picky(Cities):
+    def rows(self, step, split, shown):
+        return np.array([1, 4]) if split == "train" else None
+
+    def read_mask(self, sample):
+        return torch.zeros(2, 2, dtype=torch.uint8)
+
+
+def test_dataset_may_have_a_rule_of_its_own(cache):
+    step = Step("cities", "2", 0, ((0, 1),), has_background=False)
+    data = increment_data(Picky(""), step, cache_dir=cache)
+    assert data.train.ids == ["train1", "train4"] and len(data.val.ids) == 6
 
 
 # -- the scan --------------------------------------------------------------------------------------
