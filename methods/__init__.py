@@ -4,6 +4,8 @@ from typing import Annotated, ClassVar, get_args, get_origin, get_type_hints
 
 from methods.base import Method
 from methods.dft import DFTStar
+from methods.eir import EIR
+from methods.eir_softmax import EIRSoftmax
 from methods.ewc import EWC
 from methods.ilt import ILT
 from methods.lwf import LWF
@@ -14,6 +16,7 @@ from methods.pi import PI
 from methods.plop import PLOP
 from methods.rcil import RCIL
 from methods.reminder import REMINDER
+from methods.replay import Replay
 from methods.rw import RW
 from methods.ucd import UCD
 from utils.naming import closest
@@ -34,6 +37,9 @@ METHODS: dict[str, type[Method]] = {
     "RCIL": RCIL,
     "UCD": UCD,
     "REMINDER": REMINDER,
+    "REPLAY": Replay,
+    "EIR": EIR,
+    "EIR-softmax": EIRSoftmax,
 }
 SPELLINGS = {"DFT_STAR": "DFT*"}  # a shell expands the star
 
