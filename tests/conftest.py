@@ -61,9 +61,9 @@ def processes(small_data, tmp_path):
     """`processes(n, *words)` runs run.py under torchrun with n processes in an empty folder."""
 
     def call(count: int, *words: str, launcher: str = "torch.distributed.run") -> subprocess.CompletedProcess:
-        command = [sys.executable, "-m", launcher, "--nproc_per_node", str(count), "--master_port", "0",
+        command = [sys.executable, "-m", launcher, "--standalone", "--nproc_per_node", str(count),
                    str(ROOT / "run.py"), "--dataset", str(small_data), "--task", "4-1", *SMALL, *words]
         environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
-        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300, env=environment)
+        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120, env=environment)
 
     return call

@@ -93,7 +93,7 @@ def test_bad_image_is_named(cli, tmp_path, small_data, damage):
         mask.unlink()
         culprit = image.stem
     elif damage == "other size":
-        Image.new("L", (20, 20)).save(mask)
+        Image.new("L", (20, 20), 1).save(mask)
         culprit = mask.name
     else:
         Image.new("L", (36, 36), 77).save(mask)

@@ -1,0 +1,47 @@
+"""Worker: train each method for one epoch in float64 and leave the weights of every rank in a folder.
+
+    torchrun --nproc_per_node N -m tests.two_processes FOLDER METHOD...
+"""
+
+import sys
+from pathlib import Path
+
+import torch
+
+from tests.worlds import SilentLog, TinyLoader, make_method
+from train import Training, fit
+from utils import distributed
+
+
+class Share(TinyLoader):
+    """This process's share of each batch of four."""
+
+    def __init__(self, step):
+        super().__init__(step, batches=3, n=4)
+        rank, world = distributed.rank(), distributed.world_size()
+        self.batches = [(images[rank::world], labels[rank::world]) for images, labels in self.batches]
+
+
+def main(folder: str, *names: str) -> None:
+    """Train and save."""
+    torch.set_num_threads(1)
+    device = distributed.init(60)
+    for name in names:
+        method = make_method(name, 1)
+        for net in (method.net, method.teacher):
+            if net is not None:
+                net.double().register_forward_pre_hook(lambda _, args: (args[0].double(),))
+        method.training = Training(epochs=1, lr=0.001)
+        loader = Share(method.step)
+        torch.manual_seed(1)
+        method.start_increment(loader)
+        method.model = distributed.distribute(method.net, device)
+        fit(method, loader, method.training, device=device, log=SilentLog())
+        method.end_increment()
+        path = Path(folder) / f"{name.replace('*', '_STAR')}_{distributed.world_size()}_{distributed.rank()}.pt"
+        torch.save({"net": method.net.state_dict()}, path)
+    distributed.close()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
