@@ -101,13 +101,14 @@ class _SyncedNorm(torch.autograd.Function):
     @torch.autograd.function.once_differentiable
     def backward(ctx, grad):
         x, scale, mean, var, count = ctx.saved_tensors
+        inverse = (var + ctx.eps).rsqrt()
         # With fixed statistics: scale/sigma * dy, sum(dy * xhat) and sum(dy), in one fused kernel ...
         dx, dscale, dbias = torch.ops.aten.native_batch_norm_backward(
-            grad, x, scale, mean, var, None, None, False, ctx.eps, [True, True, True]
+            grad, x, scale, mean, var, mean, inverse, False, ctx.eps, [True, True, True]
         )
         # ... less what flows back through them: scale/sigma * (mean(dy) + xhat * mean(dy * xhat)).
         mean_xhat, mean_dy = all_reduce_sum(torch.stack([dscale, dbias])) / count
-        factor = scale * (var + ctx.eps).rsqrt()
+        factor = scale * inverse
         dx -= F.batch_norm(x, mean, var, factor * mean_xhat, factor * mean_dy, False, 0.0, ctx.eps)
         return dx, dscale, dbias, None, None, None, None
 
