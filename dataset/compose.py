@@ -106,7 +106,7 @@ def mix(image: Tensor, target: Tensor, instance: Tensor, mask: Tensor, *, paste:
     """
     rows, columns = fit(mask, cell)
     device = image.device
-    weight = paste.share * mask[rows][:, columns].to(device, image.dtype)  # (h, w)
+    weight = paste.share * mask[rows][:, columns].to(device).to(image.dtype)  # (h, w)
     patch = instance[:, rows.to(device)][:, :, columns.to(device)].to(image.dtype)  # (3, h, w)
     height, width = weight.shape
     image = image[:, paste.top : paste.top + height, paste.left : paste.left + width]
