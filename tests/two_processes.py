@@ -25,12 +25,13 @@ class Share(TinyLoader):
 def main(folder: str, *names: str) -> None:
     """Train and save."""
     torch.set_num_threads(1)
+    torch.set_default_dtype(torch.float64)
     device = distributed.init(60)
     for name in names:
         method = make_method(name, 1)
         for net in (method.net, method.teacher):
             if net is not None:
-                net.double().register_forward_pre_hook(lambda _, args: (args[0].double(),))
+                net.register_forward_pre_hook(lambda _, args: (args[0].double(),))
         method.training = Training(epochs=1, lr=0.001)
         loader = Share(method.step)
         torch.manual_seed(1)

@@ -89,7 +89,7 @@ def vote(
     num_new: int,
     grid: tuple[int, int] = GRID,
 ) -> tuple[Tensor, Tensor]:
-    """Initial M (C_new, K, D) and P (C_new, K), float32, from one pass over the step's images.
+    """Initial M (C_new, K, D) and P (C_new, K) from one pass over the step's images.
 
     M[c, k, d] is the mean of p_k [f_d W[k, d] > 0] over the pixels of new class c, on all processes, with
     the old network's softmax p and features f on `grid`; P[c] is the softmax over k of sum_d M[c, k, d].
@@ -104,7 +104,7 @@ def vote(
             p, f, truth = on_grid(*image, weight, bias, grid=grid)
             count_votes(p, f, truth - num_old, weight, sums=sums, counts=counts)
     sums, counts = all_reduce_sum(sums), all_reduce_sum(counts)
-    importance = (sums / counts[:, None, None].clamp(min=1)).float()
+    importance = (sums / counts[:, None, None].clamp(min=1)).to(weight.dtype)
     projection = importance.sum(2).softmax(1)
     unseen = counts == 0
     if unseen.any() and is_main():
