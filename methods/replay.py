@@ -25,6 +25,8 @@ class Replay(Method):
 
     def __init__(self, step, **hyper):
         super().__init__(step, **hyper)
+        if self.mem_size < 0:
+            raise ValueError(f"--mem_size {self.mem_size}: give 0 (no memory) or more")
         self.memory = Memory()
         self.seed = 0  # of the run; known when the data are
 

@@ -242,6 +242,11 @@ def test_the_memory_can_be_looked_at_while_it_trains(data, tmp_path):
     assert len(list((tmp_path / "step_1").glob("*.png"))) == 12
 
 
+def test_a_negative_budget_is_refused(data):
+    with pytest.raises(ValueError, match="--mem_size -1"):
+        Replay(data.step, mem_size=-1)
+
+
 def test_replay_keeps_whole_images_with_the_labels_of_their_step(data):
     method = begun(Replay, data, 1)
     assert all(entry.size == (40, 40) and entry.corner == (0, 0) for entry in method.memory.records)
