@@ -10,13 +10,12 @@ import torch
 from torch import Tensor
 
 from methods.base import Method
-from models import BACKBONES
+from models import BACKBONES, backbone_name
 from models.resnet import RESNETS
 from modules import parallel
 from segmentation_module import Output, Parts, SegmentationModel
 from tasks import Step
 from utils.losses import cross_entropy, unbiased_cross_entropy, unbiased_knowledge_distillation
-from utils.naming import closest
 from utils.pooled_cube import pooled_cube_distillation
 
 
@@ -48,8 +47,8 @@ class RCIL(Method):
             raise ValueError(f"RCIL adds classes to a background class, which {step.dataset} has not")
 
     def build_model(self, step: Step, parts: Parts) -> SegmentationModel:
-        name = closest(parts.backbone, BACKBONES, "backbone")
-        if BACKBONES[name] not in RESNETS:
+        name = backbone_name(parts.backbone)
+        if BACKBONES.get(name) not in RESNETS:
             names = ", ".join(known for known, builder in BACKBONES.items() if builder in RESNETS)
             raise ValueError(f"RCIL doubles convolutions of ResNets: --backbone can be {names}, not {name}")
         merged = step.index > 0

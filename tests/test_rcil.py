@@ -5,7 +5,6 @@ import copy
 import pytest
 import torch
 
-import models
 from methods.rcil import RCIL
 from models.resnet import tiny
 from modules import parallel
@@ -121,8 +120,8 @@ def test_pretrained_weights_enter_both_branches(tmp_path):
     assert torch.equal(convs.bn2_new.weight, source.mod3.block1.convs.bn2.weight)
 
 
-def test_a_backbone_without_residual_blocks_is_refused(monkeypatch):
-    monkeypatch.setitem(models.BACKBONES, "other", lambda **_: None)
+@pytest.mark.parametrize("name", ["swin_b", "timm:resnet18"])
+def test_a_backbone_without_our_residual_blocks_is_refused(name):
     step = Step("test", "task", 0, GROUPS)
-    with pytest.raises(ValueError, match="RCIL doubles convolutions of ResNets.*not other"):
-        RCIL(step).build_model(step, Parts("other"))
+    with pytest.raises(ValueError, match=f"RCIL doubles convolutions of ResNets.*not {name}"):
+        RCIL(step).build_model(step, Parts(name))
