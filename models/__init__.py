@@ -8,8 +8,9 @@ from pathlib import Path
 
 from torch import nn
 
-from models.resnet import resnet18, resnet50, resnet101, tiny
+from models.resnet import RESNETS, resnet18, resnet50, resnet101, tiny
 from models.swin import swin_b
+from modules.norms import BLOCKS, NORMS
 from utils.naming import closest
 
 BACKBONES = {
@@ -39,13 +40,19 @@ def backbone_name(name: str) -> str:
     return closest(name, [*BACKBONES, f"{TIMM}<name>"], "backbone")
 
 
-def build_backbone(name: str, **options) -> nn.Module:
+def build_backbone(name: str, *, norm: str = "abn", **options) -> nn.Module:
     """The body called `name`, one of `BACKBONES` or `timm:<name>`, with random weights.
+
+    `norm`, a key of `NORMS`, is that of the ResNets; other bodies have norms of their own.
 
     Raises:
         ValueError: if there is no such backbone, or not with these options.
     """
     name = backbone_name(name)
+    if BACKBONES.get(name) in RESNETS:
+        if norm not in BLOCKS:
+            raise ValueError(f"--norm {norm} is not for {name}: it can be {', '.join(BLOCKS)}")
+        options = {"norm": NORMS[norm], "block": BLOCKS[norm]} | options
     if name.startswith(TIMM):
         from models.timm import timm_backbone  # seconds of imports that only these backbones need
 
@@ -54,6 +61,10 @@ def build_backbone(name: str, **options) -> nn.Module:
 
 
 def default_weights(name: str) -> str:
-    """Where the published ImageNet weights of backbone `name` are expected; "" if none are published."""
-    file = WEIGHTS.get(name)
-    return str(Path(__file__).resolve().parent.parent / "pretrained" / file) if file else ""
+    """Where the ImageNet weights of backbone `name` are expected; "" if none are published."""
+    folder = Path(__file__).resolve().parent.parent / "pretrained"
+    if name.startswith(TIMM):
+        stem = name.removeprefix(TIMM).split("@")[0]
+        ready = [folder / f"{stem}{suffix}" for suffix in (".safetensors", ".pth")]
+        return str(next((file for file in ready if file.is_file()), ready[-1]))
+    return str(folder / WEIGHTS[name]) if name in WEIGHTS else ""

@@ -72,14 +72,24 @@ def read_weights(path: str | Path) -> dict[str, Tensor]:
     Raises:
         FileNotFoundError, ValueError: as `read_file`; also if the file holds no named tensors.
     """
-    found = read_file(path)
+    return unwrap(read_file(path), path)[0]
+
+
+def unwrap(found: object, path: str | Path) -> tuple[dict[str, Tensor], list[str]]:
+    """The named tensors inside `found`, which `path` held, and the names of what lies beside them.
+
+    Raises:
+        ValueError: if there are none.
+    """
+    beside = []
     for wrapper in WRAPPERS:
         if isinstance(found, Mapping) and isinstance(found.get(wrapper), Mapping):
+            beside = [str(key) for key in found if key != wrapper]
             found = found[wrapper]
             break
     if not isinstance(found, Mapping) or not found or not all(torch.is_tensor(v) for v in found.values()):
         raise ValueError(f"{path} holds no dictionary of tensors, so no weights")
-    return {key.removeprefix("module."): value for key, value in found.items()}
+    return {key.removeprefix("module."): value for key, value in found.items()}, beside
 
 
 def faults(

@@ -4,6 +4,7 @@ import inspect
 import sys
 from collections.abc import Callable
 from difflib import get_close_matches
+from pathlib import Path
 
 import timm
 import torch
@@ -148,6 +149,9 @@ class TimmBackbone(nn.Module):
             FileNotFoundError, ValueError: see `models.pretrained`; first keys that differ are named.
             ConnectionError: if the download fails.
         """
+        if path != HUB and not Path(path).is_file():
+            cures = f"--pretrained_path {HUB} downloads timm's, --no_pretrained starts from random ones"
+            raise FileNotFoundError(f"no weights at {path}: put the file there, or {cures}")
         model = download(self.name, self.options) if path == HUB else create(self.name, **self.options)
         if path != HUB:
             self._fill(model, path)
@@ -166,7 +170,7 @@ class TimmBackbone(nn.Module):
         classifiers = model.pretrained_cfg.get("classifier") or ()
         classifiers = (classifiers,) if isinstance(classifiers, str) else tuple(classifiers)
         parts = {key.split(".")[0] for key in own}
-        # What belongs to no part of the model (decoders, mask tokens) and the classifier are for other tasks.
+        # The classifier and what belongs to no part of the model (decoders, mask tokens) are for other tasks.
         weights = {
             key: value
             for key, value in weights.items()

@@ -9,6 +9,7 @@ import torch.distributed as dist
 import torch.multiprocessing as mp
 from torch import nn
 
+from models import build_backbone
 from models.resnet import resnet50
 from modules.abn import ABN
 from modules.abn_memory import LeanABN, LeanBlock
@@ -210,3 +211,14 @@ def test_ordinary_batch_norm_with_relu_is_among_the_norms():
         nn.init.constant_(module.weight, -0.5)
     x = images(2, 4, torch.float32)
     torch.testing.assert_close(norm(x), plain(x))
+
+
+def test_a_norm_is_chosen_by_its_name():
+    lean = build_backbone("tiny", norm="lean")
+    assert {type(m) for m in lean.modules() if isinstance(m, (ABN, ResidualBlock))} == {LeanABN, LeanBlock}
+    plain = build_backbone("tiny")
+    assert plain.state_dict().keys() == lean.state_dict().keys()
+    with pytest.raises(ValueError, match="not for tiny: it can be abn, lean, iabn"):
+        build_backbone("tiny", norm="bn_relu")
+    with torch.device("meta"):
+        assert build_backbone("timm:resnet18", norm="bn_relu").out_channels == 512

@@ -10,7 +10,7 @@ from timm.layers import BatchNormAct2d
 from torch import nn
 
 import models.timm
-from models import BACKBONES, backbone_name, build_backbone
+from models import BACKBONES, backbone_name, build_backbone, default_weights
 from modules.synced_norm import SyncedNorm
 from segmentation_module import Parts
 from tests import worlds
@@ -203,3 +203,9 @@ def test_methods_train_on_it(bodies, backbone, method, monkeypatch):
     assert all(torch.isfinite(value) for value in losses.values())
     learns = {name.split(".")[0] for name, p in built.net.named_parameters() if p.grad is not None}
     assert learns == ({"cls"} if method == "DFT*" else {"body", "head", "cls"})
+
+
+def test_a_missing_file_says_how_else_to_start(small):
+    with pytest.raises(FileNotFoundError, match="--pretrained_path hub.*--no_pretrained"):
+        small.load_pretrained(default_weights("timm:hiera_tiny_224@64"))
+    assert default_weights("timm:hiera_tiny_224@64").endswith("pretrained/hiera_tiny_224.pth")
