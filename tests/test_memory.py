@@ -12,7 +12,7 @@ from PIL import Image
 from dataset.increment import increment_data
 from dataset.instances import MARGIN, MEAN_COLOUR, keep_classes, record
 from dataset.memory import Memory, is_candidate, select
-from dataset.recall import MemoryDraws, WithMemory
+from dataset.recall import WithMemory
 from dataset.shapes import Shapes
 from tasks import IGNORE, named_step
 from utils import checkpoint
@@ -238,20 +238,3 @@ def test_a_view_of_an_entry_depends_on_seed_epoch_and_entry_alone(increments):
     both[0, 0]
     assert all(torch.equal(a, b) for a, b in zip(once, both[2, last], strict=True))
     assert not torch.equal(once[0], both[3, last][0])
-
-
-def test_draws_show_their_class_and_repeat_with_their_generator(increments):
-    memory = filled(Memory(), increments[1], budget=2)
-    draws = MemoryDraws(memory.records, device=torch.device("cpu"))
-    assert draws.labels == [1, 2]
-
-    def drawn():
-        draws.begin(random.Random(7), (24, 24))
-        return [(draws.extra_label(), *draws.instance(2), draws.share()) for _ in range(20)]
-
-    first, again = drawn(), drawn()
-    assert any(mask.any() for _, _, mask, _ in first)
-    for (label, view, mask, share), other in zip(first, again, strict=True):
-        assert view.shape == (3, 24, 24) and mask.shape == (24, 24) and 0 <= share < 1
-        assert label == other[0] and torch.equal(view, other[1]) and torch.equal(mask, other[2])
-    assert {label for label, *_ in first} == {1, 2}
