@@ -11,6 +11,7 @@ The story of one increment: build the network, load the previous step, train, sa
 import os
 import sys
 import time
+from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -22,10 +23,12 @@ from dataset.loader import make_loader
 from methods import METHODS
 from metrics.results import read_results, table, write_result
 from tasks import Step, make_step
-from train import evaluate, fit, start
+from train import NonFiniteLoss, evaluate, fit, start
 from utils import checkpoint, distributed
 from utils.continuation import adopt, describe, read_previous, take_over
+from utils.failure import write_failure
 from utils.layout import RunFiles
+from utils.lock import RunLock
 from utils.logger import RunLog
 from utils.resume import Interrupted, Rescue, seed_everything
 
@@ -37,7 +40,10 @@ def main(argv: list[str] | None = None) -> int:
         if config.explain:
             print(argparser.explain(config))
             return 0
-        run(config, distributed.init(config.timeout))
+        device = distributed.init(config.timeout)
+        folder = argparser.run_files(config).checkpoint(0).parent
+        with nullcontext() if config.test else RunLock(folder):
+            run(config, device)
         return 0
     except Interrupted as stop:
         print(f"{stop}; the same command continues there", flush=True)
@@ -103,8 +109,11 @@ def train_step(config: SimpleNamespace, step: Step, steps: list[int], dataset, f
     with Rescue(files.unfinished(step.index), method, about, minutes=config.ckpt_interval) as rescue:
         if not config.overwrite and rescue.restore(progress, device=device):
             log.say(f"continuing in epoch {progress.epoch}, batch {progress.batch}")
-        fit(method, loader, training, device=device, log=log, progress=progress, after_iteration=rescue)
-    method.end_increment()
+        try:
+            fit(method, loader, training, device=device, log=log, progress=progress, after_iteration=rescue)
+        except NonFiniteLoss as error:
+            file = write_failure(files.checkpoint(step.index), error, method, loader, about)
+            raise FloatingPointError(f"{error}; look at it again with --replay_batch {file}") from error
 
     # The file that the test and the next step read.
     about["cost"] = {
@@ -115,6 +124,7 @@ def train_step(config: SimpleNamespace, step: Step, steps: list[int], dataset, f
         "finetuning_parameters": method.net.num_parameters(classes=step.num_seen),
         "peak_memory_bytes": torch.cuda.max_memory_allocated() if device.type == "cuda" else 0,
     }
+    method.end_increment()
     if distributed.is_main():
         content = {"net": method.net.state_dict(), "method_state": method.state_dict()}
         checkpoint.save(about | content, files.checkpoint(step.index))

@@ -35,6 +35,14 @@ class Training:
     scale_loss: bool = False
 
 
+class NonFiniteLoss(FloatingPointError):
+    """A loss term is inf or nan; `epoch` and `batch` say in which batch of this process."""
+
+    def __init__(self, name: str, value: float, epoch: int, batch: int):
+        super().__init__(f"loss {name!r} is {value} in epoch {epoch}, batch {batch}")
+        self.epoch, self.batch = epoch, batch
+
+
 @dataclass
 class Progress:
     """What moves while a step trains, besides network and method: all that an interrupted run has to keep."""
@@ -103,7 +111,8 @@ def train_one_epoch(method, loader, training: Training, progress: Progress, *, d
     """One pass over `loader`, from batch `progress.batch` on.
 
     Raises:
-        FloatingPointError: when a loss is not finite, naming the term and the batch.
+        NonFiniteLoss: when a loss is inf or nan, at the next look at the losses.
+        FloatingPointError: when fp16 overflows again and again.
     """
     method.net.train()
     loader.batch_sampler.seek(progress.epoch, progress.batch)
@@ -152,15 +161,14 @@ def read_losses(pending: list[dict[str, Tensor]], progress: Progress) -> None:
     """Add the `pending` losses to the epoch's sums; one transfer for all of them.
 
     Raises:
-        FloatingPointError: if one is not finite.
+        NonFiniteLoss: if one is not finite.
     """
     names = list(pending[-1])
     values = torch.stack([torch.stack([losses[name].double() for name in names]) for losses in pending]).tolist()
     for offset, row in enumerate(values):
         for name, value in zip(names, row, strict=True):
             if not abs(value) < float("inf"):
-                batch = progress.batch - len(pending) + offset
-                raise FloatingPointError(f"loss {name!r} is {value} in epoch {progress.epoch}, batch {batch}")
+                raise NonFiniteLoss(name, value, progress.epoch, progress.batch - len(pending) + offset)
             progress.sums[name] = progress.sums.get(name, 0.0) + value
 
 

@@ -14,8 +14,8 @@ from tests.conftest import ROOT
 pytestmark = pytest.mark.slow
 
 
-# Their random draws are per process, so that two processes see other compositions than one.
-OWN_DRAWS = {"EIR", "EIR-softmax", "REPLAY"}
+# What a process computes from its share alone: random compositions, and contrasts between the images of a batch.
+PER_PROCESS = {"EIR", "EIR-softmax", "REPLAY", "UCD"}
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +39,7 @@ def test_ranks_hold_equal_weights_after_an_epoch(trained, name):
         assert torch.equal(first[key], second[key]), key
 
 
-@pytest.mark.parametrize("name", [name for name in METHODS if name not in OWN_DRAWS])
+@pytest.mark.parametrize("name", [name for name in METHODS if name not in PER_PROCESS])
 def test_two_processes_train_like_one_with_their_joint_batch(trained, name):
     """Norms are synchronised, gradients averaged, statistics of the data summed: only rounding differs."""
     one, two = trained(name, 1, 0), trained(name, 2, 0)

@@ -80,9 +80,9 @@ def distribute(net: nn.Module, device: torch.device) -> nn.Module:
     if not is_distributed():
         return net
     ids = [device.index] if device.type == "cuda" else None
-    return nn.parallel.DistributedDataParallel(
-        net, device_ids=ids, gradient_as_bucket_view=True, broadcast_buffers=False
-    )
+    wrapped = nn.parallel.DistributedDataParallel(net, device_ids=ids, gradient_as_bucket_view=True)
+    wrapped.broadcast_buffers = False  # as an argument it is deprecated; torch 2.11 has no other name for it
+    return wrapped
 
 
 def close() -> None:

@@ -1,0 +1,168 @@
+"""An interrupted run, started again by the same command, ends with the same bits."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import torch
+
+import run
+import train
+from methods.base import Method
+from tests.conftest import ROOT, SMALL
+from utils import checkpoint
+
+
+class Killed(BaseException):
+    """Stands for kill -9 inside the test's own process: nothing may handle it."""
+
+
+def bomb(calls: int, function):
+    """`function`, which kills the process when it has been called `calls` times."""
+    left = [calls]
+
+    def wrapped(*args, **kwargs):
+        result = function(*args, **kwargs)
+        left[0] -= 1
+        if left[0] == 0:
+            raise Killed
+        return result
+
+    return wrapped
+
+
+def kill_before_rename(monkeypatch, calls: int) -> None:
+    real, left = os.replace, [calls]
+
+    def replace(source, target):
+        if str(target).endswith(".pt"):
+            left[0] -= 1
+            if left[0] == 0:
+                raise Killed
+        return real(source, target)
+
+    monkeypatch.setattr(os, "replace", replace)
+
+
+POINTS = {
+    "inside an epoch": lambda patch: patch.setattr(train, "optimizer_step", bomb(8, train.optimizer_step)),
+    "between two epochs": lambda patch: patch.setattr(train, "train_one_epoch", bomb(1, train.train_one_epoch)),
+    "during start_increment": lambda patch: patch.setattr(run, "take_over", bomb(1, run.take_over)),
+    "while an unfinished step is written": lambda patch: kill_before_rename(patch, 5),
+    "while a finished step is written": lambda patch: patch.setattr(Method, "end_increment", bomb(1, Method.end_increment)),
+    "between two steps": lambda patch: patch.setattr(run, "test_step", bomb(1, run.test_step)),
+}
+WORDS = ["--step", "0", "1", "--epochs", "2", "--ckpt_interval", "0", "--batch_size", "6"]
+
+
+def outcome(root, method: str) -> tuple[dict, list]:
+    folder = f"small_4-1_overlap/{method.replace('*', '_STAR')}_tiny"
+    results = [json.loads((root / "results" / folder / f"step_{k}.json").read_text()) for k in (0, 1)]
+    net = checkpoint.load(root / "checkpoints" / folder / "step_1.pt")["net"]
+    return net, [(result["confusion"], result["scores"]) for result in results]
+
+
+def assert_same(one, two) -> None:
+    assert one[0].keys() == two[0].keys()
+    for key, value in one[0].items():
+        assert torch.equal(value, two[0][key]), key
+    assert one[1] == two[1]
+
+
+def compare(cli, tmp_path, monkeypatch, method: str, point: str, *words: str) -> None:
+    words = ["--method", method, *WORDS, *words]
+    assert cli(*words, "--checkpoint", "whole/checkpoints", "--results_dir", "whole/results")[0] == 0
+    with monkeypatch.context() as patch:
+        POINTS[point](patch)
+        with pytest.raises(Killed):
+            cli(*words)
+    status, out, err = cli(*words)
+    assert status == 0, err
+    assert_same(outcome(tmp_path, method), outcome(tmp_path / "whole", method))
+    assert not list(tmp_path.rglob("*.last.pt"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("point", POINTS)
+def test_fine_tuning_killed_anywhere_ends_with_the_same_bits(cli, tmp_path, monkeypatch, point):
+    compare(cli, tmp_path, monkeypatch, "FT", point)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", ["PLOP", "PLOP+NeST", "RCIL", "EIR", "EWC", "PI", "RW", "DFT*"])
+def test_each_kind_of_method_killed_in_step_1_ends_with_the_same_bits(cli, tmp_path, monkeypatch, method):
+    words = ["--method", method, *WORDS, "--batch_size", "4"]
+    for root in ("whole/", ""):
+        assert cli(*words, "--step", "0", "--checkpoint", f"{root}checkpoints", "--results_dir", f"{root}results")[0] == 0
+    assert cli(*words, "--checkpoint", "whole/checkpoints", "--results_dir", "whole/results")[0] == 0
+    with monkeypatch.context() as patch:
+        patch.setattr(train, "optimizer_step", bomb(2, train.optimizer_step))
+        with pytest.raises(Killed):
+            cli(*words)
+    assert cli(*words)[0] == 0
+    assert_same(outcome(tmp_path, method), outcome(tmp_path / "whole", method))
+
+
+@pytest.mark.slow
+def test_worker_processes_change_nothing(cli, tmp_path, monkeypatch):
+    compare(cli, tmp_path, monkeypatch, "FT", "inside an epoch", "--num_workers", "2")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1, signal.SIGINT])
+def test_a_signal_saves_before_it_ends_the_run(cli, tmp_path, monkeypatch, number):
+    words = ["--method", "FT", *WORDS, "--ckpt_interval", "1000"]
+    assert cli(*words, "--checkpoint", "whole/checkpoints", "--results_dir", "whole/results")[0] == 0
+    with monkeypatch.context() as patch:
+        real, left = train.optimizer_step, [4]
+
+        def step(*args):
+            left[0] -= 1
+            if left[0] == 0:
+                os.kill(os.getpid(), number)
+            return real(*args)
+
+        patch.setattr(train, "optimizer_step", step)
+        status, out, _ = cli(*words)
+    assert status == 143 and "the same command continues there" in out
+    saved = checkpoint.load(next(tmp_path.glob("checkpoints/*/*/step_0.last.pt")))
+    assert saved["progress"]["batch"] == 4  # nothing that was computed is lost
+    assert cli(*words)[0] == 0
+    assert_same(outcome(tmp_path, "FT"), outcome(tmp_path / "whole", "FT"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("count", [1, 2])
+def test_kill_9_of_real_processes_loses_nothing(small_data, tmp_path, count):
+    start = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(count)] if count > 1 else []
+    words = [sys.executable, *start, str(ROOT / "run.py"), "--dataset", str(small_data), "--task", "4-1", *SMALL,
+             "--method", "FT", *WORDS]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    (tmp_path / "whole").mkdir()
+    subprocess.run(words, cwd=tmp_path / "whole", env=environment, check=True, capture_output=True, timeout=200)
+
+    process = subprocess.Popen(words, cwd=tmp_path, env=environment, start_new_session=True,
+                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 100
+    while not list(tmp_path.glob("checkpoints/*/*/step_0.last.pt")) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    done = subprocess.run(words, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=200)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert_same(outcome(tmp_path, "FT"), outcome(tmp_path / "whole", "FT"))
+
+
+def test_unfinished_step_with_other_values_is_not_continued(cli, tmp_path, monkeypatch):
+    words = ["--method", "FT", *WORDS, "--step", "0"]
+    with monkeypatch.context() as patch:
+        patch.setattr(train, "optimizer_step", bomb(3, train.optimizer_step))
+        with pytest.raises(Killed):
+            cli(*words)
+    status, _, err = cli(*words, "--weight_decay", "0.1")
+    assert status == 2 and "weight_decay 0.0001 -> 0.1" in err
+    assert cli(*words, "--weight_decay", "0.1", "--overwrite")[0] == 0
