@@ -19,8 +19,7 @@ class ImportancePenalty(Method):
     w is what the previous step found out about the importance of each weight, scaled within each parameter.
     The gradient of the penalty, 2 w (theta - theta_old), is added in `after_backward`, once the statistics of
     the task's own gradient are taken. Gradients are averaged over processes by then, so all processes do the
-    same. Statistics are handed on as they were gathered, unscaled. Training is stable only up to a learning
-    rate of about 1 / reg_importance. Formulas: MiB, utils/regularizer.py.
+    same. Statistics are handed on as they were gathered, unscaled. Formulas: MiB, utils/regularizer.py.
     """
 
     reg_importance: Annotated[float, "weight of the penalty (presets EWC, PI: MiB 500, PLOP 100)"] = 500.0
@@ -37,7 +36,6 @@ class ImportancePenalty(Method):
         self._trainable: Named = {}  # parameters; filled before the first batch, as is
         self._held: list[tuple[Tensor, Tensor, Tensor]] = []  # theta, theta_old, w of those with a penalty
 
-    # -- a method is what it gathers -----------------------------------------------------------------------
     def begin(self, parameters: Named) -> None:
         """Start the statistics in `running`."""
 
@@ -94,13 +92,12 @@ class ImportancePenalty(Method):
         self.prepare()
         named = {name: p for name, p in self._trainable.items() if p.grad is not None}
         gradients = [parameter.grad for parameter in named.values()]
-        if self.net.precision == torch.float16 and not all_finite(gradients):
+        if self.net.precision == torch.float16 and not sum(torch._foreach_norm(gradients)).isfinite():
             return  # the loss scaler will skip this step, and the statistics would never recover from it
         self.update(list(named), list(named.values()), gradients)
         if self._held:
-            pulls = zip((held[0] for held in self._held), self.pull()[1], strict=True)
-            pairs = [(p.grad, pull) for p, pull in pulls if p.grad is not None]
-            gradients, pulls = (list(column) for column in zip(*pairs, strict=True))
+            pulls = zip((held[0].grad for held in self._held), self.pull()[1], strict=True)
+            gradients, pulls = zip(*[pair for pair in pulls if pair[0] is not None], strict=True)
             torch._foreach_add_(gradients, pulls, alpha=2 * self.reg_importance)
 
     # -- from step to step ---------------------------------------------------------------------------------
@@ -109,12 +106,16 @@ class ImportancePenalty(Method):
         self.anchor = {name: state[name].clone() for name, _ in self.net.named_parameters() if name in state}
 
     def start_increment(self, loader) -> None:
-        if not all(self.previous.get(name) for name in self.weighs) and is_main():
+        if not all(self.previous.get(name) for name in self.weighs):
             name = type(self).__name__
-            logging.getLogger(__name__).warning(
-                "%s: the step before left no statistics (was it trained with --method %s?), so there is no "
-                "penalty and this step is fine-tuning", name, name,
-            )  # fmt: skip
+            warn(f"{name}: no penalty, for the step before was not trained with --method {name}")
+
+    def param_groups(self, lr: float, weight_decay: float) -> list[dict]:
+        # With Nesterov momentum 0.9 a penalty alone is stable for lr * 2 * reg_importance * max w < 3.8 / 2.8.
+        if self.previous and lr * self.reg_importance * len(self.weighs) > 0.68:
+            most = f"--reg_importance {0.6 / (lr * len(self.weighs)):.2g}"
+            warn(f"{type(self).__name__} diverges at learning rate {lr:g}: give {most} or less")
+        return super().param_groups(lr, weight_decay)
 
     @torch.no_grad()
     def end_increment(self) -> None:
@@ -141,6 +142,7 @@ def scaled(importance: Tensor) -> Tensor:
     return (importance - low) / (high - low + 1e-8)
 
 
-def all_finite(tensors: list[Tensor]) -> bool:
-    """Whether no element of any tensor is inf or nan; waits for the device."""
-    return bool(torch.stack(torch._foreach_norm(tensors)).isfinite().all())
+def warn(text: str) -> None:
+    """Tell the user, once for all processes."""
+    if is_main():
+        logging.getLogger(__name__).warning(text)

@@ -138,6 +138,15 @@ def test_a_step_without_statistics_says_so_and_is_fine_tuning(name, caplog):
 
 
 @penalised
+def test_a_learning_rate_at_which_the_penalty_overshoots_is_named(name, caplog):
+    method = second_step(name, reg_importance=500.0)
+    method.param_groups(0.0005, 0.0)
+    assert not caplog.records
+    method.param_groups(0.005, 0.0)
+    assert len(caplog.records) == 1 and "--reg_importance" in caplog.text
+
+
+@penalised
 @pytest.mark.parametrize("index", [0, 1])
 def test_an_interrupted_step_continues_bit_exactly(name, index):
     def begin():
