@@ -44,7 +44,7 @@ class TimmBackbone(nn.Module):
         self.model = create(name, **self.options)
         info = [dict(stage) for stage in self.model.feature_info]
         plain = len({stage["reduction"] for stage in info}) == 1  # one grid throughout: a plain transformer
-        self.norm = plain and hasattr(self.model, "norm")
+        self.norm = plain and getattr(self.model, "norm", None) is not None
         if plain:
             self.stages = [len(info) * (part + 1) // STAGES - 1 for part in range(STAGES)]
         else:
