@@ -1,10 +1,9 @@
 """Everything that is configurable: run flags, the chosen method's own flags, and the recipe of the setting.
 
-A value comes from the first of: the command line, the checkpoint under test, the recipe that fits the setting,
-the method's default, the flag's default. `--explain` prints each value with where it came from.
+A value comes from the first of: the command line, the checkpoint under test, the recipe that fits the
+setting, the method's default, the flag's default. `--explain` prints each value with where it came from.
 """
 
-import argparse
 import os
 import sys
 from pathlib import Path
@@ -22,49 +21,14 @@ from tasks import Step
 from train import Training
 from utils import checkpoint
 from utils.distributed import world_size
-from utils.flags import DEFAULTS, FLAGS, HINTS, Flag
+from utils.flags import DEFAULTS, build_parser, checked, peek, unknown_flag
 from utils.layout import RunFiles
 from utils.naming import closest
-from utils.recipes import find_recipes
-
-class Parser(argparse.ArgumentParser):
-    """Answers mistakes with one line."""
-
-    def error(self, message: str):
-        """Raise what `run.py` prints as one line, instead of usage and exit."""
-        raise ValueError(message)
-
-
-def build_parser(method: str) -> Parser:
-    """Run flags and the flags of `method`; nothing has a default here, so that what was typed is known."""
-    parser = Parser(prog="run.py", description=__doc__, allow_abbrev=False, argument_default=argparse.SUPPRESS,
-                    formatter_class=argparse.RawDescriptionHelpFormatter)
-    for title, flags in FLAGS.items():
-        group = parser.add_argument_group(title)
-        for flag in flags:
-            add_flag(group, flag)
-    group = parser.add_argument_group(f"hyper-parameters of {method}")
-    for name, (kind, default, text) in hyper_parameters(METHODS[method]).items():
-        add_flag(group, Flag(name, default, text, kind=kind), both_ways=True)
-    parser.add_argument("--overlap", dest="setting", action="store_const", const="overlap", help=argparse.SUPPRESS)
-    parser.add_argument("--local_rank", "--local-rank", type=int, help=argparse.SUPPRESS)  # launchers pass it
-    return parser
-
-
-def add_flag(group, flag: Flag, *, both_ways: bool = False) -> None:
-    """Tell argparse about `flag`; a boolean hyper-parameter can be turned both on and off."""
-    default = " ".join(map(str, flag.default)) if isinstance(flag.default, tuple) else flag.default
-    text = f"{flag.help} (default: {default})".replace("%", "%%")
-    if flag.kind is bool:
-        action = argparse.BooleanOptionalAction if both_ways else "store_true"
-        group.add_argument(f"--{flag.name}", action=action, help=text)
-    else:
-        choices, nargs = flag.choices or None, flag.nargs or None
-        group.add_argument(f"--{flag.name}", type=flag.kind, choices=choices, nargs=nargs, help=text)
+from utils.recipes import find_recipes, named, source_of
 
 
 def parse(argv: list[str] | None = None) -> SimpleNamespace:
-    """The resolved configuration of a run, with `hyper` (of the method) and `sources` (where each value is from).
+    """The resolved configuration of a run, with `hyper` (of the method) and `sources` (of each value).
 
     With `--test`, what is not on the command line comes from the checkpoint under test.
 
@@ -75,7 +39,7 @@ def parse(argv: list[str] | None = None) -> SimpleNamespace:
     argv = list(sys.argv[1:] if argv is None else argv)
     config = resolve(argv, {})
     if config.ckpt and not config.test:
-        raise ValueError("--ckpt names a file to evaluate: add --test, or use --step_ckpt to continue from it")
+        raise ValueError("--ckpt names a file to evaluate: add --test; or continue from it with --step_ckpt")
     if config.test:
         saved = [Path(config.ckpt)] if config.ckpt else run_files(config).checkpoints_saved()
         if saved:
@@ -88,24 +52,29 @@ def parse(argv: list[str] | None = None) -> SimpleNamespace:
 
 def resolve(argv: list[str], stored: dict) -> SimpleNamespace:
     """The configuration from all its layers; `stored` is that of a checkpoint under test, or empty."""
-    chosen, _ = peek("method").parse_known_args(argv)
-    method = method_named(getattr(chosen, "method", stored.get("method", DEFAULTS["method"])))
+    stored = {name: value for name, value in stored.items() if name not in RUN_ONLY}
+    chosen = peek(argv, "method", "recipe")
+    row = named(chosen.get("recipe", "auto"))
+    identity = row.identity if row else {}
+    method = method_named((DEFAULTS | identity | stored | chosen)["method"])
     parser = build_parser(method)
     given, unknown = parser.parse_known_args(argv)
     if unknown:
         raise ValueError(unknown_flag(unknown[0], parser, method))
-    given = vars(given) | {"method": method}
+    given = vars(given)
     given.pop("local_rank", None)
-    stored = {name: value for name, value in stored.items() if name not in RUN_ONLY}
 
     own = {name: default for name, (_, default, _) in hyper_parameters(METHODS[method]).items()}
-    setting = names_checked(DEFAULTS | stored | given)
+    setting = names_checked(DEFAULTS | identity | stored | given | {"method": method})
     given |= {name: setting[name] for name in given.keys() & setting.keys()}
+    if "backbone" not in identity | stored | given:
+        setting.pop("backbone")  # the recipe's
     layers = [("default", DEFAULTS), (f"default of {method}", own)]
     for name, recipe in find_recipes(setting):
         for unknown in recipe.keys() - DEFAULTS.keys() - own.keys():
             raise ValueError(f"recipe {name} sets {unknown}, which {method} does not know")
-        layers.append((f"recipe {name}", recipe))
+        exact = names_checked(DEFAULTS | setting | recipe)
+        layers.append((f"recipe {name}", {key: checked(key, exact[key], method) for key in recipe}))
     layers += [("checkpoint", stored), ("command line", given)]
     values, sources = {}, {}
     for source, layer in layers:
@@ -118,8 +87,10 @@ def resolve(argv: list[str], stored: dict) -> SimpleNamespace:
 
 
 # What says how to run, not what to compute: never taken over from a checkpoint.
-RUN_ONLY = {"test", "explain", "ckpt", "step", "step_ckpt", "overwrite", "data_root", "cache_dir", "checkpoint",
-            "results_dir", "logdir", "num_workers", "timeout"}
+RUN_ONLY = set(
+    "test explain ckpt replay_batch step step_ckpt overwrite no_share data_root cache_dir checkpoint "
+    "results_dir logdir num_workers timeout".split()
+)
 
 
 def names_checked(setting: dict) -> dict:
@@ -127,33 +98,8 @@ def names_checked(setting: dict) -> dict:
     dataset = str(setting["dataset"])
     if not dataset.endswith((".yaml", ".yml")):
         dataset = closest(dataset, DATASETS, "dataset")
-    return setting | {"dataset": dataset, "task": lookup(Path(dataset).stem, str(setting["task"]))[0],
-                      "backbone": backbone_name(setting["backbone"])}
-
-
-def peek(name: str) -> Parser:
-    """A parser that looks for one flag only."""
-    parser = Parser(add_help=False, allow_abbrev=False, argument_default=argparse.SUPPRESS)
-    parser.add_argument(f"--{name}")
-    return parser
-
-
-def unknown_flag(word: str, parser: Parser, method: str) -> str:
-    """What to say about a flag that does not exist."""
-    flag = word.split("=")[0]
-    if flag in HINTS:
-        return f"unknown flag {flag}; use {HINTS[flag]}"
-    if not flag.startswith("-"):
-        return f"{word!r} belongs to no flag"
-    for other, kind in METHODS.items():
-        if flag.lstrip("-").removeprefix("no-") in hyper_parameters(kind):
-            return f"{flag} is a hyper-parameter of {other}, not of {method}"
-    options = [option for action in parser._actions for option in action.option_strings]
-    try:
-        closest(flag, options, "flag")
-    except ValueError as error:
-        return str(error)
-    return f"unknown flag {flag}"
+    task = lookup(Path(dataset).stem, str(setting["task"]))[0]
+    return setting | {"dataset": dataset, "task": task, "backbone": backbone_name(setting["backbone"])}
 
 
 def check(config: SimpleNamespace) -> SimpleNamespace:
@@ -172,20 +118,22 @@ def check(config: SimpleNamespace) -> SimpleNamespace:
         config.pretrained_path = str(default_weights(config.backbone))
     if config.no_pretrained:
         config.pretrained_path = ""
-    for path in ("step_ckpt", "ckpt"):
+    for path in ("step_ckpt", "ckpt", "replay_batch"):
         if getattr(config, path) and not Path(getattr(config, path)).is_file():
             raise FileNotFoundError(f"--{path}: no file {getattr(config, path)}")
     return config
 
 
-# -- from the namespace to what the parts of the framework take -----------------------------------------------------
+# -- from the namespace to what the parts of the framework take ----------------------------------------------
 def run_files(config: SimpleNamespace) -> RunFiles:
     """The files of the run; a seed other than the published 42 is part of its name."""
     seed = "" if config.seed == DEFAULTS["seed"] else f"seed{config.seed}"
-    words = [config.method.replace("*", "_STAR"), config.backbone.replace(":", "_").replace("/", "_"), config.name, seed]
+    backbone = config.backbone.replace(":", "_").replace("/", "_")
+    words = [config.method.replace("*", "_STAR"), backbone, config.name, seed]
     setting = f"{Path(config.dataset).stem}_{config.task}_{config.setting}"
     run = "_".join(word for word in words if word)
-    return RunFiles(Path(config.checkpoint), Path(config.results_dir), Path(config.logdir), setting=setting, run=run)
+    roots = Path(config.checkpoint), Path(config.results_dir), Path(config.logdir)
+    return RunFiles(*roots, setting=setting, run=run)
 
 
 def network_parts(config: SimpleNamespace, *, pretrained: bool) -> Parts:
@@ -196,9 +144,9 @@ def network_parts(config: SimpleNamespace, *, pretrained: bool) -> Parts:
 
 def step_data(config: SimpleNamespace, step: Step, dataset) -> IncrementData:
     """The images that a step trains and is tested on."""
-    return increment_data(dataset, step, setting=config.setting, protocol=config.protocol, crop_size=config.crop_size,
-                          evaluation=config.eval, index_dir=config.index_dir, cache_dir=config.cache_dir,
-                          seed=config.seed)
+    same_name = ("setting", "protocol", "crop_size", "index_dir", "cache_dir", "seed")
+    options = {name: getattr(config, name) for name in same_name}
+    return increment_data(dataset, step, evaluation=config.eval, **options)
 
 
 def training(config: SimpleNamespace, steps: list[int], index: int) -> Training:
@@ -218,7 +166,8 @@ def batch_size(config: SimpleNamespace) -> int:
     """
     parts = world_size() * config.accumulate
     if config.batch_size % parts:
-        raise ValueError(f"--batch_size {config.batch_size} does not divide by processes x accumulation = {parts}")
+        size = config.batch_size
+        raise ValueError(f"--batch_size {size} does not divide by processes x accumulation = {parts}")
     return config.batch_size // parts
 
 
@@ -228,8 +177,11 @@ def flat(config: SimpleNamespace) -> dict:
 
 
 def explain(config: SimpleNamespace) -> str:
-    """One line per value: name, value, where it comes from."""
-    return "\n".join(f"{name:18} {value!s:28} {config.sources[name]}" for name, value in flat(config).items())
+    """One line per value: name, value, where it comes from; before them, the source of each recipe in use."""
+    used = dict.fromkeys(source for source in config.sources.values() if source.startswith("recipe "))
+    lines = [f"{name}: {source_of(name.removeprefix('recipe '))}" for name in used]
+    lines += [f"{name:18} {value!s:28} {config.sources[name]}" for name, value in flat(config).items()]
+    return "\n".join(lines)
 
 
 def steps_of(words: list[str], num_steps: int) -> list[int]:

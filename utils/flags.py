@@ -1,18 +1,39 @@
-"""The run flags, as a table: name, default, help. What belongs to a method is an attribute of its class instead."""
+"""The run flags, as a table: name, default, help; and the parser that reads them.
 
+What belongs to a method is an attribute of its class instead.
+"""
+
+import argparse
 from dataclasses import dataclass
 
 from dataset import DATASETS
 from dataset.increment import EVALUATIONS
 from dataset.rules import PROTOCOLS, SETTINGS
-from methods import METHODS
+from methods import METHODS, hyper_parameters
 from models import BACKBONES
 from segmentation_module import PRECISIONS
+from utils.naming import closest
+
+DESCRIPTION = """
+A value comes from the first of: the command line, the checkpoint under test, the recipe of the published
+row that fits (method, dataset, task, setting, backbone), the layers of scripts/recipes.yaml that fit, the
+method's default, the flag's default. --explain prints each value with where it comes from.
+
+Command lines of MiB, PLOP, RCIL, NeST and RevisitingCSS run unchanged. One that has a flag which only they
+have (--overlap, --opt_level, --task_num, --date, --pod, --unce, ...) is read as theirs: --batch_size counts
+per process, a missing --overlap means --setting disjoint, and what is missing otherwise is as their parsers
+assume it (resnet101, fp32, ...). The first line of the output says what was understood. In every other
+command line --batch_size is the global batch, whatever the number of processes.
+"""
 
 # What people type who come from the published code bases, and what it is called here.
 HINTS = {
-    "--overlapped": "--setting overlap", "--disjoint": "--setting disjoint", "--no-pretrained": "--no_pretrained",
-    "--gpu": "CUDA_VISIBLE_DEVICES", "--resume": "nothing: the same command continues", "--learning_rate": "--lr",
+    "--overlapped": "--setting overlap",
+    "--disjoint": "--setting disjoint",
+    "--no-pretrained": "--no_pretrained",
+    "--gpu": "CUDA_VISIBLE_DEVICES",
+    "--resume": "nothing: the same command continues",
+    "--learning_rate": "--lr",
 }
 
 
@@ -32,7 +53,7 @@ FLAGS: dict[str, tuple[Flag, ...]] = {
     "what to run": (
         Flag("method", "FT", f"one of {', '.join(METHODS)}"),
         Flag("dataset", "shapes", f"one of {', '.join(DATASETS)}; or the YAML file of your own data"),
-        Flag("task", "4-1", "published name (15-5s), papers' name (15-1), any B-I, or offline (joint training)"),
+        Flag("task", "4-1", "published (15-5s) or papers' name (15-1), any B-I, or offline (joint training)"),
         Flag("step", "all", "steps to run: 0, several (0 1 2), a range (1-5), or all", nargs="+"),
         Flag("setting", "overlap", "which images a step sees", choices=SETTINGS),
         Flag("protocol", "plop", "what old, future and void pixels count as", choices=PROTOCOLS),
@@ -43,15 +64,17 @@ FLAGS: dict[str, tuple[Flag, ...]] = {
     "where things are": (
         Flag("data_root", "", "folder of the dataset"),
         Flag("index_dir", "", "published .npy image lists to use instead of computed ones"),
-        Flag("pretrained_path", "auto", "backbone weights; auto: the published file of the backbone in pretrained/"),
+        Flag("pretrained_path", "auto", "backbone weights; auto: the published file in pretrained/"),
         Flag("no_pretrained", False, "start the backbone from random weights", kind=bool),
         Flag("step_ckpt", "", "checkpoint of the previous step, if not at its usual place"),
         Flag("ckpt", "", "with --test: evaluate this file"),
+        Flag("replay_batch", "", "file of a batch whose loss was not finite: run it again"),
         Flag("checkpoint", "checkpoints", "folder for checkpoints"),
         Flag("results_dir", "results", "folder for result tables"),
         Flag("logdir", "logs", "folder for TensorBoard"),
         Flag("cache_dir", "cache", "folder for the scan of which image shows which class"),
         Flag("name", "", "suffix that tells this run from others of the same method and setting"),
+        Flag("no_share", False, "train step 0 even if another run has an equal one", kind=bool),
         Flag("overwrite", False, "train steps again that are finished already", kind=bool),
     ),
     "network": (
@@ -62,9 +85,9 @@ FLAGS: dict[str, tuple[Flag, ...]] = {
              choices=("auto", *PRECISIONS)),
     ),
     "training": (
-        Flag("epochs", (30,), "per step: the first value is the first step's, the last one repeats", kind=int, nargs="+"),
+        Flag("epochs", (30,), "one per step; the last one stands for all that follow", kind=int, nargs="+"),
         Flag("lr", (0.01, 0.001), "per step, like --epochs", kind=float, nargs="+"),
-        Flag("batch_size", 24, "images per optimizer step, over all processes and accumulated batches", kind=int),
+        Flag("batch_size", 24, "images per optimizer step, over all processes", kind=int),
         Flag("accumulate", 1, "split each optimizer step into this many batches (less memory)", kind=int),
         Flag("weight_decay", 1e-4, "on every trainable parameter", kind=float),
         Flag("crop_size", 512, "side of the training crops and of the test view", kind=int),
@@ -73,8 +96,94 @@ FLAGS: dict[str, tuple[Flag, ...]] = {
         Flag("num_workers", 4, "loader processes per process, at most one per core", kind=int),
         Flag("print_interval", 10, "iterations between two looks at the losses", kind=int),
         Flag("ckpt_interval", 10.0, "minutes between two saves of an unfinished step", kind=float),
-        Flag("timeout", 1800.0, "seconds after which a process that waits for the others gives up", kind=float),
+        Flag("timeout", 1800.0, "seconds after which a process gives up waiting for others", kind=float),
         Flag("deterministic", False, "only deterministic GPU kernels (slower)", kind=bool),
     ),
 }
 DEFAULTS = {flag.name: flag.default for flags in FLAGS.values() for flag in flags}
+
+class Parser(argparse.ArgumentParser):
+    """Answers mistakes with one line."""
+
+    def error(self, message: str):
+        """Raise what `run.py` prints as one line, instead of usage and exit."""
+        raise ValueError(message)
+
+
+def build_parser(method: str) -> Parser:
+    """Run flags and the flags of `method`; nothing has a default here, so that what was typed is known."""
+    parser = Parser(
+        prog="run.py",
+        description=DESCRIPTION,
+        allow_abbrev=False,
+        argument_default=argparse.SUPPRESS,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    for title, flags in FLAGS.items():
+        group = parser.add_argument_group(title)
+        for flag in flags:
+            add_flag(group, flag)
+    group = parser.add_argument_group(f"hyper-parameters of {method}")
+    for name, (kind, default, text) in hyper_parameters(METHODS[method]).items():
+        add_flag(group, Flag(name, default, text, kind=kind), both_ways=True)
+    parser.add_argument("--local_rank", "--local-rank", type=int, help=argparse.SUPPRESS)  # launchers pass it
+    return parser
+
+
+def add_flag(group, flag: Flag, *, both_ways: bool = False) -> None:
+    """Tell argparse about `flag`; a boolean hyper-parameter can be turned both on and off."""
+    default = " ".join(map(str, flag.default)) if isinstance(flag.default, tuple) else flag.default
+    text = f"{flag.help} (default: {default})".replace("%", "%%")
+    if flag.kind is bool:
+        action = argparse.BooleanOptionalAction if both_ways else "store_true"
+        group.add_argument(f"--{flag.name}", action=action, help=text)
+    else:
+        choices, nargs = flag.choices or None, flag.nargs or None
+        group.add_argument(f"--{flag.name}", type=flag.kind, choices=choices, nargs=nargs, help=text)
+
+
+def peek(argv: list[str], *names: str) -> dict[str, str]:
+    """Values of those flags that `argv` has, before it is known which others there are."""
+    parser = Parser(add_help=False, allow_abbrev=False, argument_default=argparse.SUPPRESS)
+    for name in names:
+        parser.add_argument(f"--{name}")
+    return vars(parser.parse_known_args(argv)[0])
+
+
+def unknown_flag(word: str, parser: Parser, method: str) -> str:
+    """What to say about a flag that does not exist."""
+    flag = word.split("=")[0]
+    if flag in HINTS:
+        return f"unknown flag {flag}; use {HINTS[flag]}"
+    if not flag.startswith("-"):
+        return f"{word!r} belongs to no flag"
+    for other, kind in METHODS.items():
+        if flag.lstrip("-").removeprefix("no-") in hyper_parameters(kind):
+            return f"{flag} is a hyper-parameter of {other}, not of {method}"
+    options = [option for action in parser._actions for option in action.option_strings]
+    try:
+        closest(flag, options, "flag")
+    except ValueError as error:
+        return str(error)
+    return f"unknown flag {flag}"
+
+
+def checked(name: str, value, method: str):
+    """`value` of the flag `name`, from a file, as the command line would have read it.
+
+    Raises:
+        ValueError: if the command line would not have taken it.
+    """
+    flags = [flag for group in FLAGS.values() for flag in group]
+    flags += [Flag(own, *rest[1:], kind=rest[0]) for own, rest in hyper_parameters(METHODS[method]).items()]
+    flag = next(flag for flag in flags if flag.name == name)
+    values = value if isinstance(value, list | tuple) and flag.nargs else [value]
+    if flag.kind is bool and not isinstance(value, bool):
+        raise ValueError(f"{name} is true or false, not {value}")
+    try:
+        values = [flag.kind(one) for one in values]
+    except (TypeError, ValueError):
+        raise ValueError(f"{name} cannot be {value!r}") from None
+    if flag.choices and not set(values) <= set(flag.choices):
+        raise ValueError(f"{name} is one of {', '.join(map(str, flag.choices))}, not {value}")
+    return values if flag.nargs else values[0]

@@ -1,60 +1,171 @@
-"""Recipes: the values that belong to a setting, from `scripts/recipes.yaml`."""
+"""Recipes: the values that belong to a setting, from `scripts/recipes.yaml`.
+
+The file has entries of two kinds. A layer (it has `when`) applies wherever its conditions hold; later layers
+win over earlier ones. A row (it has `method`) is one published row: it applies to its own method, dataset,
+task, setting and backbone, and wins over layers. Where several rows fit, the first in the file applies; the
+others by `--recipe NAME`.
+"""
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
 import yaml
 
+from task_tables import lookup
 from utils.naming import closest
 
 FILE = Path(__file__).resolve().parent.parent / "scripts" / "recipes.yaml"
-FIELDS = {"when", "source", "set"}
+TEMPLATES = "templates"  # entry that only holds YAML anchors
+LAYER_FIELDS = {"when", "source", "set"}
+IDENTITY = ("method", "dataset", "task", "setting", "backbone")
+ROW_FIELDS = {*IDENTITY, "system", "source", "gpus", "set", "published"}
+PUBLISHED_FIELDS = {"old", "new", "all", "avg", "convention", "source", "step0"}
+CONVENTIONS = {"I": "with background", "X": "without background", "": ""}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One published row.
+
+    Args:
+        name: of the entry, and of the script that runs it: scripts/<name>.sh.
+        system: repository whose values these are. source: the script or table they come from.
+        method, dataset, task, setting, backbone: what the row is about.
+        values: flags of run.py and hyper-parameters of the method.
+        gpus: number that the system used, 0 if it does not say.
+        published: old, new, all, avg in per cent (what was published), convention (I: background counts
+        as an old class, X: it is left out), source, and step0 as [mIoU, tolerance].
+    """
+
+    name: str
+    system: str
+    source: str
+    method: str
+    dataset: str
+    task: str
+    setting: str
+    backbone: str
+    values: Mapping[str, object]
+    gpus: int = 0
+    published: Mapping[str, object] = field(default_factory=dict)
+
+    @property
+    def identity(self) -> dict[str, str]:
+        """Flags that say which row this is."""
+        return {name: getattr(self, name) for name in IDENTITY}
+
+    def fits(self, setting: Mapping[str, object]) -> bool:
+        """Whether the row is about `setting`, which may leave the backbone open."""
+        wanted = {name: str(setting.get(name, "")).lower() for name in IDENTITY}
+        wanted["backbone"] = wanted["backbone"] or self.backbone.lower()
+        own = self.identity | {"task": lookup(self.dataset, self.task)[0]}
+        return wanted == {name: value.lower() for name, value in own.items()}
+
+
+class Loader(yaml.SafeLoader):
+    """Refuses a mapping that gives a key twice, of which YAML would keep the last."""
+
+    def construct_mapping(self, node, deep=False):
+        keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode) and key.value != "<<"]
+        for key in set(keys):
+            if keys.count(key) > 1 and not getattr(node, "seen", False):
+                raise ValueError(f"{key} is given twice, near line {node.start_mark.line + 1}")
+        node.seen = True  # merging adds the keys of templates to the node
+        return super().construct_mapping(node, deep)
 
 
 @cache
-def read_recipes(path: Path = FILE) -> dict[str, dict]:
-    """All recipes by name, in file order.
+def read_recipes(path: Path = FILE) -> dict[str, Row | dict]:
+    """All layers (as they stand there) and rows by name, in file order.
 
     Raises:
-        ValueError: if the file is no mapping of recipes, or a recipe has a field that does not exist.
+        ValueError: if the file is no mapping of recipes, or a recipe lacks a field or has an unknown one.
     """
     try:
-        recipes = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except yaml.YAMLError as error:
-        raise ValueError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
+        recipes = yaml.load(path.read_text(encoding="utf-8"), Loader) or {}
+    except (yaml.YAMLError, ValueError) as error:
+        raise ValueError(f"{path} cannot be read: {' '.join(str(error).split())}") from error
     if not isinstance(recipes, dict) or not all(isinstance(recipe, dict) for recipe in recipes.values()):
-        raise ValueError(f"{path} must map names to recipes with the fields {', '.join(sorted(FIELDS))}")
-    for name, recipe in recipes.items():
-        for unknown in recipe.keys() - FIELDS:
-            closest(str(unknown), FIELDS, f"field of recipe {name}")
-    return recipes
+        raise ValueError(f"{path} must map names to recipes")
+    recipes.pop(TEMPLATES, None)
+    return {str(name): entry(str(name), recipe) for name, recipe in recipes.items()}
+
+
+def entry(name: str, recipe: dict) -> Row | dict:
+    """A layer or a row, its fields checked."""
+    fields = LAYER_FIELDS if "when" in recipe else ROW_FIELDS
+    for unknown in recipe.keys() - fields:
+        closest(str(unknown), fields, f"field of recipe {name}")
+    if "when" in recipe:
+        return recipe
+    if missing := ROW_FIELDS - {"published", "gpus"} - recipe.keys():
+        raise ValueError(f"recipe {name} lacks {', '.join(sorted(missing))} (or `when`, if it is a layer)")
+    published = recipe.get("published", {})
+    for unknown in published.keys() - PUBLISHED_FIELDS:
+        closest(str(unknown), PUBLISHED_FIELDS, f"published number of recipe {name}")
+    if published.get("convention", "") not in CONVENTIONS:
+        raise ValueError(f"recipe {name}: convention is I or X, not {published['convention']}")
+    words = {key: str(recipe[key]) for key in (*IDENTITY, "system", "source")}
+    return Row(name, values=recipe["set"], gpus=recipe.get("gpus", 0), published=published, **words)
+
+
+def rows(path: Path = FILE) -> list[Row]:
+    """All published rows, in file order."""
+    return [recipe for recipe in read_recipes(path).values() if isinstance(recipe, Row)]
+
+
+def named(name: str, path: Path = FILE) -> Row | None:
+    """The row that `--recipe NAME` asks for; None for "auto", "none" and layers.
+
+    Raises:
+        ValueError: for an unknown name, naming the nearest.
+    """
+    if name.lower() in ("auto", "none"):
+        return None
+    recipe = read_recipes(path)[closest(name, read_recipes(path), "recipe")]
+    return recipe if isinstance(recipe, Row) else None
+
+
+def row_of(setting: Mapping[str, object], path: Path = FILE) -> Row | None:
+    """The row that `setting` names, or else the first that is about it."""
+    return named(str(setting["recipe"]), path) or next((row for row in rows(path) if row.fits(setting)), None)
 
 
 def find_recipes(setting: Mapping[str, object], path: Path = FILE) -> list[tuple[str, dict]]:
-    """Name and values of each recipe that fits, from the most general to the most specific (file order).
+    """Name and values of each recipe that applies, from the most general to the most specific.
 
     Args:
-        setting: method, dataset, task, backbone and so on of the run, and `recipe`: "auto", "none", or the one name
-            to use whatever its conditions are.
+        setting: method, dataset, task, setting, backbone of the run (it may lack the backbone, and then the
+            row's is used), and `recipe`: "auto", "none", or the one name to use whatever the setting is.
+        path: the YAML file.
 
     Raises:
         ValueError: for an unknown recipe name, naming the nearest.
     """
-    recipes = read_recipes(path)
-    wanted = str(setting["recipe"])
+    wanted, recipes = str(setting["recipe"]), read_recipes(path)
     if wanted.lower() == "none":
         return []
-    if wanted.lower() != "auto":
+    if wanted.lower() != "auto" and not named(wanted, path):
         name = closest(wanted, recipes, "recipe")
         return [(name, recipes[name].get("set", {}))]
-    return [(name, recipe.get("set", {})) for name, recipe in recipes.items() if fits(recipe.get("when", {}), setting)]
+    layers = {name: recipe for name, recipe in recipes.items() if isinstance(recipe, dict)}
+    found = [(name, layer.get("set", {})) for name, layer in layers.items() if holds(layer["when"], setting)]
+    row = row_of(setting, path)
+    return [*found, (row.name, row.identity | row.values)] if row else found
 
 
-def fits(conditions: Mapping[str, object], setting: Mapping[str, object]) -> bool:
+def holds(conditions: Mapping[str, object], setting: Mapping[str, object]) -> bool:
     """Whether every condition (one value, or a list of allowed ones) holds in `setting`."""
     for key, allowed in conditions.items():
         allowed = allowed if isinstance(allowed, list) else [allowed]
         if str(setting.get(key)).lower() not in {str(value).lower() for value in allowed}:
             return False
     return True
+
+
+def source_of(name: str, path: Path = FILE) -> str:
+    """Where the values of the recipe `name` come from."""
+    recipe = read_recipes(path)[name]
+    return recipe.source if isinstance(recipe, Row) else str(recipe.get("source", ""))
