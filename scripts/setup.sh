@@ -7,8 +7,8 @@ requirements=$1
 base=${PYTHON:-python3}
 
 if ! .venv/bin/python -c '' 2>/dev/null; then
-    "$base" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || {
-        echo "Python 3.11 or newer is needed, $("$base" --version 2>&1) is here: name another one with PYTHON=..." >&2
+    "$base" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || {
+        echo "$base is not Python 3.11 or newer: name one that is with PYTHON=..." >&2
         exit 2
     }
     echo "creating .venv" >&2

@@ -1,0 +1,122 @@
+"""The demo's own parts: set-up, the pre-trained backbone, and the report."""
+
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+import torch
+
+from dataset.shapes import OtherShapes
+from models import BACKBONES
+from models.pretrained import read_weights
+from scripts import demo_report
+from scripts.pretrain_shapes import pretrain
+from train import Training
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def result(method, step, ious, *, num_steps=3, forgetting=0.1, seconds=10.0, trainable=1000):
+    names = ("background", "disc", "square", "plus", "star")
+    taught = (0, 0, 0, 1, 2) if num_steps > 1 else (0,) * 5
+    return {
+        "schema": 1, "method": method, "dataset": "shapes", "task": "2-1", "setting": "overlap",
+        "step": step, "num_steps": num_steps,
+        "classes": [
+            {"name": name, "step": at, "iou": iou} for name, at, iou in zip(names, taught, ious, strict=False)
+        ],
+        "over_steps": {"mean_forgetting": forgetting},
+        "cost": {"seconds": seconds, "trainable_parameters": trainable},
+    }  # fmt: skip
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """What three runs leave: fine-tuning forgets, another method keeps, joint training knows all."""
+    runs = {
+        "shapes_2-1_overlap/FT_tiny": [
+            result("FT", 0, (0.9, 0.8, 0.6), seconds=30),
+            result("FT", 2, (0.8, 0.0, 0.0, 0.0, 0.4), forgetting=0.5, seconds=5),
+        ],
+        "shapes_2-1_overlap/Other_tiny": [
+            result("Other", 0, (0.9, 0.8, 0.6), seconds=30),
+            result("Other", 2, (0.9, 0.7, 0.5, 0.5, 0.3), trainable=49),
+        ],
+        "shapes_offline_overlap/FT_tiny": [result("FT", 0, (0.9, 0.9, 0.7, 0.7, 0.7), num_steps=1)],
+    }
+    for age, (name, results) in enumerate(runs.items()):
+        path = tmp_path / "results" / name
+        path.mkdir(parents=True)
+        for one in results:
+            (path / f"step_{one['step']}.json").write_text(json.dumps(one))
+        os.utime(path, (age, age))
+    return tmp_path
+
+
+def test_table_has_a_row_per_run_with_the_numbers_of_its_files(folder):
+    lines = demo_report.table(demo_report.collect(folder)).splitlines()
+    rows = [line.split() for line in lines[1:4]]
+    assert rows[0] == ["FT", "0.0", "20.0", "24.0", "50.0", "35", "30", "5", "1,000"]
+    assert rows[1] == ["Other", "60.0", "40.0", "58.0", "10.0", "40", "30", "10", "49"]
+    assert rows[2] == ["joint", "80.0", "70.0", "78.0", "-", "10", "10", "-", "1,000"]
+
+
+def test_notes_name_the_classes_and_what_is_left_of_joint_training(folder):
+    text = demo_report.table(demo_report.collect(folder))
+    assert "old: disc, square (step 0); new: plus, star (later steps)" in text
+    assert "there is left: FT 0.0 %, Other 75.0 %." in text
+    assert "does not rank" in text
+
+
+def test_runs_know_the_checkpoint_of_their_last_step(folder):
+    first = demo_report.collect(folder)[0]
+    assert first.checkpoint == folder / "checkpoints" / "shapes_2-1_overlap" / "FT_tiny" / "step_2.pt"
+
+
+@pytest.mark.parametrize("missing", ["results", "results/shapes_offline_overlap"])
+def test_an_incomplete_demo_is_one_line(folder, missing, capsys):
+    shutil.rmtree(folder / missing)
+    assert demo_report.main([str(folder)]) == 2
+    error = capsys.readouterr().err
+    assert "run scripts/demo.sh" in error and error.count("\n") == 1
+
+
+def test_pretraining_writes_the_body_that_the_backbone_reads(tmp_path):
+    path = tmp_path / "new" / "tiny.pth"
+    dataset = OtherShapes(num_train=16, num_val=8)
+    said = pretrain(path, dataset, Training(epochs=1, lr=0.01), cache=str(tmp_path), logs=str(tmp_path))
+    assert "pre-trained on other generated classes (ellipse, crescent" in said
+    body = BACKBONES["tiny"](output_stride=8)
+    body.load_pretrained(str(path))
+    saved = read_weights(path)
+    assert all(torch.equal(value, saved[name]) for name, value in body.state_dict().items())
+
+
+@pytest.mark.parametrize("script", sorted(ROOT.glob("scripts/*.sh")), ids=lambda path: path.name)
+def test_scripts_have_no_syntax_error(script):
+    assert subprocess.run(["bash", "-n", script], capture_output=True).returncode == 0
+
+
+@pytest.mark.slow
+def test_setup_installs_once_and_again_when_requirements_change(tmp_path):
+    (tmp_path / "scripts").mkdir()
+    shutil.copy(ROOT / "scripts" / "setup.sh", tmp_path / "scripts")
+    requirements = tmp_path / "requirements.txt"
+    requirements.write_text("")  # nothing to fetch
+
+    def said():
+        command = "set -euo pipefail; source scripts/setup.sh requirements.txt; command -v python"
+        done = subprocess.run(["bash", "-c", command], cwd=tmp_path, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        assert Path(done.stdout.strip()) == tmp_path / ".venv" / "bin" / "python"
+        return done.stderr
+
+    first = said()
+    assert "creating .venv" in first and "installing requirements.txt" in first
+    assert said() == ""
+    requirements.write_text("# another line\n")
+    assert "creating" not in said()
+    assert said() == ""
