@@ -111,7 +111,7 @@ class ImportancePenalty(Method):
             warn(f"{name}: no penalty, for the step before was not trained with --method {name}")
 
     def param_groups(self, lr: float, weight_decay: float) -> list[dict]:
-        # With Nesterov momentum 0.9 a penalty alone is stable for lr * 2 * reg_importance * max w < 3.8 / 2.8.
+        # With Nesterov momentum 0.9 a penalty alone is stable for lr * 2 * reg_importance * max w < 1.36.
         if self.previous and lr * self.reg_importance * len(self.weighs) > 0.68:
             most = f"--reg_importance {0.6 / (lr * len(self.weighs)):.2g}"
             warn(f"{type(self).__name__} diverges at learning rate {lr:g}: give {most} or less")
