@@ -66,7 +66,7 @@ def test_value_and_gradient_are_finite(name, kind, scale):
 @pytest.mark.parametrize("kind", ["mixed", "all ignored", "only new classes"])
 def test_gradient_is_that_of_the_value(name, kind):
     logits, labels, old = batch(kind)
-    assert gradcheck(lambda z: LOSSES[name](z, labels, old), logits)
+    assert gradcheck(lambda z: LOSSES[name](z, labels, old), logits, fast_mode=True)
 
 
 @pytest.mark.parametrize("name", ["cross_entropy", "unbiased_cross_entropy", "binary_cross_entropy"])
