@@ -1,14 +1,14 @@
 """Continual semantic segmentation from the command line: one incremental step, several, or all.
 
-    python run.py                                        # the embedded demo task with fine-tuning, on any machine
-    python run.py --method MiB --dataset voc --task 15-1 --data_root DIR
+    python run.py                                        # the embedded demo task with fine-tuning, on any
+    machine python run.py --method MiB --dataset voc --task 15-1 --data_root DIR
     torchrun --nproc_per_node 2 run.py ... --step 1      # continues from the checkpoint of step 0
     python run.py ... --test                             # evaluates the saved checkpoints again
 
-The story of one increment: build the network, load the previous step, train, save, test from the file it saved.
+The story of one increment: build the network, load the previous step, train, save, test from the file it
+saved.
 """
 
-import os
 import sys
 import time
 from contextlib import nullcontext
@@ -21,40 +21,36 @@ import argparser
 from dataset import build_dataset
 from dataset.loader import make_loader
 from methods import METHODS
+from metrics.cost import training_cost
 from metrics.results import read_results, table, write_result
 from tasks import Step, make_step
 from train import NonFiniteLoss, evaluate, fit, start
 from utils import checkpoint, distributed
-from utils.continuation import adopt, describe, read_previous, take_over
-from utils.failure import write_failure
+from utils.commands import answer
+from utils.continuation import begin
+from utils.failure import replay, write_failure
 from utils.layout import RunFiles
 from utils.lock import RunLock
 from utils.logger import RunLog
-from utils.resume import Interrupted, Rescue, seed_everything
+from utils.resume import Rescue
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run what the command line says; 0 if all is well, 2 after a mistake that one line explains."""
     try:
-        config = argparser.parse(argv)
-        if config.explain:
-            print(argparser.explain(config))
-            return 0
-        device = distributed.init(config.timeout)
-        folder = argparser.run_files(config).checkpoint(0).parent
-        with nullcontext() if config.test else RunLock(folder):
-            run(config, device)
-        return 0
-    except Interrupted as stop:
-        print(f"{stop}; the same command continues there", flush=True)
-        return 143
-    except (ValueError, OSError, FloatingPointError) as error:
-        if os.environ.get("CSS_TRACEBACK"):
-            raise
-        print(f"run.py: error: {' '.join(str(error).split())}", file=sys.stderr, flush=True)
-        return 2
+        return answer("run.py", lambda: start_run(argparser.parse(argv)))
     finally:
         distributed.close()
+
+
+def start_run(config: SimpleNamespace) -> None:
+    """Join the other processes, take hold of the folder, run."""
+    if config.explain:
+        return print(argparser.explain(config))
+    device = distributed.init(config.timeout)
+    folder = argparser.run_files(config).checkpoint(0).parent
+    with nullcontext() if config.test else RunLock(folder):
+        run(config, device)
 
 
 def run(config: SimpleNamespace, device: torch.device) -> None:
@@ -64,6 +60,10 @@ def run(config: SimpleNamespace, device: torch.device) -> None:
     first = make_step(dataset, config.task)
     steps = argparser.steps_of(config.step, first.num_steps)
     files = argparser.run_files(config)
+    if config.replay_batch:
+        step = first.at(checkpoint.load(config.replay_batch)["step"])
+        method, _ = begin_step(config, step, files, "", device)
+        return distributed.say(replay(config.replay_batch, method, device))
     started = time.perf_counter()
     for index in steps:
         if index == 1:
@@ -76,25 +76,24 @@ def run(config: SimpleNamespace, device: torch.device) -> None:
     distributed.say(f"Run continue learning in {time.perf_counter() - started:.0f}s")
 
 
+def begin_step(config: SimpleNamespace, step: Step, files: RunFiles, named: str, device: torch.device):
+    """Method and self-description of a step; the method is None if the file `named` was adopted as its
+    result.
+    """
+    previous = named or (files.checkpoint(step.index - 1) if step.index > 0 else "")
+    parts = argparser.network_parts(config, pretrained=step.index == 0)
+    return begin(step, argparser.flat(config), config.hyper, parts, device=device, previous=previous,
+                 own=files.checkpoint(step.index))
+
+
 def train_step(config: SimpleNamespace, step: Step, steps: list[int], dataset, files: RunFiles,
                device: torch.device) -> None:
     """Train one increment and save its checkpoint."""
     began = time.perf_counter()
-    seed_everything(config.seed)
-    method = METHODS[config.method](step, **config.hyper)
-    about = describe(argparser.flat(config), step, method)
-
-    # The network, and what the step before left.
     named = config.step_ckpt if step.index == steps[0] else ""
-    if step.index > 0 or named:
-        previous = read_previous(named or files.checkpoint(step.index - 1), about)
-        if previous["step"] == step.index:
-            return adopt(previous, about, files.checkpoint(step.index))
-    parts = argparser.network_parts(config, pretrained=step.index == 0)
-    method.net = method.build_model(step, parts)
-    if step.index > 0:
-        take_over(method, previous, parts, device)
-    method.net.to(device, memory_format=torch.channels_last)
+    method, about = begin_step(config, step, files, named, device)
+    if method is None:
+        return
 
     # The images, then the method's turn, then optimisation.
     data = argparser.step_data(config, step, dataset)
@@ -116,14 +115,8 @@ def train_step(config: SimpleNamespace, step: Step, steps: list[int], dataset, f
             raise FloatingPointError(f"{error}; look at it again with --replay_batch {file}") from error
 
     # The file that the test and the next step read.
-    about["cost"] = {
-        "seconds": time.perf_counter() - began,
-        "images": len(loader.dataset),
-        "images_trained": training.epochs * len(loader) * config.batch_size // config.accumulate,
-        "trainable_parameters": sum(parameter.numel() for parameter in method.net.trainable()),
-        "finetuning_parameters": method.net.num_parameters(classes=step.num_seen),
-        "peak_memory_bytes": torch.cuda.max_memory_allocated() if device.type == "cuda" else 0,
-    }
+    trained = training.epochs * len(loader) * config.batch_size // config.accumulate
+    about["cost"] = training_cost(method.net, began, len(loader.dataset), trained, classes=step.num_seen)
     method.end_increment()
     if distributed.is_main():
         content = {"net": method.net.state_dict(), "method_state": method.state_dict()}

@@ -75,8 +75,8 @@ class SegmentationModel(nn.Module):
     def freeze(self, *modules: nn.Module) -> None:
         """Fix `modules`: no gradient, and eval mode that survives `train()`.
 
-        Optimizers built afterwards do not see them, so neither gradient nor weight decay moves them, and a frozen
-        body and head record no graph.
+        Optimizers built afterwards do not see them, so neither gradient nor weight decay moves them, and a
+        frozen body and head record no graph.
         """
         for module in modules:
             module.requires_grad_(False)
@@ -110,9 +110,15 @@ class SegmentationModel(nn.Module):
         missing = sorted(own.keys() - state.keys() - fresh)
         unexpected = sorted(state.keys() - own.keys())
         shapes = sorted(key for key in own.keys() & state.keys() if own[key].shape != state[key].shape)
-        for what, keys in {"lacks": missing, "has no place for": unexpected, "differs in shape in": shapes}.items():
+        for what, keys in {
+            "lacks": missing,
+            "has no place for": unexpected,
+            "differs in shape in": shapes,
+        }.items():
             if keys:
-                raise ValueError(f"the previous step's network {what} {', '.join(keys[:3])} ({len(keys)} in all)")
+                raise ValueError(
+                    f"the previous step's network {what} {', '.join(keys[:3])} ({len(keys)} in all)"
+                )
         self.load_state_dict(state, strict=False)
 
 
@@ -125,7 +131,8 @@ class Parts:
         output_stride: stride of the body's last map, 8 or 16.
         pooling: window of the head's image pooling in evaluation.
         precision: see `SegmentationModel`.
-        pretrained: path of the backbone's weights, "" for random ones. Only read where training starts, at step 0.
+        pretrained: path of the backbone's weights, "" for random ones. Only read where training starts, at
+        step 0.
         options: further arguments of the backbone's builder.
     """
 

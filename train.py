@@ -1,5 +1,6 @@
 """The only loop: fit, train_one_epoch, evaluate. It knows no method; a method is what `losses` returns."""
 
+import math
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass, field
@@ -15,7 +16,8 @@ from utils.schedule import poly
 
 @dataclass(frozen=True)
 class Training:
-    """Numbers of one step's optimisation (SGD with Nesterov momentum 0.9, poly schedule, as all published systems).
+    """Numbers of one step's optimisation (SGD with Nesterov momentum 0.9, poly schedule, as all published
+    systems).
 
     Args:
         epochs: passes over the step's images.
@@ -83,7 +85,8 @@ def start(method, training: Training, *, batches: int, device: torch.device) -> 
     groups = [group for group in method.param_groups(training.lr, training.weight_decay) if group["params"]]
     if not groups:
         raise ValueError("nothing is trainable at this step: every part of the network is frozen")
-    optimizer = torch.optim.SGD(groups, lr=training.lr, momentum=0.9, nesterov=True, fused=device.type == "cuda")
+    fused = device.type == "cuda"
+    optimizer = torch.optim.SGD(groups, lr=training.lr, momentum=0.9, nesterov=True, fused=fused)
     factor = poly(training.epochs * steps, training.lr_power)
     scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
     scaler = torch.amp.GradScaler(device.type, enabled=training.scale_loss)
@@ -116,7 +119,7 @@ def train_one_epoch(method, loader, training: Training, progress: Progress, *, d
     """
     method.net.train()
     loader.batch_sampler.seek(progress.epoch, progress.batch)
-    last = len(loader) // training.accumulate * training.accumulate  # batches beyond would fill no optimizer step
+    last = len(loader) // training.accumulate * training.accumulate  # the rest would fill no optimizer step
     interval = 1 if device.type == "cpu" else training.print_interval
     pending: list[dict[str, Tensor]] = []
     progress.optimizer.zero_grad(set_to_none=True)
@@ -127,16 +130,16 @@ def train_one_epoch(method, loader, training: Training, progress: Progress, *, d
         closes = (batch + 1) % training.accumulate == 0
         with nullcontext() if closes or not is_distributed() else method.model.no_sync():
             losses = method.losses(images, labels)
-            loss = sum(losses.values()) / training.accumulate
-            progress.scaler.scale(loss).backward()
-        pending.append({name: value.detach() for name, value in losses.items()})
+            pending.append({name: value.detach() for name, value in losses.items()})
+            if len(pending) >= interval or batch + 1 == last:
+                read_losses(pending, progress, batch)
+                lr = progress.scheduler.get_last_lr()[0]
+                log.losses(progress.epoch * len(loader) + batch, pending[-1], lr)
+                pending.clear()
+            progress.scaler.scale(sum(losses.values()) / training.accumulate).backward()
         if closes:
             optimizer_step(method, progress)
         progress.batch = batch + 1
-        if len(pending) >= interval or progress.batch == last:
-            read_losses(pending, progress)
-            log.losses(progress.epoch * len(loader) + batch, pending[-1], progress.scheduler.get_last_lr()[0])
-            pending.clear()
         log.advance(images.shape[0])
         if closes:
             after_iteration(progress)
@@ -157,18 +160,19 @@ def optimizer_step(method, progress: Progress) -> None:
     progress.optimizer.zero_grad(set_to_none=True)
 
 
-def read_losses(pending: list[dict[str, Tensor]], progress: Progress) -> None:
-    """Add the `pending` losses to the epoch's sums; one transfer for all of them.
+def read_losses(pending: list[dict[str, Tensor]], progress: Progress, batch: int) -> None:
+    """Add the `pending` losses, the last of which is that of `batch`, to the epoch's sums; one transfer for
+    all.
 
     Raises:
-        NonFiniteLoss: if one is not finite.
+        NonFiniteLoss: if one is not finite; its own batch has not moved the weights if it is the last.
     """
     names = list(pending[-1])
-    values = torch.stack([torch.stack([losses[name].double() for name in names]) for losses in pending]).tolist()
-    for offset, row in enumerate(values):
+    rows = [torch.stack([losses[name].double() for name in names]) for losses in pending]
+    for number, row in enumerate(torch.stack(rows).tolist(), start=batch + 1 - len(pending)):
         for name, value in zip(names, row, strict=True):
-            if not abs(value) < float("inf"):
-                raise NonFiniteLoss(name, value, progress.epoch, progress.batch - len(pending) + offset)
+            if not math.isfinite(value):
+                raise NonFiniteLoss(name, value, progress.epoch, number)
             progress.sums[name] = progress.sums.get(name, 0.0) + value
 
 

@@ -1,7 +1,7 @@
 """Fine-tuning, and the hooks by which every other method differs from it."""
 
 from collections.abc import Callable, Mapping
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
 from torch import Tensor
@@ -10,16 +10,20 @@ from segmentation_module import Parts, SegmentationModel, make_model
 from tasks import Step
 from utils.losses import cross_entropy
 
+if TYPE_CHECKING:
+    from train import Training
+
 
 class Method:
     """Fine-tuning: cross entropy on the labels of the step, nothing kept of the old classes (lower bound).
 
-    Hyper-parameters are class attributes annotated as `name: Annotated[type, "help with source"] = default`; each
-    becomes a flag of `run.py`. A method is built before its network, from the step and its hyper-parameters alone.
+    Hyper-parameters are class attributes annotated as `name: Annotated[type, "help with source"] = default`;
+    each becomes a flag of `run.py`. A method is built before its network, from the step and its
+    hyper-parameters alone.
 
     Attributes:
-        step: the increment being trained. net: the network. model: call this one in `losses`; `net`, wrapped for
-        several processes. teacher: the previous step's network in evaluation mode, None at step 0 or if not needed.
+        step: the increment. net: the network. model: the same, wrapped for several processes; call this one.
+        teacher: the previous step's network, frozen; None if not needed. training: numbers of the step.
     """
 
     needs_teacher: ClassVar[bool] = False
@@ -30,18 +34,20 @@ class Method:
     net: SegmentationModel
     model: Callable
     teacher: SegmentationModel | None = None
+    training: "Training"
 
     def __init__(self, step: Step, **hyper):
         self.step = step
         for name, value in hyper.items():
             assert hasattr(type(self), name), f"{type(self).__name__} has no hyper-parameter {name}"
             setattr(self, name, value)
+        kind = type(self).__name__
         if self.needs_background and not step.has_background:
-            raise ValueError(f"{type(self).__name__} needs a background class, which {step.dataset} has not")
+            raise ValueError(f"{kind} needs a background class, which {step.dataset} has not")
         if self.needs_new_classes and not step.grows:
-            raise ValueError(f"{type(self).__name__} needs steps that bring new classes; {step.task} brings none")
+            raise ValueError(f"{kind} needs steps that bring new classes; {step.task} brings none")
 
-    # -- building ------------------------------------------------------------------------------------------------
+    # -- building
     def heads(self, step: Step) -> list[int]:
         """Rows of each classifier of the network of `step`."""
         return step.sizes
@@ -54,13 +60,13 @@ class Method:
         """Bring the weights of the step before into `net`."""
         self.net.load_previous(state, new=self.step.index if self.step.grows else len(self.net.cls))
 
-    # -- one increment, in the order of the calls ----------------------------------------------------------------
+    # -- one increment, in the order of the calls
     def train_set(self, data):
         """Images to train on: an `IncrementData`'s own, or those and more."""
         return data.train
 
     def start_increment(self, loader) -> None:
-        """Step > 0, previous weights loaded, before DDP and optimizer: initialise, freeze, look at the data."""
+        """Step > 0, previous weights loaded, no DDP or optimizer yet: initialise, freeze, see the data."""
 
     def param_groups(self, lr: float, weight_decay: float) -> list[dict]:
         """Groups for the optimizer; frozen parameters are left out."""
@@ -80,13 +86,13 @@ class Method:
         """Model index of every pixel's class."""
         return logits.argmax(1)
 
-    # -- what a checkpoint keeps besides the network ---------------------------------------------------------------
+    # -- what a checkpoint keeps besides the network
     def state_dict(self) -> dict:
         """Own state, in tensors and plain types."""
         return {}
 
     def load_state_dict(self, state: dict) -> None:
-        """Take over the state that the previous step (or an interrupted run) saved; {} if another method ran."""
+        """Take over what the previous step (or an interrupted run) saved; {} if another method ran."""
 
     @torch.no_grad()
     def old(self, images: Tensor):

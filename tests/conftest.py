@@ -14,8 +14,22 @@ import run
 from dataset.shapes import Shapes
 
 ROOT = Path(__file__).resolve().parent.parent
-SMALL = ["--crop_size", "32", "--batch_size", "4", "--epochs", "1", "--num_workers", "0", "--recipe", "none",
-         "--backbone", "tiny", "--output_stride", "8"]
+SMALL = [
+    "--crop_size",
+    "32",
+    "--batch_size",
+    "4",
+    "--epochs",
+    "1",
+    "--num_workers",
+    "0",
+    "--recipe",
+    "none",
+    "--backbone",
+    "tiny",
+    "--output_stride",
+    "8",
+]
 
 torch.set_num_threads(1)
 
@@ -31,7 +45,9 @@ def small_data(tmp_path_factory) -> Path:
         for sample in world.samples(split):
             image, labels = world.read(sample)
             name = sample.id.replace("/", "_")
-            Image.fromarray(image.permute(1, 2, 0).numpy()).save(root / split / "images" / f"{name}.jpg", quality=95)
+            Image.fromarray(image.permute(1, 2, 0).numpy()).save(
+                root / split / "images" / f"{name}.jpg", quality=95
+            )
             Image.fromarray(labels.numpy().astype(np.uint8)).save(root / split / "masks" / f"{name}.png")
     (root / "small.yaml").write_text(
         f"classes: [{', '.join(world.class_names)}]\n"
@@ -61,9 +77,24 @@ def processes(small_data, tmp_path):
     """`processes(n, *words)` runs run.py under torchrun with n processes in an empty folder."""
 
     def call(count: int, *words: str, launcher: str = "torch.distributed.run") -> subprocess.CompletedProcess:
-        command = [sys.executable, "-m", launcher, "--standalone", "--nproc_per_node", str(count),
-                   str(ROOT / "run.py"), "--dataset", str(small_data), "--task", "4-1", *SMALL, *words]
+        command = [
+            sys.executable,
+            "-m",
+            launcher,
+            "--standalone",
+            "--nproc_per_node",
+            str(count),
+            str(ROOT / "run.py"),
+            "--dataset",
+            str(small_data),
+            "--task",
+            "4-1",
+            *SMALL,
+            *words,
+        ]
         environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
-        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120, env=environment)
+        return subprocess.run(
+            command, cwd=tmp_path, capture_output=True, text=True, timeout=120, env=environment
+        )
 
     return call

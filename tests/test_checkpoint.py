@@ -9,7 +9,10 @@ import torch
 
 from utils import checkpoint
 
-CONTENT = {"net": {"w": torch.arange(6.0).view(2, 3), "n": torch.tensor(3)}, "config": {"lr": [0.1], "name": "a"}}
+CONTENT = {
+    "net": {"w": torch.arange(6.0).view(2, 3), "n": torch.tensor(3)},
+    "config": {"lr": [0.1], "name": "a"},
+}
 
 
 def test_what_is_saved_comes_back_equal(tmp_path):
@@ -86,7 +89,9 @@ def test_full_disk_leaves_the_previous_file_intact(tmp_path):
         "try: checkpoint.save({'net': {'w': torch.ones(1_000_000)}}, sys.argv[1])\n"
         "except OSError as error: print('OSError', error)\n"
     )
-    result = subprocess.run([sys.executable, "-c", script, str(path)], capture_output=True, text=True, check=True)
+    result = subprocess.run(
+        [sys.executable, "-c", script, str(path)], capture_output=True, text=True, check=True
+    )
     assert result.stdout.startswith("OSError")
     assert path.read_bytes() == before
     assert [file.name for file in tmp_path.iterdir()] == ["step_0.pt"]

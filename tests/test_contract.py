@@ -74,11 +74,18 @@ def test_frozen_parts_and_teacher_stay_bit_identical(name):
     frozen = {key: value.clone() for key, value in method.net.named_parameters() if not value.requires_grad}
     buffers = {
         f"{key}.{name}": buffer.clone()
-        for key, module in method.net.named_modules() if not module.training
+        for key, module in method.net.named_modules()
+        if not module.training
         for name, buffer in module.named_buffers(recurse=False)
     }
     teacher = copy.deepcopy(method.teacher.state_dict()) if method.teacher else {}
-    fit(method, TinyLoader(method.step), Training(epochs=2, lr=0.01), device=torch.device("cpu"), log=SilentLog())
+    fit(
+        method,
+        TinyLoader(method.step),
+        Training(epochs=2, lr=0.01),
+        device=torch.device("cpu"),
+        log=SilentLog(),
+    )
     method.net.train()
     after = dict(method.net.state_dict())
     for key, value in (frozen | buffers).items():
@@ -91,14 +98,26 @@ def test_frozen_parts_and_teacher_stay_bit_identical(name):
 def test_training_moves_something(name):
     method = begun(name, 1)
     before = {key: value.clone() for key, value in method.net.named_parameters()}
-    fit(method, TinyLoader(method.step), Training(epochs=1, lr=0.01), device=torch.device("cpu"), log=SilentLog())
+    fit(
+        method,
+        TinyLoader(method.step),
+        Training(epochs=1, lr=0.01),
+        device=torch.device("cpu"),
+        log=SilentLog(),
+    )
     assert any(not torch.equal(value, before[key]) for key, value in method.net.named_parameters())
 
 
 @methods
 def test_state_survives_a_checkpoint(name, tmp_path):
     method = begun(name, 1)
-    fit(method, TinyLoader(method.step), Training(epochs=1, lr=0.01), device=torch.device("cpu"), log=SilentLog())
+    fit(
+        method,
+        TinyLoader(method.step),
+        Training(epochs=1, lr=0.01),
+        device=torch.device("cpu"),
+        log=SilentLog(),
+    )
     method.end_increment()
     state = method.state_dict()
     checkpoint.save({"net": method.net.state_dict(), "method_state": state}, tmp_path / "step_1.pt")

@@ -14,21 +14,36 @@ from tests.conftest import ROOT
 pytestmark = pytest.mark.slow
 
 
-# What a process computes from its share alone: random compositions, and contrasts between the images of a batch.
+# What a process computes from its share alone: random compositions, and contrasts between the images of a
+# batch.
 PER_PROCESS = {"EIR", "EIR-softmax", "REPLAY", "UCD"}
 
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
-    """`trained(method, world, rank)`: weights after an epoch of every method with one and with two processes."""
+    """`trained(method, world, rank)`: weights after an epoch of every method with one and with two
+    processes.
+    """
     folder = tmp_path_factory.mktemp("weights")
     for count in (1, 2):
-        command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(count),
-                   "-m", "tests.two_processes", str(folder), *METHODS]
+        command = [
+            sys.executable,
+            "-m",
+            "torch.distributed.run",
+            "--standalone",
+            "--nproc_per_node",
+            str(count),
+            "-m",
+            "tests.two_processes",
+            str(folder),
+            *METHODS,
+        ]
         environment = os.environ | {"OMP_NUM_THREADS": "1"}
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, env=environment)
         assert done.returncode == 0, done.stderr[-3000:]
-    return lambda name, world, rank: torch.load(folder / f"{name.replace('*', '_STAR')}_{world}_{rank}.pt")["net"]
+    return lambda name, world, rank: torch.load(folder / f"{name.replace('*', '_STAR')}_{world}_{rank}.pt")[
+        "net"
+    ]
 
 
 @pytest.mark.parametrize("name", METHODS)
@@ -44,7 +59,9 @@ def test_two_processes_train_like_one_with_their_joint_batch(trained, name):
     """Norms are synchronised, gradients averaged, statistics of the data summed: only rounding differs."""
     one, two = trained(name, 1, 0), trained(name, 2, 0)
     for key in one:
-        torch.testing.assert_close(two[key], one[key], rtol=1e-7, atol=1e-8, msg=lambda m, key=key: f"{key}: {m}")
+        torch.testing.assert_close(
+            two[key], one[key], rtol=1e-7, atol=1e-8, msg=lambda m, key=key: f"{key}: {m}"
+        )
 
 
 def test_metrics_of_two_processes_equal_those_of_one_to_the_last_bit(cli, processes, tmp_path):

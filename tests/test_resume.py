@@ -14,7 +14,7 @@ import run
 import train
 from methods.base import Method
 from tests.conftest import ROOT, SMALL
-from utils import checkpoint
+from utils import checkpoint, continuation
 
 
 class Killed(BaseException):
@@ -50,10 +50,16 @@ def kill_before_rename(monkeypatch, calls: int) -> None:
 
 POINTS = {
     "inside an epoch": lambda patch: patch.setattr(train, "optimizer_step", bomb(8, train.optimizer_step)),
-    "between two epochs": lambda patch: patch.setattr(train, "train_one_epoch", bomb(1, train.train_one_epoch)),
-    "during start_increment": lambda patch: patch.setattr(run, "take_over", bomb(1, run.take_over)),
+    "between two epochs": lambda patch: patch.setattr(
+        train, "train_one_epoch", bomb(1, train.train_one_epoch)
+    ),
+    "during start_increment": lambda patch: patch.setattr(
+        continuation, "take_over", bomb(1, continuation.take_over)
+    ),
     "while an unfinished step is written": lambda patch: kill_before_rename(patch, 5),
-    "while a finished step is written": lambda patch: patch.setattr(Method, "end_increment", bomb(1, Method.end_increment)),
+    "while a finished step is written": lambda patch: patch.setattr(
+        Method, "end_increment", bomb(1, Method.end_increment)
+    ),
     "between two steps": lambda patch: patch.setattr(run, "test_step", bomb(1, run.test_step)),
 }
 WORDS = ["--step", "0", "1", "--epochs", "2", "--ckpt_interval", "0", "--batch_size", "6"]
@@ -97,7 +103,12 @@ def test_fine_tuning_killed_anywhere_ends_with_the_same_bits(cli, tmp_path, monk
 def test_each_kind_of_method_killed_in_step_1_ends_with_the_same_bits(cli, tmp_path, monkeypatch, method):
     words = ["--method", method, *WORDS, "--batch_size", "4"]
     for root in ("whole/", ""):
-        assert cli(*words, "--step", "0", "--checkpoint", f"{root}checkpoints", "--results_dir", f"{root}results")[0] == 0
+        assert (
+            cli(
+                *words, "--step", "0", "--checkpoint", f"{root}checkpoints", "--results_dir", f"{root}results"
+            )[0]
+            == 0
+        )
     assert cli(*words, "--checkpoint", "whole/checkpoints", "--results_dir", "whole/results")[0] == 0
     with monkeypatch.context() as patch:
         patch.setattr(train, "optimizer_step", bomb(2, train.optimizer_step))
@@ -138,15 +149,36 @@ def test_a_signal_saves_before_it_ends_the_run(cli, tmp_path, monkeypatch, numbe
 @pytest.mark.slow
 @pytest.mark.parametrize("count", [1, 2])
 def test_kill_9_of_real_processes_loses_nothing(small_data, tmp_path, count):
-    start = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(count)] if count > 1 else []
-    words = [sys.executable, *start, str(ROOT / "run.py"), "--dataset", str(small_data), "--task", "4-1", *SMALL,
-             "--method", "FT", *WORDS]
+    start = (
+        ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(count)] if count > 1 else []
+    )
+    words = [
+        sys.executable,
+        *start,
+        str(ROOT / "run.py"),
+        "--dataset",
+        str(small_data),
+        "--task",
+        "4-1",
+        *SMALL,
+        "--method",
+        "FT",
+        *WORDS,
+    ]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     (tmp_path / "whole").mkdir()
-    subprocess.run(words, cwd=tmp_path / "whole", env=environment, check=True, capture_output=True, timeout=200)
+    subprocess.run(
+        words, cwd=tmp_path / "whole", env=environment, check=True, capture_output=True, timeout=200
+    )
 
-    process = subprocess.Popen(words, cwd=tmp_path, env=environment, start_new_session=True,
-                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        words,
+        cwd=tmp_path,
+        env=environment,
+        start_new_session=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
     deadline = time.monotonic() + 100
     while not list(tmp_path.glob("checkpoints/*/*/step_0.last.pt")) and time.monotonic() < deadline:
         time.sleep(0.02)

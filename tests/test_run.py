@@ -39,9 +39,11 @@ def test_retesting_prints_exactly_the_numbers_that_training_printed(cli, tmp_pat
     status, tested, err = cli("--method", "DFT*", "--test")
     assert status == 0, err
     assert {path.name: path.read_text() for path in results.iterdir()} == before
+
     def table(out: str) -> list[str]:
         return [line for line in out.splitlines() if not line.startswith("Run continue")]
-    assert table(tested) == table(trained)[-len(table(tested)):]
+
+    assert table(tested) == table(trained)[-len(table(tested)) :]
 
 
 def test_a_checkpoint_alone_says_how_it_is_tested(cli, tmp_path, small_data):
@@ -88,7 +90,9 @@ def test_background_row_stays_frozen_after_step_1(cli, tmp_path):
     for key in steps[0]:
         moved = [not torch.equal(steps[k][key], steps[k + 1][key]) for k in range(2)]
         step = int(key.split(".")[1]) if key.startswith("cls.") else -1
-        assert moved == [step >= 1, step >= 2], key  # future rows train as negatives until their own step is over
+        assert moved == [step >= 1, step >= 2], (
+            key
+        )  # future rows train as negatives until their own step is over
 
 
 @pytest.mark.parametrize("off", ["freeze_backbone", "freeze_classifiers", "pre_allocate"])
@@ -96,9 +100,12 @@ def test_each_switch_of_dft_star_can_be_turned_off(cli, tmp_path, off):
     status, _, err = cli("--method", "dft_star", f"--no-{off}", "--step", "0", "1", "--name", off)
     assert status == 0, err
     first, second = (
-        weights(tmp_path / "checkpoints/small_4-1_overlap" / f"DFT_STAR_tiny_{off}" / f"step_{k}.pt") for k in range(2)
+        weights(tmp_path / "checkpoints/small_4-1_overlap" / f"DFT_STAR_tiny_{off}" / f"step_{k}.pt")
+        for k in range(2)
     )
-    assert torch.equal(first["body.mod1.conv1.weight"], second["body.mod1.conv1.weight"]) == (off != "freeze_backbone")
+    assert torch.equal(first["body.mod1.conv1.weight"], second["body.mod1.conv1.weight"]) == (
+        off != "freeze_backbone"
+    )
     assert torch.equal(first["cls.0.weight"], second["cls.0.weight"]) == (off != "freeze_classifiers")
     assert ("cls.2.weight" in first) == (off != "pre_allocate")
 
@@ -107,11 +114,22 @@ def test_accumulated_batches_equal_one_batch_when_no_batch_statistics_are_used(c
     """DFT* normalises with running statistics after step 0, so accumulation changes nothing but rounding."""
     cli("--method", "DFT*", "--step", "0")
     for accumulate in ("1", "2"):
-        status, _, err = cli("--method", "DFT*", "--step", "1", "--name", f"x{accumulate}", "--accumulate", accumulate,
-                             "--step_ckpt", run_folder(tmp_path, "DFT_STAR") / "step_0.pt")
+        status, _, err = cli(
+            "--method",
+            "DFT*",
+            "--step",
+            "1",
+            "--name",
+            f"x{accumulate}",
+            "--accumulate",
+            accumulate,
+            "--step_ckpt",
+            run_folder(tmp_path, "DFT_STAR") / "step_0.pt",
+        )
         assert status == 0, err
     one, two = (
-        weights(tmp_path / "checkpoints/small_4-1_overlap" / f"DFT_STAR_tiny_x{n}" / "step_1.pt") for n in (1, 2)
+        weights(tmp_path / "checkpoints/small_4-1_overlap" / f"DFT_STAR_tiny_x{n}" / "step_1.pt")
+        for n in (1, 2)
     )
     for key in one:
         torch.testing.assert_close(one[key], two[key], rtol=1e-5, atol=1e-6)

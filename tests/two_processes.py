@@ -1,6 +1,6 @@
 """Worker: train each method for one epoch in float64 and leave the weights of every rank in a folder.
 
-    torchrun --nproc_per_node N -m tests.two_processes FOLDER METHOD...
+torchrun --nproc_per_node N -m tests.two_processes FOLDER METHOD...
 """
 
 import sys
@@ -39,7 +39,9 @@ def main(folder: str, *names: str) -> None:
         method.model = distributed.distribute(method.net, device)
         fit(method, loader, method.training, device=device, log=SilentLog())
         method.end_increment()
-        path = Path(folder) / f"{name.replace('*', '_STAR')}_{distributed.world_size()}_{distributed.rank()}.pt"
+        path = (
+            Path(folder) / f"{name.replace('*', '_STAR')}_{distributed.world_size()}_{distributed.rank()}.pt"
+        )
         torch.save({"net": method.net.state_dict()}, path)
     distributed.close()
 

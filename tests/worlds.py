@@ -16,7 +16,9 @@ SIZE = 32
 
 
 def make_method(name: str, index: int, *, seed: int = 0, teacher: bool = True, **hyper):
-    """A method of a 3-step task at step `index`, with network, teacher and previous weights as run.py gives them."""
+    """A method of a 3-step task at step `index`, with network, teacher and previous weights as run.py gives
+    them.
+    """
     torch.manual_seed(seed)
     step = Step("test", "2-1", index, GROUPS)
     method = METHODS[name](step, **hyper)
@@ -61,8 +63,12 @@ class TinyLoader:
 
     def __init__(self, step: Step, batches: int = 2, n: int = 2):
         self.batches = [
-            (torch.randint(256, (n, 3, SIZE, SIZE), dtype=torch.uint8, generator=torch.Generator().manual_seed(seed)),
-             make_labels(step, "mixed", n).byte())
+            (
+                torch.randint(
+                    256, (n, 3, SIZE, SIZE), dtype=torch.uint8, generator=torch.Generator().manual_seed(seed)
+                ),
+                make_labels(step, "mixed", n).byte(),
+            )
             for seed in range(batches)
         ]
         self.batch_sampler = self

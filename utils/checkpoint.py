@@ -1,4 +1,6 @@
-"""Checkpoints: tensors and plain types in one file, written whole or not at all, read without executing anything."""
+"""Checkpoints: tensors and plain types in one file, written whole or not at all, read without executing
+anything.
+"""
 
 import os
 import pickle
@@ -37,7 +39,9 @@ def save(content: dict, path: Path | str) -> None:
     except BaseException as error:
         temporary.unlink(missing_ok=True)
         if isinstance(error, RuntimeError):  # torch wraps a failed write
-            raise OSError(f"cannot write {path}; is the disk full? ({' '.join(str(error).split())})") from error
+            raise OSError(
+                f"cannot write {path}; is the disk full? ({' '.join(str(error).split())})"
+            ) from error
         raise
     sync_folder(path.parent)
 
@@ -68,7 +72,9 @@ def load(path: Path | str) -> dict:
     except pickle.UnpicklingError as error:
         raise ValueError(f"{path} holds more than tensors and plain types; it was not executed") from error
     except (RuntimeError, EOFError, OSError, zipfile.BadZipFile, ValueError, KeyError) as error:
-        raise ValueError(f"{path} is damaged or no checkpoint ({type(error).__name__}); train the step again") from error
+        raise ValueError(
+            f"{path} is damaged or no checkpoint ({type(error).__name__}); train the step again"
+        ) from error
     if not isinstance(content, dict) or "format" not in content:
         raise ValueError(f"{path} was not written by this framework; see python -m utils.convert --help")
     if content["format"] != FORMAT:
@@ -101,7 +107,9 @@ def _crc(value, crc: int, where: str) -> int:
         value = value.detach().cpu().contiguous()
         if where.startswith("net.") and value.is_floating_point() and not torch.isfinite(value).all():
             raise FloatingPointError(f"{where} is not finite; it is not saved")
-        return zlib.crc32(value.reshape(-1).view(torch.uint8).numpy(), zlib.crc32(str(value.dtype).encode(), crc))
+        return zlib.crc32(
+            value.reshape(-1).view(torch.uint8).numpy(), zlib.crc32(str(value.dtype).encode(), crc)
+        )
     if type(value) in PLAIN:  # not isinstance: a subclass, such as numpy's float, would need code to be read
         return zlib.crc32(repr(value).encode(), crc)
     raise TypeError(f"{where} is a {type(value).__name__}: checkpoints hold tensors and plain types only")

@@ -1,13 +1,15 @@
-"""How one step follows another: what a checkpoint says of itself, whether it fits, and taking over its weights."""
+"""How one step follows another: what a checkpoint says of itself, whether it fits, taking over weights."""
 
 from pathlib import Path
 
 import torch
 
+from methods import METHODS
 from segmentation_module import Parts
 from tasks import Step
 from utils import checkpoint
 from utils.distributed import barrier, is_main
+from utils.resume import seed_everything
 
 # Values that a chain of steps must share. The rest (lr, epochs, ...) may change from step to step.
 FIXED = ("dataset", "backbone", "output_stride", "setting", "protocol")
@@ -41,7 +43,9 @@ def check_follows(previous: dict, path: Path | str, about: dict) -> None:
         reasons.append(f"is of step {previous['step']}, but step {about['step']} was asked for")
     for key in FIXED:
         if previous["config"].get(key) != about["config"][key]:
-            reasons.append(f"was trained with {key} {previous['config'].get(key)}, not {about['config'][key]}")
+            reasons.append(
+                f"was trained with {key} {previous['config'].get(key)}, not {about['config'][key]}"
+            )
     learned = previous["step"] + 1
     if previous["dataset"] == about["dataset"] and previous["groups"][:learned] != about["groups"][:learned]:
         reasons.append("has learned other classes, or in another order")
@@ -60,16 +64,50 @@ def read_previous(path: Path | str, about: dict) -> dict:
     """
     if not Path(path).is_file():
         raise FileNotFoundError(
-            f"step {about['step']} needs the checkpoint of step {about['step'] - 1}, and there is none at {path}: "
-            f"run --step {about['step'] - 1} first, or name the file with --step_ckpt"
+            f"step {about['step']} needs the checkpoint of step {about['step'] - 1}, and there is none at "
+            f"{path}: run --step {about['step'] - 1} first, or name the file with --step_ckpt"
         )
     previous = checkpoint.load(path)
     check_follows(previous, path, about)
     return previous
 
 
+def begin(
+    step: Step,
+    values: dict,
+    hyper: dict,
+    parts: Parts,
+    *,
+    device: torch.device,
+    previous: Path | str,
+    own: Path,
+) -> tuple[object, dict]:
+    """The method of `step`, its network as the step before left it, and what its checkpoints will say.
+
+    The method is None if the file `previous` is a checkpoint of this very step: then it was adopted as `own`.
+
+    Args:
+        values: flat configuration. hyper: the method's own part of it. parts: of the network.
+        previous: checkpoint to continue from, or to adopt; "" at the start of a task.
+    """
+    seed_everything(values["seed"])
+    method = METHODS[values["method"]](step, **hyper)
+    about = describe(values, step, method)
+    content = read_previous(previous, about) if previous else None
+    if content and content["step"] == step.index:
+        adopt(content, about, own)
+        return None, about
+    method.net = method.model = method.build_model(step, parts)
+    if content:
+        take_over(method, content, parts, device)
+    method.net.to(device, memory_format=torch.channels_last)
+    return method, about
+
+
 def take_over(method, previous: dict, parts: Parts, device: torch.device) -> None:
-    """Bring the previous step's weights and state into `method`, and its network as teacher if the method has one."""
+    """Bring the previous step's weights and state into `method`, and its network as teacher if the method has
+    one.
+    """
     method.load_previous(previous["net"])
     method.load_state_dict(previous["method_state"])
     if method.needs_teacher:
@@ -79,7 +117,9 @@ def take_over(method, previous: dict, parts: Parts, device: torch.device) -> Non
 
 
 def adopt(previous: dict, about: dict, path: Path) -> None:
-    """File a checkpoint of the same step, trained elsewhere, as this run's own, so that step 0 can be shared."""
+    """File a checkpoint of the same step, trained elsewhere, as this run's own, so that step 0 can be
+    shared.
+    """
     if is_main():
         checkpoint.save(previous | {key: about[key] for key in ("method", "task", "groups")}, path)
     barrier()

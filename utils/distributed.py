@@ -1,4 +1,6 @@
-"""Processes: one, or many under torchrun. Every function also works, and costs nothing, without a process group."""
+"""Processes: one, or many under torchrun. Every function also works, and costs nothing, without a process
+group.
+"""
 
 import os
 from datetime import timedelta
@@ -9,9 +11,11 @@ from torch import Tensor, nn
 
 
 def init(timeout: float = 1800.0) -> torch.device:
-    """Join the process group that torchrun announces in the environment, if any; return this process's device.
+    """Join the process group that torchrun announces in the environment, if any; return this process's
+    device.
 
-    nccl on CUDA, gloo on CPU. Plain `python` starts no group at all. `timeout` in seconds bounds every collective.
+    nccl on CUDA, gloo on CPU. Plain `python` starts no group at all. `timeout` in seconds bounds every
+    collective.
     """
     device = torch.device("cpu")
     if torch.cuda.is_available():
@@ -74,8 +78,8 @@ def broadcast_object(value):
 def distribute(net: nn.Module, device: torch.device) -> nn.Module:
     """`net` wrapped for gradient averaging, or `net` itself when one process trains.
 
-    Freeze before wrapping: parameters without gradient are then not communicated at all. Buffers are not broadcast,
-    because synchronised norms keep them equal already.
+    Freeze before wrapping: parameters without gradient are then not communicated at all. Buffers are not
+    broadcast, because synchronised norms keep them equal already.
     """
     if not is_distributed():
         return net

@@ -29,7 +29,7 @@ class RunLock:
                 if not is_stale(holder):
                     raise ValueError(
                         f"another run (process {holder.get('pid')} on {holder.get('host')}, since "
-                        f"{holder.get('since')}) works in {self.path.parent}; give this one another --name, or "
+                        f"{holder.get('since')}) works in {self.path.parent}; give this another --name, or "
                         f"remove {self.path} if that run is gone"
                     )
                 self.path.unlink(missing_ok=True)
@@ -46,7 +46,11 @@ class RunLock:
             descriptor = os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_WRONLY)
         except FileExistsError:
             return False
-        about = {"host": socket.gethostname(), "pid": os.getpid(), "since": time.strftime("%Y-%m-%d %H:%M:%S")}
+        about = {
+            "host": socket.gethostname(),
+            "pid": os.getpid(),
+            "since": time.strftime("%Y-%m-%d %H:%M:%S"),
+        }
         with open(descriptor, "w", encoding="utf-8") as file:
             json.dump(about, file)
         return True
@@ -59,7 +63,9 @@ class RunLock:
 
 
 def is_stale(holder: dict) -> bool:
-    """Whether the process that `holder` names ran on this host and is gone; an unreadable file is not stale."""
+    """Whether the process that `holder` names ran on this host and is gone; an unreadable file is not
+    stale.
+    """
     if holder.get("host") != socket.gethostname():
         return False
     try:

@@ -35,8 +35,15 @@ class RunLog:
     def epoch(self, epoch: int, epochs: int, batches: int, done: int) -> None:
         """An epoch of `batches` batches begins, `done` of which an earlier run has seen."""
         if self.bar is None and is_main():
-            self.bar = tqdm(total=epochs * batches, initial=epoch * batches + done, desc=self.title, unit="it",
-                            dynamic_ncols=True, mininterval=0.5, disable=None)
+            self.bar = tqdm(
+                total=epochs * batches,
+                initial=epoch * batches + done,
+                desc=self.title,
+                unit="it",
+                dynamic_ncols=True,
+                mininterval=0.5,
+                disable=None,
+            )
         self.started, self.images = time.perf_counter(), 0
 
     def advance(self, images: int) -> None:
@@ -46,7 +53,9 @@ class RunLog:
             self.bar.update()
 
     def losses(self, iteration: int, losses: Mapping, lr: float) -> None:
-        """Loss terms of one iteration; reading them waits for the device, so this is called once in a while."""
+        """Loss terms of one iteration; reading them waits for the device, so this is called once in a
+        while.
+        """
         if self.writer is None:
             return
         values = {name: float(value) for name, value in losses.items()}
@@ -55,7 +64,9 @@ class RunLog:
         self.writer.add_scalar("lr", lr, iteration)
         if self.bar is not None:
             shown = " ".join(f"{name} {value:.3f}" for name, value in values.items())
-            self.bar.set_postfix_str(f"{shown} lr {lr:.2g} {self.images_per_second():.0f} img/s", refresh=False)
+            self.bar.set_postfix_str(
+                f"{shown} lr {lr:.2g} {self.images_per_second():.0f} img/s", refresh=False
+            )
 
     def images_per_second(self) -> float:
         """Rate of the current epoch over all processes."""
@@ -72,7 +83,13 @@ class RunLog:
     def evaluation(self, loader: Iterable) -> Iterable:
         """`loader` with a progress bar that vanishes when it is done."""
         self.close_bar()
-        return tqdm(loader, desc=f"{self.title} test", leave=False, dynamic_ncols=True, disable=None if is_main() else True)
+        return tqdm(
+            loader,
+            desc=f"{self.title} test",
+            leave=False,
+            dynamic_ncols=True,
+            disable=None if is_main() else True,
+        )
 
     def scores(self, scores: Mapping[str, float], step: int) -> None:
         """Final numbers of step `step`."""

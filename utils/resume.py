@@ -16,7 +16,9 @@ SIGNALS = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGUSR1
 
 
 def seed_everything(seed: int) -> None:
-    """Same start for every random number generator on every process, as the published systems do at each step."""
+    """Same start for every random number generator on every process, as the published systems do at each
+    step.
+    """
     random.seed(seed)
     np.random.seed(seed % 2**32)
     torch.manual_seed(seed)  # CUDA's too
@@ -103,8 +105,12 @@ class Rescue:
             states = [None] * dist.get_world_size()
             dist.all_gather_object(states, rng_state())
         if is_main():
-            content = {"net": self.method.net.state_dict(), "method_state": self.method.state_dict(),
-                       "progress": progress.state_dict(), "rng": states}
+            content = {
+                "net": self.method.net.state_dict(),
+                "method_state": self.method.state_dict(),
+                "progress": progress.state_dict(),
+                "rng": states,
+            }
             checkpoint.save(self.about | content, self.path)
         self.saved = time.monotonic()
 
@@ -120,7 +126,9 @@ class Rescue:
         differing = differences(content["config"], self.about["config"])
         if differing or len(content["rng"]) != self._processes():
             changed = ", ".join(differing) or "the number of processes"
-            raise ValueError(f"{self.path} was begun with other values of {changed}; give these, or --overwrite it")
+            raise ValueError(
+                f"{self.path} was begun with other values of {changed}; give these, or --overwrite it"
+            )
         self.method.net.load_state_dict(content["net"])
         self.method.load_state_dict(content["method_state"])
         progress.load_state_dict(content["progress"])
@@ -139,8 +147,25 @@ class Rescue:
 
 
 # What may differ between a run and its continuation without changing a number.
-HARMLESS = {"step", "num_workers", "print_interval", "ckpt_interval", "timeout", "overwrite", "test", "explain", "ckpt",
-            "checkpoint", "results_dir", "logdir", "cache_dir", "data_root", "step_ckpt", "recipe"}
+HARMLESS = {
+    "step",
+    "num_workers",
+    "print_interval",
+    "ckpt_interval",
+    "timeout",
+    "overwrite",
+    "test",
+    "explain",
+    "ckpt",
+    "replay_batch",
+    "checkpoint",
+    "results_dir",
+    "logdir",
+    "cache_dir",
+    "data_root",
+    "step_ckpt",
+    "recipe",
+}
 
 
 def differences(before: dict, now: dict) -> list[str]:

@@ -1,7 +1,7 @@
 """Adapters from golden cases to the project's own functions, one module per part of the house.
 
-An adapter turns the stored inputs of a case into a call of a public function of the project and returns what it
-computed under the stored names. It never contains a formula of its own.
+An adapter turns the stored inputs of a case into a call of a public function of the project and returns what
+it computed under the stored names. It never contains a formula of its own.
 """
 
 from collections.abc import Callable

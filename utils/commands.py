@@ -1,0 +1,24 @@
+"""Programs: a mistake of the user ends in one line and status 2, an interrupted run in status 143."""
+
+import os
+import sys
+from collections.abc import Callable
+
+from utils.resume import Interrupted
+
+
+def answer(program: str, work: Callable[[], None]) -> int:
+    """Do `work` and return the exit status; CSS_TRACEBACK=1 in the environment shows the traceback of an
+    error.
+    """
+    try:
+        work()
+        return 0
+    except Interrupted as stop:
+        print(f"{stop}; the same command continues there", flush=True)
+        return 143
+    except (ValueError, OSError, FloatingPointError) as error:
+        if os.environ.get("CSS_TRACEBACK"):
+            raise
+        print(f"{program}: error: {' '.join(str(error).split())}", file=sys.stderr, flush=True)
+        return 2
