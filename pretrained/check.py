@@ -34,7 +34,7 @@ def backbone_for(file: str) -> str:
 
 
 def known_hash(path: Path) -> str:
-    """SHA-256 of `path`, or its first digits, as its name or SHA256SUMS beside it tell; "" if neither does."""
+    """SHA-256 of `path`, or its first digits, as its name or SHA256SUMS beside it tell; "" if not."""
     sums = path.parent / "SHA256SUMS"
     if sums.is_file():
         for line in sums.read_text(encoding="utf-8").splitlines():
