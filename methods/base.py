@@ -1,17 +1,15 @@
 """Fine-tuning, and the hooks by which every other method differs from it."""
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from segmentation_module import Parts, SegmentationModel, make_model
 from tasks import Step
+from train import Training
 from utils.losses import cross_entropy
-
-if TYPE_CHECKING:
-    from train import Training
 
 
 class Method:
@@ -34,7 +32,7 @@ class Method:
     net: SegmentationModel
     model: Callable
     teacher: SegmentationModel | None = None
-    training: "Training"
+    training: Training
 
     def __init__(self, step: Step, **hyper):
         self.step = step
