@@ -14,6 +14,8 @@ LISTS = {
               "ImageSets/Segmentation/trainaug.txt"),
     "val": ("splits/val.txt", "list/val.txt", "ImageSets/Segmentation/val.txt"),
 }  # fmt: skip
+# Where VOC2012 lies below the folder that is given.
+PLACES = ("", "VOC2012", "VOCdevkit/VOC2012", "PascalVOC12")
 AUGMENTED, OFFICIAL = "SegmentationClassAug", "SegmentationClass"
 
 
@@ -33,7 +35,7 @@ class VOC(FileDataset):
 
     def __init__(self, root: Path | str):
         super().__init__(root)
-        places = [self.root / name for name in ("", "VOC2012", "VOCdevkit/VOC2012", "PascalVOC12")]
+        places = [self.root / name for name in PLACES]
         self.root = next((place for place in places if (place / "JPEGImages").is_dir()), self.root)
         if not (self.root / "JPEGImages").is_dir():
             raise FileNotFoundError(
