@@ -1,0 +1,113 @@
+"""What the analyses share on the command line: flags, one-line errors, progress, tables."""
+
+import argparse
+import csv
+import io
+import os
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+from tqdm import tqdm
+
+from utils.commands import answer
+from utils.files import write_text
+
+PATIENCE = 5.0  # seconds before a progress bar appears
+
+
+class Parser(argparse.ArgumentParser):
+    """Flags of an analysis; mistakes are ValueErrors, so that every error is one line."""
+
+    def __init__(self, program: str, description: str):
+        super().__init__(
+            prog=f"python -m analysis.{program}",
+            description=description,
+            formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+            allow_abbrev=False,
+        )
+
+    def error(self, message: str):
+        """Raise what `main` prints."""
+        raise ValueError(f"{message}; see {self.prog} --help")
+
+    def add_data_flags(self) -> None:
+        """Where the data is, for analyses that look at the dataset again."""
+        self.add_argument(
+            "--data_root", default="", help="folder of the dataset, if not where training found it"
+        )
+        self.add_argument(
+            "--cache_dir", default="cache", help="folder for the scan of which image shows which class"
+        )
+
+
+def main(parser: Parser, work: Callable[[argparse.Namespace], None], argv: Sequence[str] | None) -> int:
+    """Parse `argv` and do `work`; 0 if all is well, 2 after a mistake, which one line explains."""
+    return answer(parser.prog, lambda: work(parser.parse_args(argv)))
+
+
+def at_least(lowest: int) -> Callable[[str], int]:
+    """A type for flags: whole numbers from `lowest` on."""
+
+    def number(word: str) -> int:
+        value = int(word)
+        if value < lowest:
+            raise argparse.ArgumentTypeError(f"must be at least {lowest}")
+        return value
+
+    number.__name__ = "whole number"
+    return number
+
+
+def progress(items: Iterable, title: str, **options) -> Iterable:
+    """`items` with a progress bar, which appears on a terminal when they take longer than five seconds."""
+    bar = {"leave": False, "dynamic_ncols": True, "disable": None, "delay": PATIENCE}
+    return tqdm(items, desc=title, **bar | options)
+
+
+class Bar:
+    """The log that `train.evaluate` wants: nothing but a progress bar."""
+
+    def __init__(self, title: str):
+        self.title = title
+
+    def evaluation(self, loader: Iterable) -> Iterable:
+        """`loader` with the bar."""
+        return progress(loader, self.title)
+
+
+def text_table(header: Sequence[str], rows: Sequence[Sequence[str]], *, left: int = 1) -> str:
+    """Columns for the terminal; the first `left` of them are aligned left, the others right."""
+    widths = [max(len(row[column]) for row in [header, *rows]) for column in range(len(header))]
+    lines = []
+    for row in [header, *rows]:
+        cells = [
+            cell.ljust(width) if column < left else cell.rjust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        lines.append("  ".join(cells).rstrip())
+    return "\n".join(lines)
+
+
+def write_csv(path: Path, rows: Sequence[dict]) -> None:
+    """Tidy CSV: one line per entry of `rows`, which share their keys; None becomes an empty cell."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_text(path, text.getvalue())
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Replace `path` by `data`, whole or not at all; makes its folder."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{os.getpid()}.{path.name}")
+    try:
+        temporary.write_bytes(data)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def percent(share: float | None) -> str:
+    """A share of 1 in per cent with one digit, "-" if there is none."""
+    return "-" if share is None else f"{100 * share:.1f}"

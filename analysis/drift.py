@@ -1,0 +1,214 @@
+"""Is forgetting in the features or in the classifier? Class means and classifier rows of every step,
+compared.
+
+    python -m analysis.drift checkpoints/shapes_4-1_overlap/FT_tiny
+    checkpoints/shapes_4-1_overlap/DFT_STAR_tiny
+
+For every step: the mean feature of each class over training images labelled with all classes (prototype), the
+classifier's rows, their cosines, and how many pixels of each class are still recognised, by the network's own
+classifier and by the nearest class mean of the same features. Writes drift.csv (per run, step and class),
+drift.npz (prototypes, rows and cosines), summary.png, and per run <run>_cosines.png and <run>_classes.png.
+As in RevisitingCSS (run_proto.py), but with true means for every batch size and labels reduced without
+blending classes.
+"""
+
+import io
+import sys
+from argparse import Namespace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from analysis.commands import Parser, at_least, main, text_table, write_bytes, write_csv
+from analysis.drift_figures import draw_classes, draw_cosines, draw_summary
+from analysis.figures import save_figure, style
+from analysis.linear_probe import features_of, part_of
+from analysis.network import Trained, find_runs
+from analysis.prototypes import ClassMeans, blended_labels_at, cosines, labels_at, taught_rows
+from tasks import PROBING, make_step
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What one step's network looks like from inside; classes by model index, all of the task.
+
+    Attributes:
+        step: its number. taught: step that taught each class.
+        prototypes: mean features (C, D). rows: classifier rows (C, D), zero for classes not taught yet.
+        recall, nearest: share of each class's test pixels that the own classifier, and the nearest class
+            mean, name
+            right (C,); nan for a class without pixels, or not taught yet.
+    """
+
+    step: int
+    taught: list[int]
+    prototypes: Tensor
+    rows: Tensor
+    recall: Tensor
+    nearest: Tensor
+
+    @property
+    def cosines(self) -> Tensor:
+        """Of every prototype (row) to every classifier row (column), (C, C)."""
+        return cosines(self.prototypes, self.rows)
+
+
+def work(options: Namespace) -> None:
+    """Measure every step of every run; files, figures, and a table over the classes of step 0."""
+    runs = find_runs(options.runs, data_root=options.data_root, cache_dir=options.cache_dir)
+    reduce = blended_labels_at if options.published_labels else labels_at
+    out, measured, rows, names = Path(options.out), {}, [], []
+    for run in runs:
+        steps = []
+        for trained in run.steps():
+            steps.append(
+                measure(trained, reduce, options.num_images, f"{run.name} step {trained.step.index}")
+            )
+            names = trained.class_names
+        measured[run.name] = steps
+        rows += [{"run": run.name} | row for row in tidy(steps, names)]
+    write_csv(out / "drift.csv", rows)
+    arrays = {
+        f"{name}/step_{one.step}/{what}": getattr(one, what).float().numpy()
+        for name, steps in measured.items()
+        for one in steps
+        for what in ("prototypes", "rows", "cosines")
+    }
+    content = io.BytesIO()
+    np.savez_compressed(content, **arrays)
+    write_bytes(out / "drift.npz", content.getvalue())
+    with style():
+        save_figure(draw_summary(rows, has_background=trained.dataset.has_background), out / "summary.png")
+        for name, steps in measured.items():
+            save_figure(draw_cosines(name, steps, names), out / f"{file_name(name)}_cosines.png")
+            save_figure(
+                draw_classes(name, [row for row in rows if row["run"] == name], names),
+                out / f"{file_name(name)}_classes.png",
+            )
+    print(table(rows))
+    print("means over the classes of step 0; cosines to what they were when learned")
+    print(f"tables and figures are in {out}")
+
+
+def file_name(run: str) -> str:
+    """The name of a run as part of a file's name."""
+    return run.replace("*", "_STAR").replace("/", "_")
+
+
+def measure(trained: Trained, reduce, num_images: int, title: str) -> Measured:
+    """One pass over training images for the class means, one over test images for what is recognised."""
+    step, net = trained.step, trained.method.net
+    everything = make_step(trained.dataset, step.task.removesuffix(PROBING) + PROBING)  # all classes labelled
+    data = replace(trained.data, step=everything, setting="overlap", index_dir="")
+    images = data.test  # the test view, which draws nothing at random
+    images.samples, images.table = data.samples("train"), replace(data, protocol="plop").table("train")
+    means = ClassMeans(step.num_total, net.head.out_channels, device=trained.device)
+    for features, labels in features_of(
+        trained, trained.loader(part_of(images, num_images)), f"{title}: class means"
+    ):
+        means.update(features, reduce(labels, features.shape[-2:]))
+
+    rows = torch.cat([classifier.weight.detach().flatten(1) for classifier in net.cls]).double()
+    known = means.counts[: step.num_seen] > 0
+    centres = means.means[: step.num_seen]
+    right = torch.zeros(2, step.num_total, dtype=torch.int64, device=trained.device)
+    pixels = torch.zeros(step.num_total, dtype=torch.int64, device=trained.device)
+    tested = replace(data, step=step).test
+    for features, labels in features_of(trained, trained.loader(tested), f"{title}: test"):
+        labels = labels_at(labels, features.shape[-2:]).long()
+        vectors = features.movedim(1, -1).double()  # (N, h, w, D)
+        distance = torch.cdist(vectors.flatten(0, 2), centres).view(*labels.shape, -1)
+        nearest = distance.where(known, torch.inf).argmin(-1)
+        own = trained.method.predict(net.classify(features).float())
+        counted = labels < step.num_total
+        pixels += torch.bincount(labels[counted], minlength=step.num_total)
+        for which, answers in enumerate((own, nearest)):
+            right[which] += torch.bincount(labels[counted & (answers == labels)], minlength=step.num_total)
+    recall = (right / pixels.where(pixels > 0, -1)).where(pixels > 0, torch.nan).cpu()
+    taught = [index for index, size in enumerate(step.all_sizes) for _ in range(size)]
+    return Measured(
+        step.index,
+        taught,
+        means.means.cpu(),
+        taught_rows(rows, step.num_seen, step.num_total).cpu(),
+        recall[0],
+        recall[1],
+    )
+
+
+def tidy(steps: Sequence[Measured], names: Sequence[str]) -> list[dict]:
+    """One line per step and class taught by then: drift since it was learned, alignment, recognition."""
+    lines = []
+    for one in steps:
+        for index, name in enumerate(names):
+            if one.taught[index] > one.step:
+                continue
+            before = next(
+                other for other in steps if other.step >= one.taught[index]
+            )  # where it was new, if at hand
+            feature, row = (
+                float(cosines(getattr(one, what)[index, None], getattr(before, what)[index, None]))
+                for what in ("prototypes", "rows")
+            )
+            lines.append(
+                {
+                    "step": one.step,
+                    "class": name,
+                    "taught": one.taught[index],
+                    "feature": feature,
+                    "row": row,
+                    "alignment": float(one.cosines[index, index]),
+                    "recall": number(one.recall[index]),
+                    "nearest_mean": number(one.nearest[index]),
+                }
+            )
+    return lines
+
+
+def number(value: Tensor) -> float | None:
+    """A plain number, None for nan."""
+    return None if torch.isnan(value) else float(value)
+
+
+def table(rows: Sequence[dict]) -> str:
+    """Means over the classes of step 0, per run and step, as text."""
+    header = ["run", "step", "feature cosine", "row cosine", "alignment", "recognised", "by nearest mean"]
+    cells = []
+    for run, step in dict.fromkeys((row["run"], row["step"]) for row in rows):
+        own = [row for row in rows if (row["run"], row["step"]) == (run, step) and row["taught"] == 0]
+        means = []
+        for key in ("feature", "row", "alignment", "recall", "nearest_mean"):
+            values = [row[key] for row in own if row[key] is not None]
+            means.append(f"{sum(values) / len(values):.3f}" if values else "-")
+        cells.append([run, str(step), *means])
+    return text_table(header, cells)
+
+
+def parser() -> Parser:
+    """The command line."""
+    made = Parser("drift", "Drift of class means and classifier rows over the steps of runs.")
+    made.add_argument("runs", nargs="+", help="folders of runs (all their steps), or checkpoints")
+    made.add_argument(
+        "--num_images", type=at_least(0), default=0, help="class means of so many images only; 0: of all"
+    )
+    made.add_argument(
+        "--published_labels",
+        action="store_true",
+        help="reduce labels to feature maps as published: blend class numbers, cut to integers",
+    )
+    made.add_argument("--out", default="drift", help="folder for tables and figures")
+    made.add_data_flags()
+    return made
+
+
+def cli(argv: Sequence[str] | None = None) -> int:
+    """The program; returns the exit status."""
+    return main(parser(), work, argv)
+
+
+if __name__ == "__main__":
+    sys.exit(cli())

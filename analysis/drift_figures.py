@@ -1,0 +1,117 @@
+"""The figures of `analysis.drift`."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from analysis.figures import figure, heat_map, look
+
+PANELS = (
+    ("feature", "Features: class means,\ncosine to when learned"),
+    ("row", "Classifier: its rows,\ncosine to when learned"),
+    ("alignment", "Alignment: cosine of\nclass mean and row"),
+)
+RECOGNISED = (
+    ("recall", "Recognised by\nits own classifier"),
+    ("nearest_mean", "Recognised by\nnearest class mean"),
+)
+
+
+def draw_summary(rows: Sequence[dict], *, has_background: bool) -> Figure:
+    """Over the steps, for the classes of step 0: what moved, and what is still recognised.
+
+    `rows` are those of drift.csv.
+    """
+    made = figure(
+        14,
+        4.2,
+        "Where does forgetting happen? Classes of step 0, background left out"
+        if has_background
+        else "Where does forgetting happen? Classes of step 0",
+    )
+    first = rows[0]["class"] if has_background else ""
+    base = [row for row in rows if row["taught"] == 0 and row["class"] != first]
+    names, steps = (list(dict.fromkeys(row[key] for row in rows)) for key in ("run", "step"))
+    panels = made.subplots(1, 4)
+    lowest = min([0.0] + [row[key] for row in base for key, _ in PANELS])
+    for axes, (key, title) in zip(panels, PANELS, strict=False):
+        for number, name in enumerate(names):
+            axes.plot(*means(base, name, key), linewidth=2, markersize=7, label=name, **look(number))
+        axes.set(title=title, xlabel="network after step", xticks=sorted(steps), ylim=(lowest - 0.05, 1.05))
+    for number, name in enumerate(names):
+        for key, style, filled, what in (
+            ("recall", "-", "full", "own classifier"),
+            ("nearest_mean", "--", "none", "nearest class mean"),
+        ):
+            places, values = means(base, name, key)
+            panels[3].plot(
+                places,
+                [100 * value for value in values],
+                style,
+                fillstyle=filled,
+                linewidth=2,
+                markersize=7,
+                label=f"{name}: {what}",
+                **look(number),
+            )
+    panels[3].set(
+        title="Recognised pixels, %; dashed:\nreadable from the features",
+        xlabel="network after step",
+        xticks=sorted(steps),
+        ylim=(-3, 103),
+    )
+    made.legend(
+        *panels[3].get_legend_handles_labels(), loc="outside lower center", ncols=min(4, 2 * len(names))
+    )
+    return made
+
+
+def means(rows: Sequence[dict], run: str, key: str) -> tuple[list[int], list[float]]:
+    """Steps of `run`, and the mean of `key` over its rows at each; nan where no class has a value."""
+    steps = list(dict.fromkeys(row["step"] for row in rows if row["run"] == run))
+    found = []
+    for step in steps:
+        values = [
+            row[key] for row in rows if row["run"] == run and row["step"] == step and row[key] is not None
+        ]
+        found.append(float(np.mean(values)) if values else float("nan"))
+    return steps, found
+
+
+def draw_cosines(run: str, steps: Sequence, names: Sequence[str]) -> Figure:
+    """Per step the cosines of prototypes (down) and classifier rows (across); untaught classes are empty."""
+    side = max(2.6, min(9.0, 0.5 * len(names)))
+    made = figure(
+        side * len(steps) + 2.2, side + 1.5, f"{run}: how class means (rows) lie to classifier rows (columns)"
+    )
+    panels = np.atleast_1d(made.subplots(1, len(steps), sharey=True))
+    for axes, one in zip(panels, steps, strict=True):
+        values = one.cosines.numpy().copy()
+        values[:, [taught > one.step for taught in one.taught]] = np.nan
+        drawn = heat_map(axes, values, names, names, vmin=-1, vmax=1, cmap="PuOr_r")
+        axes.set_title(f"after step {one.step}")
+    panels[0].set_ylabel("mean feature of class")
+    made.colorbar(drawn, ax=list(panels), label="cosine", shrink=0.8)
+    return made
+
+
+def draw_classes(run: str, rows: Sequence[dict], names: Sequence[str]) -> Figure:
+    """Class by step: features against when learned, rows against when learned, alignment, recognised pixels.
+
+    `rows` are those of drift.csv for this run.
+    """
+    steps = list(dict.fromkeys(row["step"] for row in rows))
+    height = max(2.6, min(16.0, 0.36 * len(names) + 1.6))
+    made = figure(max(11.0, 4 * (1.1 + 0.55 * len(steps))), height, f"{run}: every class over the steps")
+    shown = [*PANELS, *RECOGNISED]
+    panels = made.subplots(1, len(shown), sharey=True)
+    for axes, (key, title) in zip(panels, shown, strict=True):
+        values = np.full((len(names), len(steps)), np.nan)
+        for row in rows:
+            value = row[key]
+            values[names.index(row["class"]), steps.index(row["step"])] = np.nan if value is None else value
+        heat_map(axes, values, names, [str(step) for step in steps], vmin=0, vmax=1, cmap="cividis")
+        axes.set_title(title, fontsize=10)
+        axes.set_xlabel("after step")
+    return made

@@ -1,0 +1,72 @@
+"""The look of the analyses' charts, and how they are written."""
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib import rc_context
+from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
+
+from analysis.commands import write_bytes
+
+# Okabe and Ito's colours, told apart with every kind of colour vision; markers and dashes say the same again.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+MARKERS = "osD^vPX"
+STYLE = {
+    "font.size": 10,
+    "axes.titlesize": 11,
+    "axes.titlelocation": "left",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.color": "#e5e5e5",
+    "legend.frameon": False,
+    "axes.axisbelow": True,
+}
+
+
+def figure(width: float, height: float, title: str) -> Figure:
+    """An empty figure of `width` x `height` inches whose parts never overlap."""
+    made = Figure((width, height), layout="constrained", facecolor="white")
+    made.suptitle(title, x=0.01, ha="left", fontsize=12, fontweight="bold")
+    return made
+
+
+def save_figure(made: Figure, path: Path) -> None:
+    """Write `made` as PNG, whole or not at all; makes its folder."""
+    data = io.BytesIO()
+    made.savefig(data, dpi=110, format="png")
+    write_bytes(path, data.getvalue())
+
+
+def look(number: int) -> dict:
+    """Colour and marker of the run with this number."""
+    return {"color": COLOURS[number % len(COLOURS)], "marker": MARKERS[number % len(MARKERS)]}
+
+
+def heat_map(axes, values: np.ndarray, rows: Sequence[str], columns: Sequence[str], **scale) -> AxesImage:
+    """A heat map with names at its sides and, if there is room, the value in each cell; nan stays empty.
+
+    `scale` are vmin, vmax and cmap of matplotlib's imshow.
+    """
+    drawn = axes.imshow(np.ma.masked_invalid(values), aspect="auto", **scale)
+    size = 9 if len(rows) <= 25 else max(4, 9 - len(rows) // 25)
+    turned = {"rotation": 45, "ha": "right", "rotation_mode": "anchor"} if len(columns) > 3 else {}
+    axes.set_yticks(range(len(rows)), rows, fontsize=size)
+    axes.set_xticks(range(len(columns)), columns, fontsize=size, **turned)
+    axes.grid(False)
+    axes.tick_params(length=0)
+    if max(values.shape) <= 25:
+        for row, column in np.argwhere(~np.isnan(values)):
+            value = values[row, column]
+            red, green, blue, _ = drawn.cmap(drawn.norm(value))
+            ink = "white" if 0.3 * red + 0.59 * green + 0.11 * blue < 0.5 else "#222222"
+            axes.text(column, row, f"{value:.2f}", ha="center", va="center", fontsize=7.5, color=ink)
+    return drawn
+
+
+def style():
+    """The context in which figures are drawn."""
+    return rc_context(STYLE)

@@ -1,0 +1,185 @@
+"""Trained steps from their checkpoints alone: network, method, task and data, ready to look at."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader
+from torchvision.transforms.v2 import InterpolationMode
+from torchvision.transforms.v2 import functional as F
+
+import argparser
+from dataset import DATASETS, build_dataset
+from dataset.base import SegmentationDataset
+from dataset.images import StepImages
+from dataset.increment import IncrementData
+from dataset.loader import make_loader
+from methods import METHODS
+from methods.base import Method
+from segmentation_module import Output
+from tasks import Step, make_step
+from train import to_device
+from utils import checkpoint
+
+SHARED = {"dataset": "another dataset", "groups": "other classes, or in another order"}  # by runs compared
+BATCH_SIZE = 16  # images per forward pass; in evaluation mode no result depends on it
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A method as it is after one step.
+
+    Attributes:
+        path: its checkpoint. step: the step that it learned last.
+        method: with its network in evaluation mode, nothing trainable. device: where the network is.
+        dataset: what it learned; only names and colours if the images are not there.
+        data: the images and labels of the step, as the run saw them. num_workers: of loaders.
+    """
+
+    path: Path
+    step: Step
+    method: Method
+    device: torch.device
+    dataset: SegmentationDataset
+    data: IncrementData
+    num_workers: int
+
+    @torch.inference_mode()
+    def forward(self, images: Tensor) -> Output:  # uint8 (N, 3, H, W)
+        """Everything that the network makes of `images`."""
+        images, _ = to_device(images, images.new_zeros(()), self.device)
+        return self.method.net(images)
+
+    def predict(self, images: Tensor) -> tuple[Tensor, Tensor]:  # uint8 (N, 3, H, W)
+        """Model index of each pixel's class, uint8 (N, H, W), and how unsure the network is, float32 (N, H,
+        W).
+
+        Unsure = 1 - the largest softmax probability. Both on the CPU.
+        """
+        logits = self.forward(images).logits
+        unsure = 1 - logits.softmax(1).amax(1)
+        return self.method.predict(logits).to("cpu", torch.uint8), unsure.float().cpu()
+
+    def loader(self, images: StepImages) -> DataLoader:
+        """Batches of `images` in their order."""
+        return make_loader(
+            images, BATCH_SIZE, train=False, num_workers=min(self.num_workers, len(images) // 64)
+        )
+
+    def view(self, photo: Tensor) -> Tensor:  # uint8 (3, H, W)
+        """`photo` at the scale of training: shorter side as long as a crop, nothing cut off."""
+        return F.resize(photo, [self.data.crop_size], InterpolationMode.BILINEAR, antialias=True)
+
+    @property
+    def class_names(self) -> list[str]:
+        """Name of each class of the whole task, by model index."""
+        return [self.dataset.class_names[label] for label in self.step.order]
+
+
+def load_step(
+    path: Path | str, *, data_root: str = "", cache_dir: str = "cache", data: bool = True
+) -> Trained:
+    """The step whose checkpoint is at `path`, on the GPU if there is one.
+
+    Args:
+        path: a checkpoint. data_root: folder of its dataset, "" for the one that training was given.
+        cache_dir: folder for the scan of which image shows which class.
+        data: whether its images are needed; if not, they may be missing.
+
+    Raises:
+        FileNotFoundError: if the checkpoint, or data that is needed, is not there.
+        ValueError: if the checkpoint is damaged, or was trained on other classes than the dataset has now.
+    """
+    content = checkpoint.load(path)
+    stored = content["config"]
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    words = [f"--data_root={data_root or stored.get('data_root', '')}", f"--cache_dir={cache_dir}"]
+    if device.type == "cpu":
+        words.append("--precision=fp32")  # half precision is for GPUs
+    config = argparser.resolve(words, stored)
+    dataset = dataset_of(config.dataset, config.data_root, needed=data)
+    step = make_step(dataset, config.task, content["step"])
+    if [list(group) for group in step.groups] != content["groups"]:
+        raise ValueError(f"{path} was trained on other classes than {config.dataset} {config.task} has now")
+    method = METHODS[config.method](step, **config.hyper)
+    method.net = method.build_model(step, argparser.network_parts(config, pretrained=False))
+    method.net.load_state_dict(content["net"])
+    method.load_state_dict(content["method_state"])
+    method.net.eval().requires_grad_(False).to(device, memory_format=torch.channels_last)
+    data = argparser.step_data(config, step, dataset)
+    return Trained(Path(path), step, method, device, dataset, data, config.num_workers)
+
+
+def dataset_of(name: str, root: str, *, needed: bool) -> SegmentationDataset:
+    """The dataset; if its images are neither there nor needed, its class, which knows the names."""
+    try:
+        return build_dataset(name, root)
+    except FileNotFoundError:
+        if needed or name not in DATASETS:
+            raise
+        return DATASETS[name]
+
+
+@dataclass(frozen=True)
+class Run:
+    """The checkpoints of one chain of steps.
+
+    Attributes:
+        name: method, or the name of the folder where several runs are of the same method.
+        paths: its checkpoints, by step.
+    """
+
+    name: str
+    paths: tuple[Path, ...]
+    data_root: str = ""
+    cache_dir: str = "cache"
+
+    def steps(self) -> Iterator[Trained]:
+        """One step after another, so that only one network is in memory."""
+        for path in self.paths:
+            yield load_step(path, data_root=self.data_root, cache_dir=self.cache_dir)
+
+
+def find_runs(words: Sequence[str], *, data_root: str = "", cache_dir: str = "cache") -> list[Run]:
+    """The runs that `words` name: folders of checkpoints, or single checkpoints; those of one folder are
+    one run.
+
+    Raises:
+        FileNotFoundError: if a word names neither. ValueError: if the runs learned different classes or
+            orders.
+    """
+    folders: dict[Path, dict[int, Path]] = {}
+    methods, first = {}, {}
+    for path in dict.fromkeys(file for word in words for file in step_files(Path(word))):
+        about = {
+            key: value for key, value in checkpoint.load(path).items() if key in ("method", "step", *SHARED)
+        }
+        first = first or about
+        for key, what in SHARED.items():
+            if about[key] != first[key]:
+                raise ValueError(f"{path} learned {what}, other than {words[0]}: compare runs of one task")
+        folder = path.resolve().parent
+        folders.setdefault(folder, {})[about["step"]] = path
+        methods[folder] = about["method"]
+    runs = []
+    for folder, paths in folders.items():
+        name = methods[folder] if list(methods.values()).count(methods[folder]) == 1 else folder.name
+        runs.append(Run(name, tuple(paths[index] for index in sorted(paths)), data_root, cache_dir))
+    return runs
+
+
+def step_files(path: Path) -> list[Path]:
+    """The checkpoints that `path` means: itself, or those of the finished steps in it."""
+    if path.is_file():
+        return [path]
+    if not path.exists():
+        raise FileNotFoundError(f"there is no {path}")
+    found = [file for file in path.glob("step_*.pt") if file.stem.removeprefix("step_").isdigit()]
+    if not found:
+        raise FileNotFoundError(
+            f"{path} holds no step_<k>.pt: name a run's folder, "
+            "checkpoints/<setting>/<run>, or its checkpoints"
+        )
+    return sorted(found, key=lambda file: int(file.stem.removeprefix("step_")))

@@ -1,0 +1,99 @@
+"""What is laid over images: class names, colours of predictions, kinds of errors, uncertainty."""
+
+from collections.abc import Mapping
+
+import numpy as np
+from matplotlib import colormaps
+from numpy import ndarray
+from PIL import Image, ImageDraw, ImageFont
+from scipy import ndimage
+
+from analysis.pictures import INK, PAPER, colour
+from tasks import BACKGROUND, IGNORE
+
+# Okabe and Ito's colours, told apart with every kind of colour vision.
+ERRORS = {
+    "missed: a class taken for background": (240, 228, 66),
+    "confused: a class taken for another one": (230, 90, 0),
+    "invented: background taken for a class": (86, 180, 233),
+}
+SURE_TO_UNSURE = colormaps["cividis"]  # of one hue and rising brightness, for every kind of colour vision
+SHARE = 0.6  # of the prediction's colour in an overlay
+
+
+def blend(
+    image: ndarray, labels: ndarray, palette: ndarray, *, clear: tuple[int, ...] = (IGNORE,)
+) -> ndarray:
+    """`image` (H, W, 3) under the colours of `labels` (H, W), except where a label is one of `clear`."""
+    mixed = (1 - SHARE) * image + SHARE * colour(labels, palette)
+    return np.where(np.isin(labels, clear)[..., None], image, mixed.round()).astype(np.uint8)
+
+
+def errors(image: ndarray, truth: ndarray, predicted: ndarray, *, has_background: bool = True) -> ndarray:
+    """`image` (H, W, 3) in dim grey, with each wrong pixel in the colour of its kind of error.
+
+    Args:
+        image: RGB uint8. truth: model indices (H, W), IGNORE where an answer does not count.
+        predicted: model indices (H, W). has_background: whether index 0 is background.
+    """
+    grey = image.mean(2, keepdims=True) * 0.45 + 25
+    painted = np.repeat(grey, 3, axis=2)
+    wrong = (truth != IGNORE) & (predicted != truth)
+    missed = wrong & (predicted == BACKGROUND) & has_background
+    invented = wrong & (truth == BACKGROUND) & has_background
+    for kind, where in zip(ERRORS, (missed, wrong & ~missed & ~invented, invented), strict=True):
+        painted[where] = ERRORS[kind]
+    return painted.astype(np.uint8)
+
+
+def uncertainty(unsure: ndarray) -> ndarray:  # (H, W) in 0..1
+    """Shares from sure (0, dark blue) to unsure (1, yellow) as colours, uint8 (H, W, 3)."""
+    return (SURE_TO_UNSURE(unsure)[..., :3] * 255).round().astype(np.uint8)
+
+
+def uncertainty_legend() -> list[tuple[str, tuple[int, int, int]]]:
+    """Names and colours of some shares."""
+    shares = {"0: sure": 0.0, "0.2": 0.2, "0.4": 0.4, "0.6": 0.6, "0.8: unsure": 0.8}
+    return [
+        (name, tuple(int(v) for v in uncertainty(np.full((1, 1), share))[0, 0]))
+        for name, share in shares.items()
+    ]
+
+
+def write_names(tile: Image.Image, labels: ndarray, names: Mapping[int, str], *, size: int = 12) -> None:
+    """Write into `tile` the name of each region that has room for it, in place.
+
+    Args:
+        tile: the picture. labels: of the pixels of the picture it was made from, any resolution (h, w).
+        names: of the labels that are written; others stay without. size: of the letters, pixels.
+    """
+    labels = np.asarray(Image.fromarray(labels.astype(np.uint8)).resize(tile.size, Image.Resampling.NEAREST))
+    draw, font = ImageDraw.Draw(tile), ImageFont.load_default(size)
+    taken: list[tuple[int, int, int, int]] = []
+    for label in sorted(set(np.unique(labels).tolist()) & names.keys()):
+        regions, _ = ndimage.label(labels == label)
+        largest = np.argsort(-np.bincount(regions.ravel())[1:])[:3] + 1
+        for region in largest:
+            inside = np.pad(regions == region, 1)
+            depth = ndimage.distance_transform_edt(inside)[1:-1, 1:-1]
+            y, x = np.unravel_index(depth.argmax(), depth.shape)
+            width = round(font.getlength(names[label]))
+            if depth[y, x] < 0.4 * size:
+                continue
+            left = int(np.clip(x - width // 2, 2, max(2, tile.width - width - 2)))
+            box = (left, int(y) - size // 2 - 2, left + width, int(y) + size // 2 + 2)
+            if any(box[0] < b[2] and b[0] < box[2] and box[1] < b[3] and b[1] < box[3] for b in taken):
+                continue
+            taken.append(box)
+            draw.text((left, y), names[label], INK, font, anchor="lm", stroke_width=2, stroke_fill=PAPER)
+
+
+def heading(lines: tuple[str, str], *, height: int) -> Image.Image:
+    """A blank tile with a name, and a smaller second line, half way down."""
+    large, small = ImageFont.load_default(14), ImageFont.load_default(11)
+    width = round(max(large.getlength(lines[0]), small.getlength(lines[1]))) + 4
+    tile = Image.new("RGB", (width, height), PAPER)
+    draw = ImageDraw.Draw(tile)
+    draw.text((0, height // 2 - 9), lines[0], INK, large, anchor="lm")
+    draw.text((0, height // 2 + 9), lines[1], (90, 90, 90), small, anchor="lm")
+    return tile

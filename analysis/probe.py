@@ -1,0 +1,209 @@
+"""Linear probing: what every step's network has kept, against what its own classifier still says.
+
+    python -m analysis.probe checkpoints/shapes_4-1_overlap/FT_tiny
+    checkpoints/shapes_4-1_overlap/DFT_STAR_tiny
+
+For every step a fresh linear classifier of ALL classes is trained on the frozen features, with labels of
+all classes, and tested beside the network's own classifier (RevisitingCSS, arXiv 2508.04267). Writes
+probe.csv and probe.png. By default the features of each image's central view are computed once and kept;
+--random_views trains on fresh random crops in every epoch, as published, which costs as many passes through
+the network as there are epochs.
+"""
+
+import sys
+from argparse import Namespace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+
+from analysis.commands import Bar, Parser, at_least, main, percent, text_table, write_csv
+from analysis.figures import figure, look, save_figure, style
+from analysis.linear_probe import (
+    Probe,
+    evaluate_probe,
+    features_of,
+    fit_probe,
+    fixed_views,
+    part_of,
+    random_views,
+)
+from analysis.network import Trained, find_runs
+from metrics.scores import group_scores
+from tasks import PROBING, make_step
+from train import Training, evaluate
+from utils.checkpoint import checksum
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a probe is trained; the publication does not say its epochs and learning rate."""
+
+    training: Training
+    random_views: bool
+    num_images: int
+    seed: int
+
+
+def work(options: Namespace) -> None:
+    """Probe every step of every run; table, file and figure."""
+    runs = find_runs(options.runs, data_root=options.data_root, cache_dir=options.cache_dir)
+    settings = Settings(
+        Training(options.epochs, options.lr), options.random_views, options.num_images, options.seed
+    )
+    probed: dict[int, torch.Tensor] = {}  # of equal networks, such as those of a method that freezes them
+    rows = []
+    for run in runs:
+        for trained in run.steps():
+            title = f"{run.name} step {trained.step.index}"
+            weights = checksum(
+                {
+                    "body": dict(trained.method.net.body.state_dict()),
+                    "head": dict(trained.method.net.head.state_dict()),
+                }
+            )
+            if weights not in probed:
+                probed[weights] = probe(trained, settings, title)
+            rows.append({"run": run.name} | compare(trained, observe(trained, title), probed[weights]))
+    out = Path(options.out)
+    write_csv(out / "probe.csv", rows)
+    views = "fresh random crops (published protocol)" if settings.random_views else "fixed central views"
+    print(table(rows))
+    print(
+        f"mIoU in %, with background; fg: without it; probes: {options.epochs} epochs, lr {options.lr:g}, {views}"
+    )
+    with style():
+        save_figure(draw(rows, trained), out / "probe.png")
+    print(f"{out / 'probe.csv'} {out / 'probe.png'}")
+
+
+def probe(trained: Trained, settings: Settings, title: str) -> torch.Tensor:
+    """Confusion matrix (C, C) of a fresh classifier of all classes on the frozen features."""
+    task = trained.step.task.removesuffix(PROBING) + PROBING
+    data = replace(trained.data, step=make_step(trained.dataset, task), setting="overlap", index_dir="")
+    torch.manual_seed(settings.seed)
+    fresh = Probe(data.step, trained.method.net)
+    if settings.random_views:
+        images = part_of(replace(data, protocol="plop", seed=settings.seed).train, settings.num_images)
+        batches, num_batches = random_views(trained, images, seed=settings.seed)
+    else:
+        # What a test sees, of the training images: the only view that every epoch can share.
+        samples, labels = data.samples("train"), replace(data, protocol="plop").table("train")
+        images = data.test
+        images.samples, images.table = samples, labels
+        images = part_of(images, settings.num_images)
+        batches, num_batches = fixed_views(trained, images, seed=settings.seed, title=f"{title}: features")
+    fit_probe(fresh, batches, settings.training, num_batches=num_batches, title=f"{title}: probe")
+    return evaluate_probe(
+        fresh, features_of(trained, trained.loader(data.test), f"{title}: test")
+    ).counts.cpu()
+
+
+def observe(trained: Trained, title: str) -> torch.Tensor:
+    """Confusion matrix of the network's own classifiers on the classes seen so far, as `run.py` tests it."""
+    loader = trained.loader(trained.data.test)
+    return evaluate(trained.method, loader, device=trained.device, log=Bar(f"{title}: own test")).counts.cpu()
+
+
+def compare(trained: Trained, own: torch.Tensor, fresh: torch.Tensor) -> dict:
+    """One row of the table: mIoU of both classifiers, over all classes of each and over the first."""
+    step, base = trained.step, range(int(trained.dataset.has_background), len(trained.step.groups[0]))
+    return {
+        "step": step.index,
+        "classes": step.num_seen,
+        "observed": group_scores(own, range(step.num_seen))["miou"],
+        "probed": group_scores(fresh, range(step.num_total))["miou"],
+        "probed_seen": group_scores(fresh, range(step.num_seen))["miou"],
+        "observed_base": group_scores(own, base)["miou"],
+        "probed_base": group_scores(fresh, base)["miou"],
+    }
+
+
+def table(rows: Sequence[dict]) -> str:
+    """The rows as text."""
+    header = ["run", "step", "classes", "observed (seen)", "probed (all)", "probed (seen)"]
+    header += ["observed (step 0 fg)", "probed (step 0 fg)"]
+    cells = [[row["run"], str(row["step"]), str(row["classes"]), *map(percent, scores(row))] for row in rows]
+    return text_table(header, cells)
+
+
+def scores(row: dict) -> list[float | None]:
+    """The mIoUs of a row, in its order."""
+    return [value for key, value in row.items() if key.startswith(("observed", "probed"))]
+
+
+def draw(rows: Sequence[dict], trained: Trained):
+    """Observed against probed mIoU over the steps: as in the paper, and for the classes of step 0."""
+    made = figure(
+        10.5,
+        4.4,
+        "Knowledge gone: the dashed line falls.  Only the access to it lost: the solid line falls below.",
+    )
+    panels = made.subplots(1, 2, sharey=True)
+    left = "All classes: observed on those seen so far, probed on all"
+    right = "Classes of step 0 without background" if trained.dataset.has_background else "Classes of step 0"
+    names = list(dict.fromkeys(row["run"] for row in rows))
+    for axes, title, keys in zip(
+        panels, (left, right), (("observed", "probed"), ("observed_base", "probed_base")), strict=True
+    ):
+        for number, name in enumerate(names):
+            own = [row for row in rows if row["run"] == name]
+            steps = [row["step"] for row in own]
+            for key, line, what in zip(
+                keys, ("-", "--"), ("own classifier", "fresh linear probe"), strict=True
+            ):
+                values = [float("nan") if row[key] is None else 100 * row[key] for row in own]
+                filled = "full" if line == "-" else "none"
+                axes.plot(
+                    steps,
+                    values,
+                    line,
+                    fillstyle=filled,
+                    linewidth=2,
+                    markersize=7,
+                    **look(number),
+                    label=f"{name}: {what}",
+                )
+        axes.set(
+            title=title,
+            xlabel="network after step",
+            ylim=(0, None),
+            xticks=sorted({row["step"] for row in rows}),
+        )
+    panels[0].set_ylabel("mIoU, %")
+    made.legend(
+        *panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=min(4, 2 * len(names))
+    )
+    return made
+
+
+def parser() -> Parser:
+    """The command line."""
+    made = Parser("probe", "Linear probing of every step's frozen features.")
+    made.add_argument("runs", nargs="+", help="folders of runs (all their steps), or checkpoints")
+    made.add_argument(
+        "--epochs", type=at_least(1), default=10, help="passes over the training images, per probe"
+    )
+    made.add_argument("--lr", type=float, default=0.1, help="of the probe; poly schedule, weight decay 1e-4")
+    made.add_argument(
+        "--random_views",
+        action="store_true",
+        help="train on fresh random crops as published, instead of fixed central views, kept in memory",
+    )
+    made.add_argument(
+        "--num_images", type=at_least(0), default=0, help="train on so many images only; 0: on all"
+    )
+    made.add_argument("--seed", type=int, default=42, help="of the probe's weights, order and crops")
+    made.add_argument("--out", default="probing", help="folder for table and figure")
+    made.add_data_flags()
+    return made
+
+
+def cli(argv: Sequence[str] | None = None) -> int:
+    """The program; returns the exit status."""
+    return main(parser(), work, argv)
+
+
+if __name__ == "__main__":
+    sys.exit(cli())

@@ -1,0 +1,218 @@
+"""Image, truth and what every run says after every step, side by side: the qualitative figure of papers.
+
+    python -m analysis.visualize checkpoints/shapes_4-1_overlap/*            # all steps of all runs
+    python -m analysis.visualize FT/step_0.pt FT/step_2.pt DFT_STAR/step_2.pt --images val/000012 photo.jpg
+
+writes predictions.png, errors.png (which pixels are wrong, and how) and uncertainty.png into --out. Without
+--images it shows the test images on which the steps disagree most.
+"""
+
+import sys
+from argparse import Namespace
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy import ndarray
+from PIL import Image
+from torch import Tensor
+
+from analysis.choose import choose
+from analysis.commands import Parser, at_least, main
+from analysis.network import Run, Trained, find_runs
+from analysis.overlays import ERRORS, errors, heading, uncertainty, uncertainty_legend, write_names
+from analysis.pictures import PAPER, colour, save, sheet, tile, to_dataset_labels
+from dataset.decode import read_image
+from dataset.images import StepImages, apply_table
+from tasks import BACKGROUND, IGNORE
+
+
+@dataclass
+class Shown:
+    """One image: its pixels uint8 (3, H, W), dataset labels (H, W) or None for a photo, and what was
+    predicted.
+
+    `answers[run, step]` = predicted model indices, unsureness, and what would have been right then, (H, W)
+    each.
+    """
+
+    name: str
+    image: Tensor
+    labels: ndarray | None
+    answers: dict[tuple[str, int], tuple[ndarray, ndarray, ndarray]] = field(default_factory=dict)
+
+    @property
+    def pixels(self) -> ndarray:
+        """RGB uint8 (H, W, 3)."""
+        return self.image.permute(1, 2, 0).numpy()
+
+
+def work(options: Namespace) -> None:
+    """Choose images, ask every network, draw the three pictures."""
+    runs = find_runs(options.checkpoints, data_root=options.data_root, cache_dir=options.cache_dir)
+    trained = next(runs[0].steps())
+    images = trained.data.of(trained.step.num_steps - 1).test  # labelled with all classes
+    if not options.images:
+        rows = choose(runs, images, options.num_images, candidates=options.candidates)
+        options.images = [images.ids[row] for row in rows]
+    shown = [find(word, images, trained) for word in options.images]
+    for run in runs:
+        for one in run.steps():
+            ask(one, run.name, shown)
+    out = Path(options.out)
+    for name, picture in draw(shown, runs, trained, side=options.side).items():
+        save(picture, out / f"{name}.png")
+        print(out / f"{name}.png")
+
+
+def find(word: str, images: StepImages, trained: Trained) -> Shown:
+    """The test image with the id `word`, or the picture file of that name.
+
+    Raises:
+        ValueError: if there is neither.
+    """
+    if word in images.ids:
+        index = images.ids.index(word)
+        image, indices = images[index]
+        return Shown(word, image, to_dataset_labels(indices.numpy(), trained.step.order))
+    if Path(word).is_file():
+        return Shown(Path(word).stem, trained.view(read_image(Path(word))), None)
+    raise ValueError(
+        f"--images {word}: neither a picture file nor the id of a test image, such as {images.ids[0]}"
+    )
+
+
+def ask(trained: Trained, run: str, shown: Sequence[Shown]) -> None:
+    """Note what the network says of every image, and what its step counts as right."""
+    table = trained.data.table("test")
+    for one in shown:
+        predicted, unsure = (values[0].numpy() for values in trained.predict(one.image[None]))
+        labels = np.full(predicted.shape, IGNORE, np.uint8) if one.labels is None else one.labels
+        right = apply_table(table, torch.from_numpy(labels)).numpy()
+        one.answers[run, trained.step.index] = predicted, unsure, right
+
+
+# -- drawing ---------------------------------------------------------------------------------------
+def draw(shown: Sequence[Shown], runs: Sequence[Run], trained: Trained, *, side: int) -> dict[str, ndarray]:
+    """The three pictures by name; no errors where no image has a truth."""
+    palette, step = trained.dataset.palette, trained.step
+    skip = {BACKGROUND} if trained.dataset.has_background else set()
+    names = {
+        label: name for label, name in zip(step.order, trained.class_names, strict=True) if label not in skip
+    }
+
+    def classes(one: Shown, predicted: ndarray, *_) -> Image.Image:
+        return named_tile(to_dataset_labels(predicted, step.order), palette, names, side)
+
+    def wrong(one: Shown, predicted: ndarray, unsure: ndarray, right: ndarray) -> Image.Image:
+        return tile(errors(one.pixels, right, predicted, has_background=trained.dataset.has_background), side)
+
+    def doubt(one: Shown, predicted: ndarray, unsure: ndarray, right: ndarray) -> Image.Image:
+        return tile(uncertainty(unsure), side)
+
+    def grid(some: Sequence[Shown], cell, entries, caption: str) -> ndarray:
+        rows = [row for one in some for row in rows_of(one, runs, cell, (palette, names), side=side)]
+        return sheet(rows, titles(shown, trained), entries, caption=caption)
+
+    pictures = {
+        "predictions": grid(
+            shown, classes, class_legend(shown, trained), "What each network sees after every step"
+        )
+    }
+    with_truth = [one for one in shown if one.labels is not None]
+    if with_truth:
+        caption = (
+            "What each network gets wrong after every step; a class not learned yet counts as background"
+        )
+        pictures["errors"] = grid(with_truth, wrong, list(ERRORS.items()), caption)
+    caption = "How unsure each network is after every step: 1 - largest softmax probability"
+    pictures["uncertainty"] = grid(shown, doubt, uncertainty_legend(), caption)
+    return pictures
+
+
+def steps_shown(shown: Sequence[Shown]) -> list[int]:
+    """Numbers of the steps that any run has."""
+    return sorted({index for _, index in shown[0].answers})
+
+
+def titles(shown: Sequence[Shown], trained: Trained) -> list[str]:
+    """Heads of the columns; a step that teaches one class says which."""
+    heads = ["", "image", "truth"]
+    for index in steps_shown(shown):
+        step = trained.step.at(index)
+        new = f" (+ {trained.dataset.class_names[step.new[0]]})" if step.num_new == 1 and step.grows else ""
+        heads.append(f"after step {index}{new}")
+    return heads
+
+
+def rows_of(one: Shown, runs: Sequence[Run], cell, look, *, side: int) -> list[list[Image.Image]]:
+    """One row of tiles per run; image and truth stand in the first."""
+    image = tile(one.pixels, side, smooth=True)
+    blank = Image.new("RGB", image.size, PAPER)
+    truth = blank if one.labels is None else named_tile(one.labels, *look, side)
+    rows = []
+    for run in runs:
+        name = one.name if not rows else ""
+        cells = [
+            cell(one, *one.answers[run.name, index]) if (run.name, index) in one.answers else blank
+            for index in steps_shown([one])
+        ]
+        rows.append(
+            [
+                heading((run.name, name), height=image.height),
+                *([blank, blank] if rows else [image, truth]),
+                *cells,
+            ]
+        )
+    return rows
+
+
+def named_tile(labels: ndarray, palette: ndarray, names: dict[int, str], side: int) -> Image.Image:
+    """Painted dataset labels with class names."""
+    made = tile(colour(labels, palette), side)
+    write_names(made, labels, names)
+    return made
+
+
+def class_legend(shown: Sequence[Shown], trained: Trained) -> list[tuple[str, tuple[int, int, int]]]:
+    """Classes that occur, in learning order, with the step that taught them; then void."""
+    step, names = trained.step, trained.class_names
+    seen = {int(label) for one in shown if one.labels is not None for label in np.unique(one.labels)}
+    for one in shown:
+        for predicted, *_ in one.answers.values():
+            seen |= {step.order[index] for index in np.unique(predicted)}
+    taught = [index for index, size in enumerate(step.all_sizes) for _ in range(size)]
+    entries = []
+    for name, label, index in zip(names, step.order, taught, strict=True):
+        if label in seen:
+            note = f" (step {index})" if index else ""
+            entries.append((name + note, tuple(int(value) for value in trained.dataset.palette[label])))
+    if IGNORE in seen:
+        entries.append(("void", tuple(int(value) for value in trained.dataset.palette[IGNORE])))
+    return entries
+
+
+def parser() -> Parser:
+    """The command line."""
+    made = Parser("visualize", "Image, truth and what every run says after every step, side by side.")
+    made.add_argument("checkpoints", nargs="+", help="checkpoints, or folders of runs (all their steps)")
+    made.add_argument("--images", nargs="+", default=[], help="ids of test images, or picture files")
+    made.add_argument(
+        "--num_images", type=at_least(1), default=3, help="without --images: how many to choose"
+    )
+    made.add_argument("--candidates", type=at_least(1), default=200, help="... from this many test images")
+    made.add_argument("--side", type=at_least(32), default=160, help="longer side of a tile, pixels")
+    made.add_argument("--out", default="pictures", help="folder for the pictures")
+    made.add_data_flags()
+    return made
+
+
+def cli(argv: Sequence[str] | None = None) -> int:
+    """The program; returns the exit status."""
+    return main(parser(), work, argv)
+
+
+if __name__ == "__main__":
+    sys.exit(cli())

@@ -1,0 +1,150 @@
+"""The computations of the analyses: class means, cosines, probes, choice of images, errors."""
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import nn
+
+from analysis.choose import coarse, disagreement, diverse
+from analysis.commands import text_table, write_csv
+from analysis.linear_probe import Probe, evaluate_probe, fit_probe, order
+from analysis.overlays import ERRORS, blend, errors, uncertainty, write_names
+from analysis.prototypes import ClassMeans, blended_labels_at, cosines, labels_at, taught_rows
+from segmentation_module import SegmentationModel
+from tasks import IGNORE, named_step
+from tests.adapters.mib_methods import Head
+from train import Training
+
+MISSED, CONFUSED, INVENTED = ERRORS.values()
+
+
+# -- class means -----------------------------------------------------------------------------------
+def features_and_labels(count=4):
+    draw = torch.Generator().manual_seed(0)
+    labels = torch.randint(0, 4, (count, 5, 6), generator=draw)
+    labels[0, 0] = IGNORE
+    return torch.randn(count, 3, 5, 6, generator=draw, dtype=torch.float64), labels
+
+
+@pytest.mark.parametrize("batch", [1, 2, 3])
+def test_class_means_do_not_depend_on_the_batch_size(batch):
+    features, labels = features_and_labels()
+    means = ClassMeans(5, 3)
+    for first in range(0, 4, batch):
+        means.update(features[first : first + batch], labels[first : first + batch])
+    for index in range(4):
+        torch.testing.assert_close(means.means[index], features.movedim(1, -1)[labels == index].mean(0))
+    assert means.counts.tolist() == [int((labels == index).sum()) for index in range(5)]
+    assert means.means[4].tolist() == [0, 0, 0]
+
+
+def test_reduced_labels_name_only_classes_that_are_there():
+    labels = torch.zeros(1, 8, 8, dtype=torch.long)
+    labels[:, :, 4:] = 4
+    assert set(labels_at(labels, (3, 3)).unique().tolist()) <= {0, 4}
+    assert set(blended_labels_at(labels, (5, 5)).unique().tolist()) <= {0, 4, IGNORE}
+
+
+def test_labels_at_their_own_size_stay():
+    _, labels = features_and_labels()
+    assert torch.equal(labels_at(labels, (5, 6)), labels)
+
+
+def test_untaught_classes_have_no_direction():
+    rows = taught_rows(torch.eye(4), 2, 5)
+    assert rows.shape == (5, 4)
+    assert cosines(torch.ones(1, 4), rows)[0].tolist() == [0.5, 0.5, 0, 0, 0]
+
+
+# -- probes ----------------------------------------------------------------------------------------
+def probe_of(num_classes=3, channels=3):
+    torch.manual_seed(0)
+    net = SegmentationModel(nn.Conv2d(3, 3, 1), Head(channels, nn.Conv2d(3, channels, 1)), [2])
+    return Probe(named_step("shapes", num_classes, "offline-probing"), net)
+
+
+def test_a_probe_trains_its_own_rows_only():
+    probe = probe_of()
+    before = {name: value.clone() for name, value in probe.net.state_dict().items()}
+    features, labels = torch.randn(2, 3, 4, 4), torch.randint(0, 3, (2, 8, 8))
+    fit_probe(probe, lambda epoch: [(features, labels)], Training(2, 0.1), num_batches=1)
+    moved = {name for name, value in probe.net.state_dict().items() if not torch.equal(value, before[name])}
+    assert moved == {"cls.0.weight", "cls.0.bias"}
+
+
+def test_a_probe_reads_out_what_is_linear_in_the_features():
+    probe = probe_of()
+    labels = torch.randint(0, 3, (4, 6, 6), generator=torch.Generator().manual_seed(1))
+    features = nn.functional.one_hot(labels, 3).movedim(-1, 1).float()
+    losses = fit_probe(probe, lambda epoch: [(features, labels)], Training(60, 1.0), num_batches=1)
+    counts = evaluate_probe(probe, [(features, labels)]).counts
+    assert losses[-1] < losses[0]
+    assert counts.diagonal().sum() == counts.sum() == labels.numel()
+
+
+def test_every_epoch_sees_every_fixed_view_once_in_another_order():
+    epochs = [[row for rows in order(12, 4, 0, epoch) for row in rows] for epoch in range(2)]
+    assert epochs[0] != epochs[1]
+    assert sorted(epochs[0]) == sorted(epochs[1]) == list(range(12))
+
+
+# -- which images ----------------------------------------------------------------------------------
+def test_only_steps_that_know_a_class_can_disagree_about_it():
+    truth = np.array([[0, 1, 2, IGNORE]])
+    first, second = np.array([[0, 1, 0, 0]], np.uint8), np.array([[0, 0, 2, 1]], np.uint8)
+    assert disagreement(truth, [(2, first), (3, second)])[:3].tolist() == [0, 0.25, 0]
+
+
+def test_chosen_images_differ_in_their_classes():
+    shares = np.array([[0.0, 0.5, 0.0], [0.0, 0.4, 0.0], [0.0, 0.0, 0.2]])
+    assert diverse(shares, 2) == [0, 2]
+    assert sorted(diverse(shares, 9)) == [0, 1, 2]
+
+
+def test_large_maps_are_compared_coarsely():
+    assert coarse(np.zeros((500, 300))).shape == (125, 75)
+    assert coarse(np.zeros((20, 30))).shape == (20, 30)
+
+
+# -- what is drawn ---------------------------------------------------------------------------------
+def test_errors_are_painted_by_kind_and_void_never():
+    image = np.full((1, 6, 3), 100, np.uint8)
+    truth, predicted = np.array([[1, 1, 1, 0, 0, IGNORE]]), np.array([[1, 0, 2, 1, 0, 1]])
+    painted = [tuple(pixel) for pixel in errors(image, truth, predicted)[0]]
+    grey = painted[0]
+    assert painted == [grey, MISSED, CONFUSED, INVENTED, grey, grey]
+
+
+def test_without_background_every_error_is_a_confusion():
+    image = np.zeros((1, 2, 3), np.uint8)
+    painted = errors(image, np.array([[0, 1]]), np.array([[1, 0]]), has_background=False)
+    assert [tuple(pixel) for pixel in painted[0]] == [CONFUSED, CONFUSED]
+
+
+def test_an_overlay_leaves_clear_labels_as_they_are():
+    image, palette = np.full((1, 2, 3), 10, np.uint8), np.full((256, 3), 210, np.uint8)
+    assert blend(image, np.array([[0, 1]]), palette, clear=(0,))[0].tolist() == [[10] * 3, [130] * 3]
+
+
+def test_uncertainty_gets_brighter():
+    colours = uncertainty(np.linspace(0, 1, 5)[None])[0].astype(int).sum(1)
+    assert (np.diff(colours) > 0).all()
+
+
+def test_names_are_written_where_there_is_room():
+    labels = np.zeros((40, 40), np.uint8)
+    labels[5:35, 5:35] = 1
+    labels[0, 0] = 2
+    tile = Image.new("RGB", (160, 160), (200, 0, 0))
+    write_names(tile, labels, {2: "tiny"})
+    assert len(tile.getcolors()) == 1
+    write_names(tile, labels, {1: "cat", 2: "tiny"})
+    changed = np.argwhere((np.asarray(tile) != (200, 0, 0)).any(2))
+    assert len(changed) and changed.min() > 20 and changed.max() < 140
+
+
+def test_tables_align_and_files_are_tidy(tmp_path):
+    assert text_table(["run", "x"], [["FT", "10.0"], ["long", "-"]]) == "run      x\nFT    10.0\nlong     -"
+    write_csv(tmp_path / "a" / "b.csv", [{"x": 1, "y": None}])
+    assert (tmp_path / "a" / "b.csv").read_text() == "x,y\n1,\n"
