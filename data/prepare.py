@@ -4,8 +4,8 @@
     python -m data.prepare ade --root DIR --archives OTHER   # takes the archives that lie in OTHER
     python -m data.prepare cityscapes --root DIR             # get its archives first, with your own login
 
-Archives are looked for in --archives and in --root, and else downloaded from the official addresses; an
-interrupted download or unpacking continues with the same command, and what is complete is left alone. Archives
+Archives are looked for in --archives and in --root, and else downloaded from the official addresses. An
+interrupted download or unpacking continues with the same command. What is complete is left alone. Archives
 are not deleted.
 """
 

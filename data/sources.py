@@ -1,7 +1,7 @@
 """Where the data sets come from: the official archives, with what is known of their content.
 
-Sizes and check-sums: torchvision's `datasets/voc.py` and `sbd.py`, tensorflow-datasets' `voc.txt`. None is known
-for ADE20K and Cityscapes: there the check-sums inside the zip files are verified while unpacking.
+Sizes and check-sums: torchvision's `datasets/voc.py` and `sbd.py`, tensorflow-datasets' `voc.txt`. None is
+known for ADE20K and Cityscapes: there the check-sums inside the zip files are verified while unpacking.
 """
 
 from dataclasses import dataclass

@@ -19,13 +19,22 @@ DATASETS: dict[str, type[SegmentationDataset]] = {
 }
 
 
-def build_dataset(name: str, root: Path | str = "") -> SegmentationDataset:
+def build_dataset(name: str, root: Path | str = "", *, leaky: bool = False) -> SegmentationDataset:
     """The dataset called `name` in the folder `root`; the name of a YAML file means one's own data.
+
+    Args:
+        leaky: cut the cities of Cityscapes as published, so that tests contain training images.
 
     Raises:
         ValueError: if there is no such dataset; the message names the nearest one.
         FileNotFoundError: if its files are not there.
     """
     if name.lower().endswith((".yaml", ".yml")):
-        return Folder(root, name)
-    return DATASETS[closest(name, DATASETS, "dataset")](root)
+        kind, options = Folder, {"description": name}
+    else:
+        kind, options = DATASETS[closest(name, DATASETS, "dataset")], {}
+    if leaky:
+        if kind is not CityscapesDomain:
+            raise ValueError(f"--leaky_split is a way to cut {CityscapesDomain.name}, not {name}")
+        options["leaky"] = True
+    return kind(root, **options)

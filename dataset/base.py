@@ -48,6 +48,7 @@ class SegmentationDataset(ABC):
         label_map: table (256,) from values in mask files to dataset labels; None if they are the same.
         test_split: split that results are reported on.
         notes: what a user of a certain setting ("disjoint") should know about this dataset.
+        skipped: images that were left out by `dataset.skip`: split, id and reason of each.
     """
 
     name: str
@@ -57,6 +58,7 @@ class SegmentationDataset(ABC):
     label_map: np.ndarray | None = None
     test_split: str = "val"
     notes: Mapping[str, str] = {}
+    skipped: tuple[dict[str, str], ...] = ()
 
     def __init__(self, root: Path | str):
         self.root = Path(root).expanduser()

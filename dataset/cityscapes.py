@@ -156,10 +156,18 @@ class CityscapesDomain(CityscapesFiles):
         return parts[split]
 
     def rows(self, step: Step, split: str, shown: Callable[[], np.ndarray]) -> np.ndarray | None:
-        """Positions of a step's images, None to select them by their domain."""
+        """Positions of a step's images, None to select them by their domain.
+
+        Raises:
+            ValueError: if none of the cities that the step trains on is there.
+        """
+        domains = [sample.domain for sample in self.samples("train")]
+        cities = step.domains[step.index]
+        if split == "train" and not set(cities) & set(domains):
+            names = ", ".join(CITIES[city] for city in cities)
+            raise ValueError(f"{self.root} has no image of {names}, which step {step.index} trains on")
         if not self.leaky:
             return None
-        domains = [sample.domain for sample in self.samples("train")]
         return np.sort(published_domain_split(domains, step, split))
 
 
@@ -167,7 +175,9 @@ class CityscapesClasses(CityscapesFiles):
     """Class-incremental Cityscapes (10-9): classes 1 to 19 and a background that only stands for future
     classes.
 
-    Every image serves one step, chosen by the class it is assigned to (`assign_classes`).
+    Every image serves one step, chosen by the class it is assigned to (`assign_classes`). As in every data
+    set, old classes become background in the labels of later steps; RCIL meant to keep them, which is masking
+    "current+old".
     """
 
     # Differs from RCIL, whose code for this stops with an error; the rule is the one its code intends.
@@ -181,9 +191,7 @@ class CityscapesClasses(CityscapesFiles):
         return self.official(split)
 
     def rows(self, step: Step, split: str, shown: Callable[[], np.ndarray]) -> np.ndarray | None:
-        """Positions of a step's images; `shown()` says which image of the split shows which label, (N,
-        256).
-        """
+        """Positions of a step's images; `shown()` says which image of the split shows which label."""
         if step.num_steps == 1:
             return None
         labels = step.seen if split == "test" else step.new

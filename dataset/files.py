@@ -33,7 +33,8 @@ class FileDataset(SegmentationDataset):
 
     def samples(self, split: str) -> list[Sample]:
         if split not in self._samples:
-            samples = self.list_samples(split)
+            bad = {entry["id"] for entry in self.skipped if entry["split"] == split}
+            samples = [sample for sample in self.list_samples(split) if sample.id not in bad]
             check(samples, f"{self.name} {split}")
             expected = self.expected.get(split, len(samples))
             if len(samples) != expected and is_main():

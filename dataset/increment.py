@@ -62,6 +62,11 @@ def increment_data(
             f"task {step.task} teaches class {strange[0]}, but {dataset.name} has classes "
             f"0..{len(dataset.class_names) - 1}"
         )
+    if index_dir and dataset.skipped:
+        raise ValueError(
+            f"--index_dir counts in the published list, of which {len(dataset.skipped)} images are bad and "
+            "skipped: repair them, and leave out --skip_bad_images"
+        )
     setting = closest(setting, SETTINGS, "setting")
     note = "" if index_dir else dataset.notes.get(setting, "")
     if note and note not in _said and is_main():

@@ -14,8 +14,10 @@ class Batches(Sampler):
 
     Training: every epoch has its own order, a function of seed and epoch; all processes get the same
     number of full batches, and together they see in their k-th batches what one process would see in its
-    k-th batch, were it as large as all of theirs. Evaluation: the images in their order, dealt out to the
-    processes; none is repeated to even out the shares, so that none is counted twice.
+    k-th batch, were it as large as all of theirs. Evaluation: the images in their order, cut into batches,
+    and whole batches dealt out to the processes. So a batch holds the same images whatever the number of
+    processes; the last bits of a network's answer may depend on its batch, and thus every count is the same.
+    No image is repeated to even out the shares, so that none is counted twice.
 
     Args:
         num_images: images of the dataset.
@@ -41,16 +43,18 @@ class Batches(Sampler):
     def __len__(self) -> int:
         if self.train:
             return self.num_images // (self.batch_size * self.world)
-        return -(-len(range(self.rank, self.num_images, self.world)) // self.batch_size)
+        return len(range(self.rank, -(-self.num_images // self.batch_size), self.world))
 
     def __iter__(self) -> Iterator[list]:
-        order = list(range(self.num_images))
+        size, order = self.batch_size, list(range(self.num_images))
         if self.train:
             random.Random(f"{self.seed}/{self.epoch}").shuffle(order)
-        own = order[self.rank :: self.world]
-        for batch in range(self.first, len(self)):
-            part = own[batch * self.batch_size : (batch + 1) * self.batch_size]
-            yield [(self.epoch, index) for index in part] if self.train else part
+            own = order[self.rank :: self.world]
+            for batch in range(self.first, len(self)):
+                yield [(self.epoch, index) for index in own[batch * size : (batch + 1) * size]]
+        else:
+            for batch in range(self.rank + self.first * self.world, -(-self.num_images // size), self.world):
+                yield order[batch * size : (batch + 1) * size]
 
 
 def make_loader(

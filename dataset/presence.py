@@ -7,14 +7,17 @@ from this table, so masks are decoded for it once per dataset and never again; p
 import hashlib
 import os
 import zipfile
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
+from typing import TypeVar
 from uuid import uuid4
 
 import numpy as np
 import torch
+from torch import Tensor
 from tqdm import tqdm
 
 from dataset.base import Sample, SegmentationDataset
@@ -24,6 +27,7 @@ from utils.distributed import broadcast_object, is_main
 
 THREADS = 8  # decoding leaves Python's lock, and more than the cores helps where files come over a network
 FORMAT = "1"  # of the cached files; part of their names
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -59,11 +63,16 @@ def presence(dataset: SegmentationDataset, split: str, cache_dir: Path | str) ->
         ValueError: naming a mask that cannot be read or holds a label that is no class, or an unwritable
         cache_dir.
     """
-    outcome: Presence | Exception | None = None
+    return by_main(lambda: _load_or_scan(dataset, split, Path(cache_dir)))
+
+
+def by_main(work: Callable[[], T]) -> T:
+    """The result of `work`, done by the first process alone; its ValueError or OSError stops them all."""
+    outcome: T | Exception | None = None
     if is_main():
         try:
-            outcome = _load_or_scan(dataset, split, Path(cache_dir))
-        except (ValueError, OSError) as error:  # the other processes have to stop for the same reason
+            outcome = work()
+        except (ValueError, OSError) as error:
             outcome = error
     outcome = broadcast_object(outcome)
     if isinstance(outcome, Exception):
@@ -108,32 +117,47 @@ def scan(dataset: SegmentationDataset, samples: list[Sample], what: str) -> Pres
     Raises:
         ValueError: naming a mask that cannot be read or holds a label that is no class of `dataset`.
     """
-    counts = np.zeros((len(samples), 256), np.int64)
-    allowed = np.zeros(256, bool)
-    allowed[: len(dataset.class_names)] = allowed[IGNORE] = True
+    def count(sample: Sample) -> np.ndarray:
+        return count_labels(dataset, sample, dataset.read_mask(sample))
 
-    def count(index: int) -> None:
-        mask = dataset.read_mask(samples[index])
-        counts[index] = torch.bincount(mask.flatten(), minlength=256).numpy()
-        strange = np.flatnonzero((counts[index] > 0) & ~allowed)
-        if len(strange):
-            if dataset.label_map is not None:  # name the values that the file has
-                strange = np.flatnonzero(np.isin(dataset.label_map, strange))
-            raise BadFileError(
-                f"{samples[index].mask or samples[index].id} has label {', '.join(map(str, strange))}, but "
-                f"{dataset.name} has classes 0..{len(dataset.class_names) - 1} (and {IGNORE} for void)"
-            )
+    rows = in_threads(count, samples, f"{what}: reading masks")
+    counts = np.stack(rows) if rows else np.zeros((0, 256), np.int64)
+    image, label = counts.nonzero()
+    ids = np.array([sample.id for sample in samples])
+    return Presence(ids, image, label, counts[image, label])
 
+
+def count_labels(dataset: SegmentationDataset, sample: Sample, mask: Tensor) -> np.ndarray:  # uint8 (H, W)
+    """Pixels of each label in the `mask` of `sample`, int64 (256,).
+
+    Raises:
+        BadFileError: naming labels that are no class of `dataset`.
+    """
+    counts = torch.bincount(mask.flatten(), minlength=256).numpy()
+    allowed = [*range(len(dataset.class_names)), IGNORE]
+    strange = np.setdiff1d(np.flatnonzero(counts), allowed)
+    if len(strange):
+        if dataset.label_map is not None:  # name the values that the file has
+            strange = np.flatnonzero(np.isin(dataset.label_map, strange))
+        raise BadFileError(
+            f"{sample.mask or sample.id} has label {', '.join(map(str, strange))}, but "
+            f"{dataset.name} has classes 0..{len(dataset.class_names) - 1} (and {IGNORE} for void)"
+        )
+    return counts
+
+
+def in_threads(work: Callable[[Sample], T], samples: list[Sample], what: str) -> list[T]:
+    """Results of `work` on each of `samples`, with a progress bar; the first exception stops all."""
     with ThreadPoolExecutor(THREADS) as pool:
-        progress = tqdm(total=len(samples), desc=f"{what}: reading masks", unit="mask", disable=None)
+        progress = tqdm(total=len(samples), desc=what, unit="image", disable=None)
+        results = []
         try:
-            for _ in pool.map(count, range(len(samples))):
+            for result in pool.map(work, samples):
+                results.append(result)
                 progress.update()
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
         finally:
             progress.close()
-    image, label = counts.nonzero()
-    ids = np.array([sample.id for sample in samples])
-    return Presence(ids, image, label, counts[image, label])
+    return results

@@ -13,6 +13,7 @@
     over_steps               steps (that were found), average_miou and average_miou_foreground (the papers'
                              "avg"), mean_forgetting, trainable_percent; see `metrics.scores`
     images                   test images
+    skipped                  images that cannot be used and were left out: split, id, reason
     cost                     what training recorded (seconds, images, trainable_parameters, ...), and
                              images_per_second
     config, versions         of the run that trained the checkpoint
@@ -103,6 +104,7 @@ def describe(matrix: ConfusionMatrix, step: Step, dataset, content: dict) -> dic
         "columns": names[: counts.shape[1]],
         "scores": scores(counts, num_base=len(step.groups[0]), has_background=step.has_background),
         "images": matrix.images,
+        "skipped": list(dataset.skipped),
         "cost": cost,
         "config": config,
         "versions": content["versions"],

@@ -70,6 +70,16 @@ def test_evaluation_deals_out_every_image_exactly_once(num_images, world):
     assert all(len(list(part)) == len(part) for part in parts)
 
 
+@pytest.mark.parametrize("num_images", [0, 1, 6, 7, 9])
+@pytest.mark.parametrize("world", [2, 3, 8])
+def test_evaluation_sees_the_same_batches_whatever_the_number_of_processes(num_images, world):
+    parts = [Batches(num_images, 2, train=False, rank=rank, world=world) for rank in range(world)]
+    dealt = [list(part) for part in parts]
+    alone = list(Batches(num_images, 2, train=False))
+    assert [dealt[number % world][number // world] for number in range(len(alone))] == alone
+    assert max(map(len, dealt)) - min(map(len, dealt)) <= 1
+
+
 def test_too_few_images_for_a_batch_is_one_clear_error(data, monkeypatch):
     with pytest.raises(ValueError, match="7 training images, too few for .* 8 .* --batch_size 7 or less"):
         make_loader(data.train, 8, train=True)

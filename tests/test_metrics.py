@@ -17,7 +17,7 @@ from metrics.scores import class_scores, forgetting, harmonic, intransigence, tr
 from tasks import IGNORE, Step
 from utils.schedule import poly
 
-DATASET = SimpleNamespace(class_names=("background", "cat", "dog", "cow"), has_background=True)
+DATASET = SimpleNamespace(class_names=("background", "cat", "dog", "cow"), has_background=True, skipped=())
 TASK = Step("pets", "2-1", 0, ((0, 1, 2), (3,)))
 
 
