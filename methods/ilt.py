@@ -5,6 +5,7 @@ from typing import Annotated
 from torch import Tensor
 
 from methods.lwf import LWF
+from segmentation_module import Output
 from utils.losses import feature_distillation
 
 
@@ -13,6 +14,6 @@ class ILT(LWF):
 
     loss_de: Annotated[float, "weight of the features' difference (preset ILT of MiB and PLOP)"] = 100.0
 
-    def distillation(self, out, old) -> dict[str, Tensor]:
+    def incremental_losses(self, out: Output, old: Output, labels: Tensor) -> dict[str, Tensor]:
         de = feature_distillation(out.body, old.body)
-        return super().distillation(out, old) | {"de": self.loss_de * de}
+        return super().incremental_losses(out, old, labels) | {"de": self.loss_de * de}

@@ -5,7 +5,9 @@ from typing import Annotated
 from torch import Tensor
 
 from methods.base import Method
+from segmentation_module import Output
 from utils.losses import cross_entropy, knowledge_distillation
+from utils.pixel_means import pixel_means
 
 
 class LWF(Method):
@@ -18,12 +20,16 @@ class LWF(Method):
 
     def losses(self, images: Tensor, labels: Tensor) -> dict[str, Tensor]:
         out = self.model(images)
-        losses = {"ce": cross_entropy(out.logits, labels).mean()}
-        if self.teacher is not None:
-            losses |= self.distillation(out, self.old(images))
-        return losses
+        if self.teacher is None:
+            (ce,) = pixel_means(cross_entropy, [out.logits_small], [labels])
+            return {"ce": ce}
+        return self.incremental_losses(out, self.old(images), labels)
 
-    def distillation(self, out, old) -> dict[str, Tensor]:
-        """Terms that tie the student's `Output` to the teacher's."""
-        kd = knowledge_distillation(out.logits, old.logits, alpha=self.alpha)
-        return {"kd": self.loss_kd * kd.mean()}
+    def incremental_losses(self, out: Output, old: Output, labels: Tensor) -> dict[str, Tensor]:
+        """Terms of a step that has a teacher, from the student's and the teacher's `Output`."""
+        ce, kd = pixel_means(self.loss_maps, [out.logits_small, old.logits_small], [labels])
+        return {"ce": ce, "kd": self.loss_kd * kd}
+
+    def loss_maps(self, logits: Tensor, old_logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """Cross entropy and distillation of each pixel, (N, H, W) both."""
+        return cross_entropy(logits, labels), knowledge_distillation(logits, old_logits, alpha=self.alpha)

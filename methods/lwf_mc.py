@@ -6,6 +6,7 @@ from torch import Tensor
 
 from methods.base import Method
 from utils.losses import binary_cross_entropy, binary_distillation
+from utils.pixel_means import pixel_means
 
 
 class LWFMC(Method):
@@ -20,9 +21,14 @@ class LWFMC(Method):
     shared_step0 = "binary cross entropy"
 
     def losses(self, images: Tensor, labels: Tensor) -> dict[str, Tensor]:
-        logits = self.model(images).logits
-        losses = {"bce": binary_cross_entropy(logits, labels).mean()}
-        if self.teacher is not None:
-            kd = binary_distillation(logits, self.old(images).logits)
-            losses["kd"] = self.icarl_importance * kd.mean()
-        return losses
+        logits_small = self.model(images).logits_small
+        if self.teacher is None:
+            (bce,) = pixel_means(binary_cross_entropy, [logits_small], [labels])
+            return {"bce": bce}
+        bce, kd = pixel_means(loss_maps, [logits_small, self.old(images).logits_small], [labels])
+        return {"bce": bce, "kd": self.icarl_importance * kd}
+
+
+def loss_maps(logits: Tensor, old_logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """Binary cross entropy and distillation of each pixel, (N, H, W) both."""
+    return binary_cross_entropy(logits, labels), binary_distillation(logits, old_logits)

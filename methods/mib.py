@@ -9,6 +9,7 @@ from torch import Tensor
 from methods.base import Method
 from segmentation_module import Output
 from utils.losses import cross_entropy, unbiased_cross_entropy, unbiased_knowledge_distillation
+from utils.pixel_means import pixel_means
 
 
 class MiB(Method):
@@ -29,16 +30,19 @@ class MiB(Method):
     def losses(self, images: Tensor, labels: Tensor) -> dict[str, Tensor]:
         out = self.model(images)
         if self.teacher is None:
-            return {"ce": cross_entropy(out.logits, labels).mean()}
+            (ce,) = pixel_means(cross_entropy, [out.logits_small], [labels])
+            return {"ce": ce}
         return self.incremental_losses(out, self.old(images), labels)
 
     def incremental_losses(self, out: Output, old: Output, labels: Tensor) -> dict[str, Tensor]:
         """Terms of a step that has a teacher, from the student's and the teacher's `Output`."""
-        kd = unbiased_knowledge_distillation(out.logits, old.logits, alpha=self.alpha)
-        return {
-            "unce": unbiased_cross_entropy(out.logits, labels, self.step.num_old).mean(),
-            "unkd": self.loss_kd * kd.mean(),
-        }
+        unce, unkd = pixel_means(self.loss_maps, [out.logits_small, old.logits_small], [labels])
+        return {"unce": unce, "unkd": self.loss_kd * unkd}
+
+    def loss_maps(self, logits: Tensor, old_logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """Unbiased cross entropy and distillation of each pixel, (N, H, W) both."""
+        unce = unbiased_cross_entropy(logits, labels, self.step.num_old)
+        return unce, unbiased_knowledge_distillation(logits, old_logits, alpha=self.alpha)
 
 
 @torch.no_grad()

@@ -1,6 +1,7 @@
 """FT, DFT*, LwF, LwF-MC, ILT, MiB, UCD and REMINDER: what each promises beyond the contract."""
 
 import copy
+import sys
 
 import pytest
 import torch
@@ -10,6 +11,7 @@ from tasks import Step
 from tests.worlds import GROUPS, TinyLoader, make_images, make_labels, make_method
 from train import Training, optimizer_step, start
 from utils.class_similarity import class_means
+from utils.pixel_means import plain_means
 
 
 # -- distillation ---------------------------------------------------------------------------------------
@@ -102,3 +104,24 @@ def test_prototypes_are_the_mean_over_batches_and_are_handed_on():
     follower = make_method("REMINDER", 2)
     follower.load_state_dict(method.state_dict())
     assert torch.equal(follower.prototypes, found)
+
+
+# -- fast paths -------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("name", ["LWF", "LWF-MC", "MiB"])
+def test_twenty_iterations_are_the_same_with_the_losses_taken_all_at_once(name, monkeypatch):
+    def run():
+        method = make_method(name, 1)
+        method.start_increment(TinyLoader(method.step))
+        progress = start(method, Training(epochs=1, lr=0.01), batches=20, device=torch.device("cpu"))
+        totals = []
+        for seed in range(20):
+            images = torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(seed))
+            total = sum(method.losses(images, make_labels(method.step, "mixed")).values())
+            total.backward()
+            optimizer_step(method, progress)
+            totals.append(total.detach())
+        return torch.stack(totals)
+
+    fast = run()
+    monkeypatch.setattr(sys.modules[METHODS[name].__module__], "pixel_means", plain_means)
+    torch.testing.assert_close(fast, run(), rtol=1e-5, atol=0.0)

@@ -5,6 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from tasks import IGNORE
+from utils.upsampling import upsampling_matrix
 
 
 def class_means(features: Tensor, labels: Tensor, classes: range) -> tuple[Tensor, Tensor]:
@@ -13,23 +14,16 @@ def class_means(features: Tensor, labels: Tensor, classes: range) -> tuple[Tenso
     The features (N, D, h, w) count as if up-sampled to the labels (N, H, W), bilinearly with aligned corners.
     As that is linear, the classes' masks are brought down instead, and no (N, D, H, W) tensor is made.
     """
-    down_h, down_w = (
-        interpolation(n, size, features) for n, size in zip(features.shape[2:], labels.shape[1:], strict=True)
-    )
+    sizes = zip(features.shape[2:], labels.shape[1:], strict=True)
+    up_h, up_w = (upsampling_matrix(h, size, features, align_corners=True) for h, size in sizes)
     index = torch.arange(classes.start, classes.stop, device=labels.device)[:, None, None]
     sums, counts = features.new_zeros(len(classes), features.shape[1]), features.new_zeros(len(classes))
     for feature, label in zip(features, labels, strict=True):
         mask = (label == index).to(features.dtype)  # (K, H, W)
-        share = down_h @ mask @ down_w.T  # (K, h, w)
+        share = up_h.T @ mask @ up_w  # (K, h, w)
         sums += share.flatten(1) @ feature.flatten(1).T
         counts += mask.sum((1, 2))
     return sums / counts.clamp(min=1)[:, None], counts
-
-
-def interpolation(small: int, large: int, like: Tensor) -> Tensor:
-    """Transpose of linear up-sampling with aligned corners from `small` to `large`: (small, large)."""
-    eye = torch.eye(small, dtype=like.dtype, device=like.device)
-    return F.interpolate(eye[None], size=large, mode="linear", align_corners=True)[0]
 
 
 def class_similarity_kd(

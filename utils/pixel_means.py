@@ -1,0 +1,122 @@
+"""Means over the pixels of up-sampled logits, without ever holding all of them.
+
+At 512 x 512 with 151 classes an image's logits take 158 MB, and a loss keeps several tensors of that size for
+its backward pass. Here a band of rows is up-sampled, its loss and gradient are computed and the gradient is
+brought down again, and only that by the small logits is kept: 0.6 MB.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from utils.upsampling import upsampling_matrix
+
+# Up-sampled logits to hold at a time: on a CPU what its caches hold, on a GPU enough to keep it busy.
+ELEMENTS_CPU, ELEMENTS_GPU = 2**20, 2**26
+
+
+def pixel_means(loss_maps: Callable, small: Sequence[Tensor], maps: Sequence[Tensor]) -> tuple[Tensor, ...]:
+    """Mean over all pixels of each map that `loss_maps(*logits, *maps)` returns, as scalars.
+
+    Args:
+        loss_maps: per-pixel losses as in `utils.losses`: takes what follows, up-sampled or cut to the same
+            pixels, and returns a map (n, r, W), or a tuple of them. No pixel may depend on another.
+        small: logits (N, C, h, w) to be up-sampled bilinearly; the gradient is taken by the first alone.
+        maps: labels, masks (N, H, W) or factors (N, 1, 1); the first gives H and W.
+
+    Same values and gradients as `plain_means`, up to rounding.
+    """
+    first, *others = (x if x.dtype == torch.float64 else x.float() for x in small)
+    return _PixelMeans.apply(first, loss_maps, [other.detach() for other in others], list(maps))
+
+
+def plain_means(loss_maps: Callable, small: Sequence[Tensor], maps: Sequence[Tensor]) -> tuple[Tensor, ...]:
+    """The same, all at once: what `pixel_means` is measured and tested against."""
+    size = maps[0].shape[-2:]
+    logits = [
+        F.interpolate(
+            x if x.dtype == torch.float64 else x.float(), size, mode="bilinear", align_corners=False
+        )
+        for x in small
+    ]
+    return tuple(term.mean() for term in as_tuple(loss_maps(*logits, *maps)))
+
+
+class _PixelMeans(torch.autograd.Function):
+    """The gradient is ready when the forward pass ends; backward scales it."""
+
+    @staticmethod
+    def forward(ctx, small: Tensor, loss_maps: Callable, others: list[Tensor], maps: list[Tensor]):
+        (n, c, _, _), (height, width) = small.shape, maps[0].shape[-2:]
+        budget = ELEMENTS_CPU if small.device.type == "cpu" else ELEMENTS_GPU
+        images = max(1, budget // (c * height * width))
+        rows = max(1, min(height, budget // (c * width * images)))
+        totals, gradients = [], []
+        for start in range(0, n, images):
+            part = slice(start, start + images)
+            with exact_products():
+                sums, slopes = image_sums(
+                    loss_maps, small[part], [x[part] for x in others], [x[part] for x in maps], rows=rows,
+                    graded=ctx.needs_input_grad[0],
+                )  # fmt: skip
+            totals.append(torch.stack(sums))
+            gradients.append(slopes)
+        pixels = n * height * width
+        if ctx.needs_input_grad[0]:
+            ctx.save_for_backward(*(torch.cat(parts) / pixels for parts in zip(*gradients, strict=True)))
+        return tuple(torch.stack(totals).sum(0) / pixels)
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx, *outer: Tensor):
+        return sum(g * kept for g, kept in zip(outer, ctx.saved_tensors, strict=True)), None, None, None
+
+
+def image_sums(
+    loss_maps: Callable, small: Tensor, others: list[Tensor], maps: list[Tensor], *, rows: int, graded: bool
+) -> tuple[list[Tensor], list[Tensor]]:  # (n, C, h, w), n images at once, `rows` rows of them
+    """Sum over the pixels of each map, and its gradient by `small` if `graded`."""
+    (h, w), (height, width) = small.shape[-2:], maps[0].shape[-2:]
+    down, across = upsampling_matrix(h, height, small), upsampling_matrix(w, width, small)
+    wide, *others = (x @ across.T for x in (small, *others))  # (n, C, h, W)
+    sums, slopes = [], []
+    for top in range(0, height, rows):
+        bottom = min(top + rows, height)
+        # Rows of the small map that this band reads, and one to spare on either side.
+        low = max(0, int((top + 0.5) * h / height - 0.5) - 1)
+        high = min(h, int((bottom - 0.5) * h / height - 0.5) + 3)
+        band = down[top:bottom, low:high]
+        logits, *rest = (band @ x[:, :, low:high] for x in (wide, *others))  # (n, C, r, W)
+        cut = [x[:, top:bottom] if x.shape[1] == height else x for x in maps]
+        with torch.enable_grad():
+            logits.requires_grad_(graded)
+            terms = [term.sum() for term in as_tuple(loss_maps(logits, *rest, *cut))]
+        sums = (
+            [a + b.detach() for a, b in zip(sums, terms, strict=True)]
+            if sums
+            else [t.detach() for t in terms]
+        )
+        slopes = slopes or [torch.zeros_like(wide) for _ in terms if graded]
+        for k, slope in enumerate(slopes):
+            (gradient,) = torch.autograd.grad(terms[k], logits, retain_graph=k + 1 < len(terms))
+            slope[:, :, low:high] += band.T @ gradient
+    return sums, [slope @ across for slope in slopes]
+
+
+@contextmanager
+def exact_products() -> Iterator[None]:
+    """Matrix products in float32 proper, also where the user allows TF32 for the network."""
+    matmul = torch.backends.cuda.matmul
+    before, matmul.fp32_precision = matmul.fp32_precision, "ieee"
+    try:
+        yield
+    finally:
+        matmul.fp32_precision = before
+
+
+def as_tuple(terms: Tensor | tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    """One or several loss maps as a tuple."""
+    return (terms,) if isinstance(terms, Tensor) else terms
