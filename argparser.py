@@ -24,7 +24,8 @@ from utils.distributed import world_size
 from utils.flags import DEFAULTS, build_parser, checked, peek, unknown_flag
 from utils.layout import RunFiles
 from utils.naming import closest
-from utils.recipes import find_recipes, named, source_of
+from utils.published_lines import Line, translate
+from utils.recipes import find_recipes, named, read_recipes, source_of
 
 
 def parse(argv: list[str] | None = None) -> SimpleNamespace:
@@ -52,38 +53,54 @@ def parse(argv: list[str] | None = None) -> SimpleNamespace:
 
 def resolve(argv: list[str], stored: dict) -> SimpleNamespace:
     """The configuration from all its layers; `stored` is that of a checkpoint under test, or empty."""
-    stored = {name: value for name, value in stored.items() if name not in RUN_ONLY}
-    chosen = peek(argv, "method", "recipe")
-    row = named(chosen.get("recipe", "auto"))
-    identity = row.identity if row else {}
-    method = method_named((DEFAULTS | identity | stored | chosen)["method"])
-    parser = build_parser(method)
-    given, unknown = parser.parse_known_args(argv)
-    if unknown:
-        raise ValueError(unknown_flag(unknown[0], parser, method))
-    given = vars(given)
-    given.pop("local_rank", None)
+    return check(merge(argv, stored))
 
+
+def merge(argv: list[str], stored: dict) -> SimpleNamespace:
+    """The value of each flag from the topmost layer that has one, as it stands there."""
+    stored = {name: value for name, value in stored.items() if name not in RUN_ONLY}
+    if stored.get("recipe") not in read_recipes():  # it may have had another name then
+        stored.pop("recipe", None)
+    line = translate(argv, processes=int(os.environ.get("WORLD_SIZE", 1))) or Line(argv)
+    chosen = peek(line.argv, "method", "recipe") | line.values
+    row = named(str((DEFAULTS | chosen)["recipe"]))
+    below = row.identity if row else line.defaults
+    method = method_named((DEFAULTS | below | stored | chosen)["method"])
+    typed = read_flags(line.argv, method)
     own = {name: default for name, (_, default, _) in hyper_parameters(METHODS[method]).items()}
-    setting = names_checked(DEFAULTS | identity | stored | given | {"method": method})
-    given |= {name: setting[name] for name in given.keys() & setting.keys()}
-    if "backbone" not in identity | stored | given:
-        setting.pop("backbone")  # the recipe's
+
+    setting = below | stored | line.values | typed | {"method": method}
     layers = [("default", DEFAULTS), (f"default of {method}", own)]
-    for name, recipe in find_recipes(setting):
+    for name, recipe in find_recipes(open_setting(setting), layers_only=bool(line.notes)):
         for unknown in recipe.keys() - DEFAULTS.keys() - own.keys():
             raise ValueError(f"recipe {name} sets {unknown}, which {method} does not know")
-        exact = names_checked(DEFAULTS | setting | recipe)
-        layers.append((f"recipe {name}", {key: checked(key, exact[key], method) for key in recipe}))
-    layers += [("checkpoint", stored), ("command line", given)]
+        layers.append((f"recipe {name}", {key: checked(key, value, method) for key, value in recipe.items()}))
+    layers += [("published default", {} if row else line.defaults), ("checkpoint", stored)]
+    layers += [("published flag", line.values), ("command line", typed)]
     values, sources = {}, {}
     for source, layer in layers:
         for name in layer.keys() & (DEFAULTS.keys() | own.keys()):
             values[name], sources[name] = layer[name], source
+    values = names_checked(values)
     config = SimpleNamespace(**{name: values[name] for name in DEFAULTS})
     config.hyper = {name: values[name] for name in own}
-    config.sources = sources
-    return check(config)
+    config.method, config.sources, config.notes = method, sources, line.notes
+    return config
+
+
+def read_flags(argv: list[str], method: str) -> dict[str, object]:
+    """What `argv` says, by flag; ValueError for a flag that does not exist."""
+    parser = build_parser(method)
+    given, unknown = parser.parse_known_args(argv)
+    if unknown:
+        raise ValueError(unknown_flag(unknown[0], parser, method))
+    return {name: value for name, value in vars(given).items() if name != "local_rank"}
+
+
+def open_setting(setting: dict) -> dict:
+    """What recipes are looked up by; without a backbone if nobody asked for one, so that theirs is used."""
+    exact = names_checked(DEFAULTS | setting)
+    return exact if "backbone" in setting else {key: exact[key] for key in exact.keys() - {"backbone"}}
 
 
 # What says how to run, not what to compute: never taken over from a checkpoint.
@@ -112,6 +129,9 @@ def check(config: SimpleNamespace) -> SimpleNamespace:
         if min(value if isinstance(value, list) else [value]) < 1:
             raise ValueError(f"--{name} must be at least 1")
     config.num_workers = min(config.num_workers, os.cpu_count() or 1)
+    typed = config.sources["precision"] == "command line"
+    if config.precision == "fp16" and not typed and not torch.cuda.is_available():
+        config.precision, config.sources["precision"] = "fp32", "fp16 needs a GPU"
     if config.precision == "auto":
         config.precision = "bf16" if torch.cuda.is_available() and torch.cuda.is_bf16_supported() else "fp32"
     if config.pretrained_path == "auto":
@@ -179,7 +199,7 @@ def flat(config: SimpleNamespace) -> dict:
 def explain(config: SimpleNamespace) -> str:
     """One line per value: name, value, where it comes from; before them, the source of each recipe in use."""
     used = dict.fromkeys(source for source in config.sources.values() if source.startswith("recipe "))
-    lines = [f"{name}: {source_of(name.removeprefix('recipe '))}" for name in used]
+    lines = [*config.notes, *(f"{name}: {source_of(name.removeprefix('recipe '))}" for name in used)]
     lines += [f"{name:18} {value!s:28} {config.sources[name]}" for name, value in flat(config).items()]
     return "\n".join(lines)
 

@@ -126,6 +126,8 @@ def build_parser(method: str) -> Parser:
     group = parser.add_argument_group(f"hyper-parameters of {method}")
     for name, (kind, default, text) in hyper_parameters(METHODS[method]).items():
         add_flag(group, Flag(name, default, text, kind=kind), both_ways=True)
+    hidden = {"action": "store_const", "const": "overlap", "help": argparse.SUPPRESS}
+    parser.add_argument("--overlap", dest="setting", **hidden)  # the published spelling
     parser.add_argument("--local_rank", "--local-rank", type=int, help=argparse.SUPPRESS)  # launchers pass it
     return parser
 

@@ -21,7 +21,7 @@ TEMPLATES = "templates"  # entry that only holds YAML anchors
 LAYER_FIELDS = {"when", "source", "set"}
 IDENTITY = ("method", "dataset", "task", "setting", "backbone")
 ROW_FIELDS = {*IDENTITY, "system", "source", "gpus", "set", "published"}
-PUBLISHED_FIELDS = {"old", "new", "all", "avg", "convention", "source", "step0"}
+PUBLISHED_FIELDS = {"old", "new", "all", "also", "avg", "convention", "source", "step0"}
 CONVENTIONS = {"I": "with background", "X": "without background", "": ""}
 
 
@@ -67,13 +67,13 @@ class Row:
 class Loader(yaml.SafeLoader):
     """Refuses a mapping that gives a key twice, of which YAML would keep the last."""
 
-    def construct_mapping(self, node, deep=False):
-        keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode) and key.value != "<<"]
-        for key in set(keys):
-            if keys.count(key) > 1 and not getattr(node, "seen", False):
-                raise ValueError(f"{key} is given twice, near line {node.start_mark.line + 1}")
-        node.seen = True  # merging adds the keys of templates to the node
-        return super().construct_mapping(node, deep)
+    def compose_mapping_node(self, anchor):
+        node = super().compose_mapping_node(anchor)
+        keys = [key.value for key, _ in node.value]
+        for key in keys:
+            if keys.count(key) > 1:
+                raise ValueError(f"{key} is given twice in line {node.start_mark.line + 1}")
+        return node
 
 
 @cache
@@ -87,9 +87,10 @@ def read_recipes(path: Path = FILE) -> dict[str, Row | dict]:
         recipes = yaml.load(path.read_text(encoding="utf-8"), Loader) or {}
     except (yaml.YAMLError, ValueError) as error:
         raise ValueError(f"{path} cannot be read: {' '.join(str(error).split())}") from error
+    if isinstance(recipes, dict):
+        recipes.pop(TEMPLATES, None)
     if not isinstance(recipes, dict) or not all(isinstance(recipe, dict) for recipe in recipes.values()):
         raise ValueError(f"{path} must map names to recipes")
-    recipes.pop(TEMPLATES, None)
     return {str(name): entry(str(name), recipe) for name, recipe in recipes.items()}
 
 
@@ -133,13 +134,16 @@ def row_of(setting: Mapping[str, object], path: Path = FILE) -> Row | None:
     return named(str(setting["recipe"]), path) or next((row for row in rows(path) if row.fits(setting)), None)
 
 
-def find_recipes(setting: Mapping[str, object], path: Path = FILE) -> list[tuple[str, dict]]:
+def find_recipes(
+    setting: Mapping[str, object], path: Path = FILE, *, layers_only: bool = False
+) -> list[tuple[str, dict]]:
     """Name and values of each recipe that applies, from the most general to the most specific.
 
     Args:
         setting: method, dataset, task, setting, backbone of the run (it may lack the backbone, and then the
             row's is used), and `recipe`: "auto", "none", or the one name to use whatever the setting is.
         path: the YAML file.
+        layers_only: take no row, unless `recipe` names one.
 
     Raises:
         ValueError: for an unknown recipe name, naming the nearest.
@@ -152,7 +156,7 @@ def find_recipes(setting: Mapping[str, object], path: Path = FILE) -> list[tuple
         return [(name, recipes[name].get("set", {}))]
     layers = {name: recipe for name, recipe in recipes.items() if isinstance(recipe, dict)}
     found = [(name, layer.get("set", {})) for name, layer in layers.items() if holds(layer["when"], setting)]
-    row = row_of(setting, path)
+    row = named(wanted, path) if layers_only else row_of(setting, path)
     return [*found, (row.name, row.identity | row.values)] if row else found
 
 

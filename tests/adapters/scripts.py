@@ -1,0 +1,60 @@
+"""The published command lines of RevisitingCSS against what run.py makes of them."""
+
+import json
+import os
+from pathlib import Path
+from unittest.mock import patch
+
+import argparser
+from tests.adapters import adapter
+from utils.published_lines import published_options
+
+ALWAYS = ("step", "lr", "epochs", "batch_size")
+
+
+def command_line(options, defaults):
+    """The words of a published command line with these options."""
+    words = ["--dataset", options.get("dataset", defaults["dataset"])]
+    for name, value in options.items():
+        if value is True:
+            words.append(f"--{name}")
+        elif isinstance(value, dict):
+            words += [f"--{name}", json.dumps(value)]
+        elif name != "dataset":
+            words += [f"--{name}", *map(str, value if isinstance(value, list) else [value])]
+    return words
+
+
+def understood(words, processes):
+    """The resolved flags and hyper-parameters of one of several processes."""
+    with patch.dict(os.environ, {"WORLD_SIZE": str(processes)}):
+        config = argparser.merge(words, {})
+    return {name: getattr(config, name) for name in argparser.DEFAULTS} | config.hyper
+
+
+def differing(options, defaults):
+    """Options that are not as the published parser assumes, and those that are always listed."""
+    return {
+        name: value
+        for name, value in options.items()
+        if name in ALWAYS or value != defaults[name] and (value or defaults[name])
+    }
+
+
+@adapter("dft.scripts")
+def scripts(inputs, params):
+    """What each command means here, said again in published terms."""
+    resolved = {}
+    for name, script in inputs["scripts"].items():
+        runs, totals = [], set()
+        for options in script["runs"]:
+            values = understood(command_line(options, inputs["defaults"]), script["gpus"])
+            totals.add(values["batch_size"])
+            runs.append(differing(published_options(values, processes=script["gpus"]), inputs["defaults"]))
+        date = Path(script["results_file"]).name.split("_")[0]
+        file = f"{date}_{values['dataset']}_{values['task']}_{values['name']}.csv"
+        own = {"runs": runs, "total_batch": totals.pop()}
+        own["results_file"] = str(Path(values["results_dir"]) / file)
+        assert not totals, "the global batch changes from step to step"
+        resolved[name] = script | own
+    return inputs | {"scripts": resolved}
