@@ -109,14 +109,14 @@ def test_prototypes_are_the_mean_over_batches_and_are_handed_on():
 # -- fast paths -------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("name", ["LWF", "LWF-MC", "MiB"])
 def test_twenty_iterations_are_the_same_with_the_losses_taken_all_at_once(name, monkeypatch):
-    def run():
+    def run():  # with less images or more speed, batch norms would make rounding errors grow beyond any bound
         method = make_method(name, 1)
         method.start_increment(TinyLoader(method.step))
-        progress = start(method, Training(epochs=1, lr=0.01), batches=20, device=torch.device("cpu"))
+        progress = start(method, Training(epochs=1, lr=0.00002), batches=20, device=torch.device("cpu"))
         totals = []
         for seed in range(20):
-            images = torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(seed))
-            total = sum(method.losses(images, make_labels(method.step, "mixed")).values())
+            images = torch.randn(8, 3, 32, 32, generator=torch.Generator().manual_seed(seed))
+            total = sum(method.losses(images, make_labels(method.step, "mixed", 8)).values())
             total.backward()
             optimizer_step(method, progress)
             totals.append(total.detach())
