@@ -147,9 +147,9 @@ def tidy(steps: Sequence[Measured], names: Sequence[str]) -> list[dict]:
         for index, name in enumerate(names):
             if one.taught[index] > one.step:
                 continue
-            before = next(
-                other for other in steps if other.step >= one.taught[index]
-            )  # where it was new, if at hand
+            # When it was new, or as early as there is a checkpoint.
+            before = next(other for other in steps if other.step >= one.taught[index])
+            shown = bool(one.prototypes[index].any() and before.prototypes[index].any())
             feature, row = (
                 float(cosines(getattr(one, what)[index, None], getattr(before, what)[index, None]))
                 for what in ("prototypes", "rows")
@@ -159,9 +159,9 @@ def tidy(steps: Sequence[Measured], names: Sequence[str]) -> list[dict]:
                     "step": one.step,
                     "class": name,
                     "taught": one.taught[index],
-                    "feature": feature,
+                    "feature": feature if shown else None,  # without a pixel there is no mean
                     "row": row,
-                    "alignment": float(one.cosines[index, index]),
+                    "alignment": float(one.cosines[index, index]) if shown else None,
                     "recall": number(one.recall[index]),
                     "nearest_mean": number(one.nearest[index]),
                 }

@@ -34,7 +34,7 @@ def draw_summary(rows: Sequence[dict], *, has_background: bool) -> Figure:
     base = [row for row in rows if row["taught"] == 0 and row["class"] != first]
     names, steps = (list(dict.fromkeys(row[key] for row in rows)) for key in ("run", "step"))
     panels = made.subplots(1, 4)
-    lowest = min([0.0] + [row[key] for row in base for key, _ in PANELS])
+    lowest = min([0.0] + [row[key] for row in base for key, _ in PANELS if row[key] is not None])
     for axes, (key, title) in zip(panels, PANELS, strict=False):
         for number, name in enumerate(names):
             axes.plot(*means(base, name, key), linewidth=2, markersize=7, label=name, **look(number))

@@ -70,9 +70,7 @@ def work(options: Namespace) -> None:
     write_csv(out / "probe.csv", rows)
     views = "fresh random crops (published protocol)" if settings.random_views else "fixed central views"
     print(table(rows))
-    print(
-        f"mIoU in %, with background; fg: without it; probes: {options.epochs} epochs, lr {options.lr:g}, {views}"
-    )
+    print(f"mIoU in %, fg: without background; probes: {options.epochs} epochs, lr {options.lr:g}, {views}")
     with style():
         save_figure(draw(rows, trained), out / "probe.png")
     print(f"{out / 'probe.csv'} {out / 'probe.png'}")
