@@ -11,8 +11,10 @@ from types import SimpleNamespace
 
 import torch
 
-from dataset import DATASETS
+from dataset import DATASETS, build_dataset
+from dataset.base import SegmentationDataset
 from dataset.increment import IncrementData, increment_data
+from dataset.skip import skip_bad_images
 from methods import METHODS, hyper_parameters, method_named
 from models import backbone_name, default_weights
 from segmentation_module import Parts
@@ -146,10 +148,11 @@ def check(config: SimpleNamespace) -> SimpleNamespace:
 
 # -- from the namespace to what the parts of the framework take ----------------------------------------------
 def run_files(config: SimpleNamespace) -> RunFiles:
-    """The files of the run; a seed other than the published 42 is part of its name."""
+    """The files of the run; a seed other than the published 42, and other data, are part of its name."""
+    other_data = ["leaky"] * config.leaky_split + [config.masking] * (config.masking != DEFAULTS["masking"])
     seed = "" if config.seed == DEFAULTS["seed"] else f"seed{config.seed}"
     backbone = config.backbone.replace(":", "_").replace("/", "_")
-    words = [config.method.replace("*", "_STAR"), backbone, config.name, seed]
+    words = [config.method.replace("*", "_STAR"), backbone, config.name, *other_data, seed]
     setting = f"{Path(config.dataset).stem}_{config.task}_{config.setting}"
     run = "_".join(word for word in words if word)
     roots = Path(config.checkpoint), Path(config.results_dir), Path(config.logdir)
@@ -162,11 +165,19 @@ def network_parts(config: SimpleNamespace, *, pretrained: bool) -> Parts:
                  precision=config.precision, pretrained=config.pretrained_path if pretrained else "")
 
 
+def run_dataset(config: SimpleNamespace) -> SegmentationDataset:
+    """The data set of the run."""
+    dataset = build_dataset(config.dataset, config.data_root, leaky=config.leaky_split)
+    if config.skip_bad_images:
+        skip_bad_images(dataset)
+    return dataset
+
+
 def step_data(config: SimpleNamespace, step: Step, dataset) -> IncrementData:
     """The images that a step trains and is tested on."""
-    same_name = ("setting", "protocol", "crop_size", "index_dir", "cache_dir", "seed")
-    options = {name: getattr(config, name) for name in same_name}
-    return increment_data(dataset, step, evaluation=config.eval, **options)
+    same_name = ("setting", "protocol", "masking", "crop_size", "index_dir", "cache_dir", "seed")
+    options = {name: getattr(config, name) for name in same_name} | {"evaluation": config.eval}
+    return increment_data(dataset, step, ignore_background=config.ignore_test_bg, **options)
 
 
 def training(config: SimpleNamespace, steps: list[int], index: int) -> Training:
@@ -189,6 +200,11 @@ def batch_size(config: SimpleNamespace) -> int:
         size = config.batch_size
         raise ValueError(f"--batch_size {size} does not divide by processes x accumulation = {parts}")
     return config.batch_size // parts
+
+
+def test_batch_size(config: SimpleNamespace) -> int:
+    """Images per batch of a test; equal for any number of processes, so that every count is, too."""
+    return min(config.batch_size, 1 if config.eval == "full" else 8)  # 8: 1.3 GB of logits of ADE20K
 
 
 def flat(config: SimpleNamespace) -> dict:

@@ -18,7 +18,6 @@ from types import SimpleNamespace
 import torch
 
 import argparser
-from dataset import build_dataset
 from dataset.loader import make_loader
 from methods import METHODS
 from metrics.cost import training_cost
@@ -56,7 +55,7 @@ def start_run(config: SimpleNamespace) -> None:
 def run(config: SimpleNamespace, device: torch.device) -> None:
     """All requested steps, one after another, and the table over them."""
     torch.use_deterministic_algorithms(config.deterministic)
-    dataset = build_dataset(config.dataset, config.data_root)
+    dataset = argparser.run_dataset(config)
     first = make_step(dataset, config.task)
     steps = argparser.steps_of(config.step, first.num_steps)
     files = argparser.run_files(config)
@@ -135,8 +134,8 @@ def test_step(config: SimpleNamespace, step: Step, dataset, files: RunFiles, dev
     method.load_state_dict(content["method_state"])
     method.net.to(device, memory_format=torch.channels_last)
     data = argparser.step_data(config, step, dataset)
-    loader = make_loader(data.test, argparser.batch_size(config) if config.eval == "crop" else 1, train=False,
-                         seed=config.seed, num_workers=config.num_workers)
+    loader = make_loader(data.test, argparser.test_batch_size(config), train=False, seed=config.seed,
+                         num_workers=config.num_workers)
     log = RunLog(files.log_folder(step.index), f"{config.method} {step.task} step {step.index}")
     matrix = evaluate(method, loader, device=device, log=log)
     if distributed.is_main():

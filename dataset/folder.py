@@ -1,5 +1,6 @@
 """Your own images and masks, described by a YAML file of about ten lines."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -44,6 +45,8 @@ class Folder(FileDataset):
         if not self.root.is_dir():
             raise FileNotFoundError(f"there is no folder {self.root}; give --data_root")
         self.name = self._typed(content, "name", str, self.description.stem)
+        if not re.fullmatch(r"\w[\w .-]*", self.name):  # names files of the cache
+            raise self._wrong(f"has name: {self.name!r}; use letters, digits, blanks, dots and hyphens")
         self.has_background = self._typed(content, "background", bool, True)
         self.class_names = self._class_names(content)
         self.label_map = self._label_map(content)
@@ -77,7 +80,10 @@ class Folder(FileDataset):
         path = inside(self.root, place, self.description)
         if "*" not in place and "?" not in place:
             return pictures(path)
-        found = self.root.glob(str(path.relative_to(self.root)))
+        try:
+            found = list(self.root.glob(str(path.relative_to(self.root))))
+        except ValueError as error:
+            raise self._wrong(f"has {place!r}, which is no pattern: {error}") from None
         return sorted(path for path in found if path.suffix.lower() in PICTURES)
 
     def _listed(self, path: Path) -> list[Sample]:
@@ -97,8 +103,9 @@ class Folder(FileDataset):
             raise FileNotFoundError(f"there is no {self.description}")
         try:
             content = yaml.safe_load(self.description.read_text("utf-8"))
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
-            raise self._wrong("is no YAML file: " + " ".join(str(error).split())) from None
+        except Exception as error:  # the reader stumbles over odd files in many ways, all of them plain data
+            reason = " ".join(str(error).split()) or type(error).__name__
+            raise self._wrong(f"is no YAML file: {reason}") from None
         if not isinstance(content, dict):
             raise self._wrong(f"must consist of lines `key: value` with the keys {', '.join(KEYS)}")
         for key in content:
@@ -131,10 +138,10 @@ class Folder(FileDataset):
 
     def _label_map(self, content: dict) -> np.ndarray | None:
         values = content.get("ignore", IGNORE)
-        void = set(values) if isinstance(values, list) else {values}
-        if not all(type(value) is int and 0 <= value <= 255 for value in void):
+        listed = values if isinstance(values, list) else [values]
+        if not all(type(value) is int and 0 <= value <= 255 for value in listed):
             raise self._wrong(f"has ignore: {values!r}, which is no number of 0..255, nor a list of such")
-        void.add(IGNORE)
+        void = {*listed, IGNORE}
         named = [value for value in range(256) if value not in void]
         # Values without a name stay what they are, or move beyond the last class, where the scan refuses
         # them.

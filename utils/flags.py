@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from dataset import DATASETS
 from dataset.increment import EVALUATIONS
-from dataset.rules import PROTOCOLS, SETTINGS
+from dataset.rules import MASKINGS, PROTOCOLS, SETTINGS
 from methods import METHODS, hyper_parameters
 from models import BACKBONES
 from segmentation_module import PRECISIONS
@@ -57,6 +57,11 @@ FLAGS: dict[str, tuple[Flag, ...]] = {
         Flag("step", "all", "steps to run: 0, several (0 1 2), a range (1-5), or all", nargs="+"),
         Flag("setting", "overlap", "which images a step sees", choices=SETTINGS),
         Flag("protocol", "plop", "what old, future and void pixels count as", choices=PROTOCOLS),
+        Flag("masking", "current", "classes labelled in training: the step's; + old; new: others ignored",
+             choices=MASKINGS),
+        Flag("ignore_test_bg", False, "leave background pixels out of tests", kind=bool),
+        Flag("leaky_split", False, "cut Cityscapes' cities as published: tests contain training images",
+             kind=bool),
         Flag("test", False, "evaluate the saved checkpoints of the steps instead of training", kind=bool),
         Flag("explain", False, "print every resolved value and where it comes from, and stop", kind=bool),
         Flag("recipe", "auto", "auto: the recipe that fits the setting; none; or a recipe's name"),
@@ -64,6 +69,7 @@ FLAGS: dict[str, tuple[Flag, ...]] = {
     "where things are": (
         Flag("data_root", "", "folder of the dataset"),
         Flag("index_dir", "", "published .npy image lists to use instead of computed ones"),
+        Flag("skip_bad_images", False, "decode every file first, and leave out what is bad", kind=bool),
         Flag("pretrained_path", "auto", "backbone weights; auto: the published file in pretrained/"),
         Flag("no_pretrained", False, "start the backbone from random weights", kind=bool),
         Flag("step_ckpt", "", "checkpoint of the previous step, if not at its usual place"),

@@ -118,7 +118,7 @@ FIXED = {
     "lr_policy": ("poly", "no published result uses another schedule"),
     "lr_power": (0.9, "no published result uses another power"),
     "norm_act": ("iabn_sync", "statistics are synchronised, and the activation is leaky"),
-    "data_masking": ("current", "no published result uses another masking"),
+    "data_masking": ("current", "no published result uses another; it is --masking here"),
     "pod_prepro": ("pow", "no published result uses another form of POD"),
     "pod_coef": (1.0, "scale --pod_factor and the factor in --pod_options"),
     "align_weight_frequency": ("never", "no published result aligns weights outside NeST"),
@@ -135,7 +135,6 @@ REFUSED = {
     "test_on_val": "tests are on the test images",
     "val_on_trainset": "nothing is validated in training",
     "cross_val": "nothing is validated in training",
-    "ignore_test_bg": "results list every mean without background, too",
     "visualize": "its presence turns the logs off, and they are always written here",
 }
 ABLATIONS = """
