@@ -10,6 +10,7 @@ from segmentation_module import Parts, SegmentationModel, make_model
 from tasks import Step
 from train import Training
 from utils.losses import cross_entropy
+from utils.pixel_means import pixel_means
 
 
 class Method:
@@ -72,7 +73,8 @@ class Method:
 
     def losses(self, images: Tensor, labels: Tensor) -> dict[str, Tensor]:  # (N, 3, H, W), (N, H, W)
         """Named scalars of one batch; the trainer minimises their sum."""
-        return {"ce": cross_entropy(self.model(images).logits, labels).mean()}
+        (ce,) = pixel_means(cross_entropy, [self.model(images).logits_small], [labels])
+        return {"ce": ce}
 
     def after_backward(self) -> None:
         """Unscaled gradients are there, `optimizer.step()` comes next."""

@@ -11,6 +11,7 @@ from segmentation_module import Output
 from tasks import Step
 from utils.batches import first_epochs
 from utils.losses import cross_entropy
+from utils.pixel_means import pixel_means
 from utils.pod import Layer, pod, pod_schedule
 from utils.thresholds import (
     adaptive_factor,
@@ -71,13 +72,16 @@ class PLOP(Method):
         return thresholds_from(counts, self.threshold, true_median=self.true_median, top=top)
 
     def losses(self, images: Tensor, labels: Tensor) -> dict[str, Tensor]:
-        out = self.model(images)
         if self.teacher is None:
-            return {"ce": cross_entropy(out.logits, labels).mean()}
-        old = self.old(images)
-        labels, factor = self.relabel(labels, old) if self.step.grows else (labels, 1.0)
-        # The mean is over all pixels: rejected ones lower it a second time, besides the factor. As published.
-        return {"ce": (cross_entropy(out.logits, labels) * factor).mean(), "pod": self.pod(old, out)}
+            return super().losses(images, labels)
+        out, old = self.model(images), self.old(images)
+        if self.step.grows:
+            # The mean is over all pixels: rejected ones lower it a second time, besides the factor. As
+            # published.
+            (ce,) = pixel_means(weighted_cross_entropy, [out.logits_small], [*self.relabel(labels, old)])
+        else:
+            (ce,) = pixel_means(cross_entropy, [out.logits_small], [labels])
+        return {"ce": ce, "pod": self.pod(old, out)}
 
     @torch.no_grad()
     def relabel(self, labels: Tensor, old: Output) -> tuple[Tensor, Tensor]:  # (N, H, W)
@@ -105,3 +109,8 @@ class PLOP(Method):
         # The step before saved thresholds, too, of its own teacher.
         if state.get("step") == self.step.index:
             self.thresholds = state.get("thresholds")
+
+
+def weighted_cross_entropy(logits: Tensor, labels: Tensor, factor: Tensor) -> Tensor:  # (N, 1, 1)
+    """Cross entropy of each pixel times its image's factor, (N, H, W)."""
+    return cross_entropy(logits, labels) * factor

@@ -16,6 +16,7 @@ from modules import parallel
 from segmentation_module import Output, Parts, SegmentationModel
 from tasks import Step
 from utils.losses import cross_entropy, unbiased_cross_entropy, unbiased_knowledge_distillation
+from utils.pixel_means import pixel_means
 from utils.pooled_cube import pooled_cube_distillation
 
 
@@ -94,17 +95,21 @@ class RCIL(Method):
             parallel.merge_for_inference(self.teacher)  # the same function, half its 3x3 convolutions
 
     def losses(self, images: Tensor, labels: Tensor) -> dict[str, Tensor]:
-        out = self.model(images)
         if self.teacher is None:
-            return {"ce": cross_entropy(out.logits, labels).mean()}
-        old = self.old(images)
+            return super().losses(images, labels)
+        out, old = self.model(images), self.old(images)
         spatial, channel = self.pooled_cubes(old, out)
         pckd = {"pckd_spatial": spatial, "pckd_channel": channel}
         if not self.step.grows:
-            return {"ce": cross_entropy(out.logits, labels).mean()} | pckd
-        kd = unbiased_knowledge_distillation(out.logits, old.logits)
-        unce = unbiased_cross_entropy(out.logits, labels, self.step.num_old)
-        return {"unce": unce.mean(), "unkd": self.loss_kd * kd.mean()} | pckd
+            (ce,) = pixel_means(cross_entropy, [out.logits_small], [labels])
+            return {"ce": ce} | pckd
+        unce, unkd = pixel_means(self.loss_maps, [out.logits_small, old.logits_small], [labels])
+        return {"unce": unce, "unkd": self.loss_kd * unkd} | pckd
+
+    def loss_maps(self, logits: Tensor, old_logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """Unbiased cross entropy and distillation of each pixel, (N, H, W) both."""
+        unce = unbiased_cross_entropy(logits, labels, self.step.num_old)
+        return unce, unbiased_knowledge_distillation(logits, old_logits)
 
     def pooled_cubes(self, old: Output, out: Output) -> tuple[Tensor, Tensor]:
         """Spatial and channel part of pooled cube distillation, the larger the fewer classes are new."""
