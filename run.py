@@ -61,7 +61,7 @@ def run(config: SimpleNamespace, device: torch.device) -> None:
     files = argparser.run_files(config)
     if config.replay_batch:
         step = first.at(checkpoint.load(config.replay_batch)["step"])
-        method, _ = begin_step(config, step, files, "", device)
+        method, _ = begin_step(config, step, dataset, files, device)
         return distributed.say(replay(config.replay_batch, method, device))
     started = time.perf_counter()
     for index in steps:
@@ -75,14 +75,13 @@ def run(config: SimpleNamespace, device: torch.device) -> None:
     distributed.say(f"Run continue learning in {time.perf_counter() - started:.0f}s")
 
 
-def begin_step(config: SimpleNamespace, step: Step, files: RunFiles, named: str, device: torch.device):
-    """Method and self-description of a step; the method is None if the file `named` was adopted as its
-    result.
-    """
+def begin_step(config: SimpleNamespace, step: Step, dataset, files: RunFiles, device: torch.device,
+               named: str = ""):
+    """Method and self-description of a step; no method if the file `named` was adopted as its result."""
     previous = named or (files.checkpoint(step.index - 1) if step.index > 0 else "")
     parts = argparser.network_parts(config, pretrained=step.index == 0)
     return begin(step, argparser.flat(config), config.hyper, parts, device=device, previous=previous,
-                 own=files.checkpoint(step.index))
+                 own=files.checkpoint(step.index), fingerprint=dataset.fingerprint("train"))
 
 
 def train_step(config: SimpleNamespace, step: Step, steps: list[int], dataset, files: RunFiles,
@@ -90,7 +89,7 @@ def train_step(config: SimpleNamespace, step: Step, steps: list[int], dataset, f
     """Train one increment and save its checkpoint."""
     began = time.perf_counter()
     named = config.step_ckpt if step.index == steps[0] else ""
-    method, about = begin_step(config, step, files, named, device)
+    method, about = begin_step(config, step, dataset, files, device, named)
     if method is None:
         return
 

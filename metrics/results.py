@@ -14,6 +14,7 @@
                              "avg"), mean_forgetting, trainable_percent; see `metrics.scores`
     images                   test images
     skipped                  images that cannot be used and were left out: split, id, reason
+    drift                    values that differ from those of the step before
     cost                     what training recorded (seconds, images, trainable_parameters, ...), and
                              images_per_second
     config, versions         of the run that trained the checkpoint
@@ -105,6 +106,7 @@ def describe(matrix: ConfusionMatrix, step: Step, dataset, content: dict) -> dic
         "scores": scores(counts, num_base=len(step.groups[0]), has_background=step.has_background),
         "images": matrix.images,
         "skipped": list(dataset.skipped),
+        "drift": content.get("drift", []),
         "cost": cost,
         "config": config,
         "versions": content["versions"],

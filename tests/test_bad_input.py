@@ -1,8 +1,10 @@
 """A mistake gets one line that names it and its cure, exit status 2, and damages nothing."""
 
 import os
+import shutil
 
 import pytest
+from PIL import Image
 
 MISTAKES = {
     "unknown method": (["--method", "MBI"], "did you mean MiB"),
@@ -70,6 +72,17 @@ def test_checkpoint_that_does_not_fit_is_refused_with_the_reason(cli, tmp_path, 
     assert path.read_bytes() == before
 
 
+def test_a_chain_is_not_continued_on_other_data(cli, tmp_path, small_data):
+    copy = tmp_path / "copy"
+    shutil.copytree(small_data.parent, copy)
+    cli("--step", "0", "--dataset", copy / "small.yaml")
+    for mask in sorted((copy / "train/masks").iterdir())[:1]:
+        mask.unlink()
+        (copy / "train/images" / f"{mask.stem}.jpg").unlink()
+    status, _, err = cli("--step", "1", "--dataset", copy / "small.yaml")
+    assert status == 2 and "other files" in err
+
+
 def test_unwritable_folder_is_named(cli, tmp_path):
     (tmp_path / "file").write_text("in the way")
     status, _, err = cli("--step", "0", "--checkpoint", "file")
@@ -78,10 +91,6 @@ def test_unwritable_folder_is_named(cli, tmp_path):
 
 @pytest.mark.parametrize("damage", ["truncated", "missing", "other size", "label"])
 def test_bad_image_is_named(cli, tmp_path, small_data, damage):
-    import shutil
-
-    from PIL import Image
-
     copy = tmp_path / "copy"
     shutil.copytree(small_data.parent, copy)
     image = sorted((copy / "train/images").iterdir())[3]

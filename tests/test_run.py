@@ -148,3 +148,11 @@ def test_explain_says_where_each_value_comes_from_and_stops(cli, tmp_path):
 def test_full_images_can_be_evaluated(cli):
     status, _, err = cli("--method", "FT", "--step", "0", "--eval", "full")
     assert status == 0, err
+
+
+def test_other_values_than_the_step_before_are_shown_and_recorded(cli, tmp_path):
+    cli("--method", "FT", "--step", "0", "--weight_decay", "0.001")
+    status, out, _ = cli("--method", "FT", "--step", "1")
+    assert status == 0 and "differs from step 0: weight_decay 0.001 -> 0.0001" in out
+    result = json.loads((run_folder(tmp_path, "FT", "results") / "step_1.json").read_text())
+    assert result["drift"] == ["weight_decay 0.001 -> 0.0001"]

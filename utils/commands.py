@@ -2,6 +2,7 @@
 
 import os
 import sys
+import traceback
 from collections.abc import Callable
 
 from utils.resume import Interrupted
@@ -22,3 +23,8 @@ def answer(program: str, work: Callable[[], None]) -> int:
             raise
         print(f"{program}: error: {' '.join(str(error).split())}", file=sys.stderr, flush=True)
         return 2
+    except Exception as error:  # not the user's: show where, and end with the cause
+        traceback.print_exc()
+        cause = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        print(f"{program}: failed: {cause}", file=sys.stderr, flush=True)
+        return 1

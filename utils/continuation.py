@@ -8,19 +8,24 @@ from methods import METHODS
 from segmentation_module import Parts
 from tasks import Step
 from utils import checkpoint
-from utils.distributed import barrier, is_main
-from utils.resume import seed_everything
+from utils.distributed import barrier, is_main, say
+from utils.resume import differences, seed_everything
 
 # Values that a chain of steps must share. The rest (lr, epochs, ...) may change from step to step.
-FIXED = ("dataset", "backbone", "output_stride", "setting", "protocol")
+FIXED = ("backbone", "output_stride", "setting", "protocol")
 
 
-def describe(values: dict, step: Step, method) -> dict:
-    """What a checkpoint of `step` says of itself: `values` is the flat, resolved configuration."""
+def describe(values: dict, step: Step, method, *, fingerprint: str) -> dict:
+    """What a checkpoint of `step` says of itself.
+
+    Args:
+        values: the flat, resolved configuration. method: of the step. fingerprint: of the training data.
+    """
     return {
         "method": values["method"],
         "shared_step0": method.shared_step0,
         "dataset": step.dataset,
+        "fingerprint": fingerprint,
         "task": step.task,
         "step": step.index,
         "groups": [list(group) for group in step.groups],
@@ -46,6 +51,10 @@ def check_follows(previous: dict, path: Path | str, about: dict) -> None:
             reasons.append(
                 f"was trained with {key} {previous['config'].get(key)}, not {about['config'][key]}"
             )
+    if previous["dataset"] != about["dataset"]:
+        reasons.append(f"was trained on {previous['dataset']}, not {about['dataset']}")
+    elif previous["fingerprint"] != about["fingerprint"]:
+        reasons.append("was trained on other files: the image list, the masks or the class names have changed")
     learned = previous["step"] + 1
     if previous["dataset"] == about["dataset"] and previous["groups"][:learned] != about["groups"][:learned]:
         reasons.append("has learned other classes, or in another order")
@@ -79,6 +88,7 @@ def begin(
     parts: Parts,
     *,
     device: torch.device,
+    fingerprint: str,
     previous: Path | str,
     own: Path,
 ) -> tuple[object, dict]:
@@ -88,12 +98,17 @@ def begin(
 
     Args:
         values: flat configuration. hyper: the method's own part of it. parts: of the network.
+        fingerprint: of the training data.
         previous: checkpoint to continue from, or to adopt; "" at the start of a task.
     """
     seed_everything(values["seed"])
     method = METHODS[values["method"]](step, **hyper)
-    about = describe(values, step, method)
+    about = describe(values, step, method, fingerprint=fingerprint)
     content = read_previous(previous, about) if previous else None
+    if content:
+        about["drift"] = differences(content["config"], values)
+        if about["drift"]:
+            say(f"differs from step {content['step']}: {'; '.join(about['drift'])}")
     if content and content["step"] == step.index:
         adopt(content, about, own)
         return None, about

@@ -146,29 +146,14 @@ class Rescue:
             self.path.unlink(missing_ok=True)
 
 
-# What may differ between a run and its continuation without changing a number.
-HARMLESS = {
-    "step",
-    "num_workers",
-    "print_interval",
-    "ckpt_interval",
-    "timeout",
-    "overwrite",
-    "test",
-    "explain",
-    "ckpt",
-    "replay_batch",
-    "checkpoint",
-    "results_dir",
-    "logdir",
-    "cache_dir",
-    "data_root",
-    "step_ckpt",
-    "recipe",
-}
+# What may differ between a run and its continuation without changing a number, and what names the run.
+HARMLESS = set(
+    "step num_workers print_interval ckpt_interval timeout overwrite test explain ckpt replay_batch checkpoint "
+    "results_dir logdir cache_dir data_root step_ckpt recipe dataset task method name pretrained_path".split()
+)
 
 
 def differences(before: dict, now: dict) -> list[str]:
-    """Names of the values that differ and matter, e.g. "lr [0.01] -> [0.02]"."""
-    keys = sorted((before.keys() | now.keys()) - HARMLESS)
-    return [f"{key} {before.get(key)} -> {now.get(key)}" for key in keys if before.get(key) != now.get(key)]
+    """Values of two configurations that differ and matter, as "lr [0.01] -> [0.02]"."""
+    keys = sorted((before.keys() & now.keys()) - HARMLESS)
+    return [f"{key} {before[key]} -> {now[key]}" for key in keys if before[key] != now[key]]

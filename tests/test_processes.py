@@ -1,0 +1,74 @@
+"""A process that fails ends the whole run, soon, with its cause, and leaves nothing behind."""
+
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+import torch.utils.data
+
+import dataset.images
+from tests.conftest import ROOT, SMALL
+
+pytestmark = pytest.mark.slow
+
+
+def start(small_data, tmp_path, fault: str, count: int, *words: str) -> subprocess.CompletedProcess:
+    """`fault` on the last of `count` processes, in its third iteration."""
+    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(count)]
+    command = [sys.executable, *launcher, str(ROOT / "tests/faulty.py"), fault, str(count - 1), "--"]
+    command += ["--dataset", str(small_data), "--task", "4-1", *SMALL, "--step", "0", *words]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=180, env=environment)
+
+
+def children_named(marker: str) -> list[str]:
+    """Command lines of running processes that contain `marker`."""
+    listing = subprocess.run(["ps", "-ww", "-eo", "args"], capture_output=True, text=True).stdout
+    return [line for line in listing.splitlines() if marker in line and "ps -eo" not in line]
+
+
+@pytest.mark.parametrize(
+    ("fault", "cause"),
+    [("raise", "the disk of this process caught fire"), ("die", "SIGKILL"), ("hang", "imed out")],
+)
+def test_a_rank_that_fails_ends_all_and_its_cause_is_printed(small_data, tmp_path, fault, cause):
+    began = time.monotonic()
+    done = start(small_data, tmp_path, fault, 2, "--timeout", "10")
+    assert done.returncode != 0
+    assert cause in done.stderr, done.stderr[-3000:]
+    assert time.monotonic() - began < 120
+    assert not list(tmp_path.rglob("step_0.pt"))
+    assert not children_named(str(tmp_path)) and not children_named(str(small_data))
+
+
+def test_a_worker_that_dies_ends_the_run_with_its_cause_last(cli, monkeypatch, tmp_path):
+    real = dataset.images.TrainImages.__getitem__
+
+    def die(self, key):
+        if torch.utils.data.get_worker_info() is not None and key[1] % 5 == 0:
+            os.kill(os.getpid(), 9)
+        return real(self, key)
+
+    monkeypatch.setattr(dataset.images.TrainImages, "__getitem__", die)
+    status, _, err = cli("--step", "0", "--num_workers", "1")
+    assert status == 1
+    assert "DataLoader worker" in err.splitlines()[-1]
+    assert not list(tmp_path.rglob("step_0.pt"))
+
+
+def test_loader_processes_end_with_a_killed_run(small_data, tmp_path):
+    command = [sys.executable, str(ROOT / "run.py"), "--dataset", str(small_data), "--task", "4-1", *SMALL]
+    command += ["--num_workers", "2", "--epochs", "500", "--step", "0", "--name", "killed_with_workers"]
+    process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 60
+    while len(children_named("killed_with_workers")) < 3 and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert len(children_named("killed_with_workers")) >= 3
+    process.kill()
+    process.wait()
+    deadline = time.monotonic() + 30
+    while children_named("killed_with_workers") and time.monotonic() < deadline:
+        time.sleep(0.2)
+    assert not children_named("killed_with_workers")
