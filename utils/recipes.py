@@ -22,7 +22,7 @@ LAYER_FIELDS = {"when", "source", "set"}
 IDENTITY = ("method", "dataset", "task", "setting", "backbone")
 ROW_FIELDS = {*IDENTITY, "system", "source", "gpus", "set", "published"}
 PUBLISHED_FIELDS = {"old", "new", "all", "also", "avg", "convention", "source", "step0"}
-CONVENTIONS = {"I": "with background", "X": "without background", "": ""}
+CONVENTIONS = ("I", "X")
 
 
 @dataclass(frozen=True)
@@ -106,8 +106,8 @@ def entry(name: str, recipe: dict) -> Row | dict:
     published = recipe.get("published", {})
     for unknown in published.keys() - PUBLISHED_FIELDS:
         closest(str(unknown), PUBLISHED_FIELDS, f"published number of recipe {name}")
-    if published.get("convention", "") not in CONVENTIONS:
-        raise ValueError(f"recipe {name}: convention is I or X, not {published['convention']}")
+    if "all" in published and (published.get("convention") not in CONVENTIONS or "source" not in published):
+        raise ValueError(f"recipe {name}: published numbers need a source and the convention I or X")
     words = {key: str(recipe[key]) for key in (*IDENTITY, "system", "source")}
     return Row(name, values=recipe["set"], gpus=recipe.get("gpus", 0), published=published, **words)
 

@@ -1,0 +1,5 @@
+#!/usr/bin/env bash
+# PLOP+NeST with resnet101 on voc 15-5, overlap: values of RevisitingCSS (RevisitingCSS scripts/PLOP_NEST)
+# expected: old 77.6, new 55.8, all 72.4 (NeST's paper as quoted by others; background counts as an old class)
+# GPUs: 1 there. Usage: DATA_ROOT=DIR bash ./scripts/PLOP_NEST/plop+ours_resnet101_15-5.sh GPU_IDS NB_GPU
+exec bash "$(dirname "${BASH_SOURCE[0]}")/../run_steps.sh" 'PLOP_NEST/plop+ours_resnet101_15-5' "$@"

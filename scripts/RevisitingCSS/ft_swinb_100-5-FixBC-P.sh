@@ -1,0 +1,5 @@
+#!/usr/bin/env bash
+# DFT* with swin_b on ade 100-5, overlap: values of RevisitingCSS (RevisitingCSS scripts/RevisitingCSS)
+# expected: no verified number
+# GPUs: 2 there. Usage: DATA_ROOT=DIR bash ./scripts/RevisitingCSS/ft_swinb_100-5-FixBC-P.sh GPU_IDS NB_GPU
+exec bash "$(dirname "${BASH_SOURCE[0]}")/../run_steps.sh" 'RevisitingCSS/ft_swinb_100-5-FixBC-P' "$@"

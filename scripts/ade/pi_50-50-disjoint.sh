@@ -1,0 +1,5 @@
+#!/usr/bin/env bash
+# PI with resnet101 on ade 50-50, disjoint: values of MiB (MiB README and presets)
+# expected: no verified number
+# GPUs: 2 there. Usage: DATA_ROOT=DIR bash ./scripts/ade/pi_50-50-disjoint.sh GPU_IDS NB_GPU
+exec bash "$(dirname "${BASH_SOURCE[0]}")/../run_steps.sh" 'ade/pi_50-50-disjoint' "$@"

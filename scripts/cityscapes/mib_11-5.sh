@@ -1,0 +1,5 @@
+#!/usr/bin/env bash
+# LWF with resnet101 on cityscapes_domain 11-5, overlap: values of PLOP (PLOP scripts/cityscapesDomain)
+# expected: all 61.5 (RCIL README; background counts as an old class); EXTRA=--leaky_split for its split
+# GPUs: 2 there. Usage: DATA_ROOT=DIR bash ./scripts/cityscapes/mib_11-5.sh GPU_IDS NB_GPU
+exec bash "$(dirname "${BASH_SOURCE[0]}")/../run_steps.sh" 'cityscapes/mib_11-5' "$@"

@@ -1,0 +1,5 @@
+#!/usr/bin/env bash
+# ILT with resnet101 on voc 19-1, disjoint: values of MiB (MiB README and presets)
+# expected: old 69.1, new 16.4, all 66.4 (MiB's table as in UCD image/result1.png; background is left out)
+# GPUs: 2 there. Usage: DATA_ROOT=DIR bash ./scripts/voc/ilt_19-1-disjoint.sh GPU_IDS NB_GPU
+exec bash "$(dirname "${BASH_SOURCE[0]}")/../run_steps.sh" 'voc/ilt_19-1-disjoint' "$@"

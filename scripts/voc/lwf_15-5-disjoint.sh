@@ -1,0 +1,5 @@
+#!/usr/bin/env bash
+# LWF with resnet101 on voc 15-5, disjoint: values of MiB (MiB README and presets)
+# expected: old 58.4, new 37.4, all 53.1 (MiB's table as in UCD image/result1.png; background is left out)
+# GPUs: 2 there. Usage: DATA_ROOT=DIR bash ./scripts/voc/lwf_15-5-disjoint.sh GPU_IDS NB_GPU
+exec bash "$(dirname "${BASH_SOURCE[0]}")/../run_steps.sh" 'voc/lwf_15-5-disjoint' "$@"

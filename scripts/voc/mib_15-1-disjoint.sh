@@ -1,0 +1,5 @@
+#!/usr/bin/env bash
+# MiB with resnet101 on voc 15-1, disjoint: values of MiB (MiB README and presets; weight 100 from its author (github.com/fcdl94/MiB/issues/22))
+# expected: old 46.2, new 12.9, all 37.9 (MiB's table as in UCD image/result1.png; background is left out)
+# GPUs: 2 there. Usage: DATA_ROOT=DIR bash ./scripts/voc/mib_15-1-disjoint.sh GPU_IDS NB_GPU
+exec bash "$(dirname "${BASH_SOURCE[0]}")/../run_steps.sh" 'voc/mib_15-1-disjoint' "$@"

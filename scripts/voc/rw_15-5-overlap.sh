@@ -1,0 +1,5 @@
+#!/usr/bin/env bash
+# RW with resnet101 on voc 15-5, overlap: values of MiB (MiB README and presets)
+# expected: old 16.6, new 34.9, all 21.2 (MiB's table as in UCD image/result1.png; background is left out)
+# GPUs: 2 there. Usage: DATA_ROOT=DIR bash ./scripts/voc/rw_15-5-overlap.sh GPU_IDS NB_GPU
+exec bash "$(dirname "${BASH_SOURCE[0]}")/../run_steps.sh" 'voc/rw_15-5-overlap' "$@"

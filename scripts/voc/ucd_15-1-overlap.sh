@@ -1,0 +1,5 @@
+#!/usr/bin/env bash
+# UCD with resnet101 on voc 15-1, overlap: values of UCD (UCD README and cssegmentation)
+# expected: old 51.9, new 13.1, all 42.2 (UCD image/result1.png; background is left out)
+# GPUs: 2 there. Usage: DATA_ROOT=DIR bash ./scripts/voc/ucd_15-1-overlap.sh GPU_IDS NB_GPU
+exec bash "$(dirname "${BASH_SOURCE[0]}")/../run_steps.sh" 'voc/ucd_15-1-overlap' "$@"
