@@ -1,0 +1,7 @@
+#!/usr/bin/env bash
+# Train several methods on one setting, with one step 0 for those that share it, and print one table:
+#   bash scripts/compare.sh --methods FT MiB PLOP --seeds 42 1 2 -- --dataset shapes --task 4-1
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+source scripts/setup.sh requirements.txt
+exec python -m scripts.compare "$@"
