@@ -299,3 +299,10 @@ def test_run_with_bad_images_lists_them_in_its_result(cli, damaged, tmp_path):
     result = json.loads((tmp_path / "results/small_offline_overlap/FT_tiny/step_0.json").read_text())
     assert {(entry["split"], entry["id"]) for entry in result["skipped"]} == bad
     assert result["images"] == 11
+
+
+def test_background_can_be_left_out_of_tests(cli, tmp_path):
+    status, _, err = cli("--task", "offline", "--ignore_test_bg")
+    assert status == 0, err
+    result = json.loads((tmp_path / "results/small_offline_overlap/FT_tiny/step_0.json").read_text())
+    assert result["classes"][0]["pixels"] == 0 and result["classes"][1]["pixels"] > 0
