@@ -1,5 +1,6 @@
 """What the training of a step cost."""
 
+import sys
 import time
 
 import torch
@@ -24,5 +25,19 @@ def training_cost(
         "images_trained": images_trained,
         "trainable_parameters": sum(parameter.numel() for parameter in net.trainable()),
         "finetuning_parameters": net.num_parameters(classes=classes),
-        "peak_memory_bytes": torch.cuda.max_memory_allocated() if torch.cuda.is_available() else 0,
+        "peak_memory_bytes": peak_memory(),
     }
+
+
+def peak_memory() -> int:
+    """Most bytes in use so far: of tensors on the GPU, else of the whole process (0 where the system is
+    silent).
+    """
+    if torch.cuda.is_available():
+        return torch.cuda.max_memory_allocated()
+    try:
+        import resource
+    except ImportError:  # Windows
+        return 0
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
