@@ -131,6 +131,16 @@ def take_over(method, previous: dict, parts: Parts, device: torch.device) -> Non
         method.teacher = teacher.eval().requires_grad_(False).to(device, memory_format=torch.channels_last)
 
 
+def restored(content: dict, step: Step, name: str, hyper: dict, parts: Parts, *, device: torch.device):
+    """The method `name` with the network and the state that its checkpoint of `step` holds."""
+    method = METHODS[name](step, **hyper)
+    method.net = method.build_model(step, parts)
+    method.net.load_state_dict(content["net"])
+    method.load_state_dict(content["method_state"])
+    method.net.to(device, memory_format=torch.channels_last)
+    return method
+
+
 def adopt(previous: dict, about: dict, path: Path) -> None:
     """File a checkpoint of the same step, trained elsewhere, as this run's own, so that step 0 can be
     shared.

@@ -10,7 +10,8 @@ class RunFiles:
 
     Args:
         checkpoint_root, result_root, log_root: the three root folders.
-        setting: e.g. "voc_15-5s_overlap". run: e.g. "MiB_resnet101".
+        setting: e.g. "voc_15-5s_overlap". run: e.g. "MiB_resnet101_mine".
+        kin: how runs of other methods under the same --name end, e.g. "_resnet101_mine"; "" without a name.
     """
 
     checkpoint_root: Path
@@ -18,10 +19,23 @@ class RunFiles:
     log_root: Path
     setting: str
     run: str
+    kin: str = ""
 
     def checkpoint(self, index: int) -> Path:
         """Weights after step `index`."""
         return self.checkpoint_root / self.setting / self.run / f"step_{index}.pt"
+
+    def previous(self, index: int) -> Path:
+        """Checkpoint that step `index` builds on.
+
+        Published scripts may train step 0 with FT and go on with another method, under one --name: where this
+        run has no step 0, that of the only other run of the name is taken.
+        """
+        own = self.checkpoint(index - 1)
+        if index > 1 or own.is_file() or not self.kin:
+            return own
+        found = list(own.parent.parent.glob(f"*{self.kin}/{own.name}"))
+        return found[0] if len(found) == 1 else own
 
     def unfinished(self, index: int) -> Path:
         """State of step `index` while it trains."""

@@ -149,7 +149,8 @@ class Rescue:
 # What may differ between a run and its continuation without changing a number, and what names the run.
 HARMLESS = set(
     "step num_workers print_interval ckpt_interval timeout overwrite test explain ckpt replay_batch checkpoint "
-    "results_dir logdir cache_dir data_root step_ckpt recipe dataset task method name pretrained_path".split()
+    "results_dir logdir cache_dir data_root step_ckpt recipe dataset task method name pretrained_path "
+    "no_share".split()
 )
 
 
