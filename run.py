@@ -19,14 +19,13 @@ import torch
 
 import argparser
 from dataset.loader import make_loader
-from methods import METHODS
 from metrics.cost import training_cost
-from metrics.results import read_results, table, write_result
+from metrics.results import write_result
 from tasks import Step, make_step
 from train import NonFiniteLoss, evaluate, fit, start
 from utils import checkpoint, distributed
 from utils.commands import answer
-from utils.continuation import begin
+from utils.continuation import begin, restored
 from utils.failure import replay, write_failure
 from utils.layout import RunFiles
 from utils.lock import RunLock
@@ -47,6 +46,8 @@ def start_run(config: SimpleNamespace) -> None:
     if config.explain:
         return print(argparser.explain(config))
     device = distributed.init(config.timeout)
+    if config.notes:
+        distributed.say("\n".join(config.notes))
     folder = argparser.run_files(config).checkpoint(0).parent
     with nullcontext() if config.test else RunLock(folder):
         run(config, device)
@@ -71,14 +72,14 @@ def run(config: SimpleNamespace, device: torch.device) -> None:
         if not config.test and (config.overwrite or not files.checkpoint(index).is_file()):
             train_step(config, step, steps, dataset, files, device)
         test_step(config, step, dataset, files, device)
-    distributed.say(table(read_results(files.results)))
+    distributed.say(argparser.closing(config))
     distributed.say(f"Run continue learning in {time.perf_counter() - started:.0f}s")
 
 
 def begin_step(config: SimpleNamespace, step: Step, dataset, files: RunFiles, device: torch.device,
                named: str = ""):
     """Method and self-description of a step; no method if the file `named` was adopted as its result."""
-    previous = named or (files.checkpoint(step.index - 1) if step.index > 0 else "")
+    previous = named or (files.previous(step.index) if step.index > 0 else "")
     parts = argparser.network_parts(config, pretrained=step.index == 0)
     return begin(step, argparser.flat(config), config.hyper, parts, device=device, previous=previous,
                  own=files.checkpoint(step.index), fingerprint=dataset.fingerprint("train"))
@@ -88,6 +89,9 @@ def train_step(config: SimpleNamespace, step: Step, steps: list[int], dataset, f
                device: torch.device) -> None:
     """Train one increment and save its checkpoint."""
     began = time.perf_counter()
+    shared = argparser.step0_of_others(config, step, dataset)
+    if shared and not config.overwrite and shared.adopt(files.checkpoint(0)):
+        return
     named = config.step_ckpt if step.index == steps[0] else ""
     method, about = begin_step(config, step, dataset, files, device, named)
     if method is None:
@@ -119,19 +123,17 @@ def train_step(config: SimpleNamespace, step: Step, steps: list[int], dataset, f
     if distributed.is_main():
         content = {"net": method.net.state_dict(), "method_state": method.state_dict()}
         checkpoint.save(about | content, files.checkpoint(step.index))
+        if shared:
+            shared.offer(files.checkpoint(0))
     rescue.discard()
     log.close()
 
 
 def test_step(config: SimpleNamespace, step: Step, dataset, files: RunFiles, device: torch.device) -> None:
     """Evaluate a step's saved checkpoint on all classes seen so far; print and file the numbers."""
-    path = Path(config.ckpt) if config.ckpt else files.checkpoint(step.index)
-    content = checkpoint.load(path)
-    method = METHODS[config.method](step, **config.hyper)
-    method.net = method.build_model(step, argparser.network_parts(config, pretrained=False))
-    method.net.load_state_dict(content["net"])
-    method.load_state_dict(content["method_state"])
-    method.net.to(device, memory_format=torch.channels_last)
+    content = checkpoint.load(Path(config.ckpt) if config.ckpt else files.checkpoint(step.index))
+    parts = argparser.network_parts(config, pretrained=False)
+    method = restored(content, step, config.method, config.hyper, parts, device=device)
     data = argparser.step_data(config, step, dataset)
     loader = make_loader(data.test, argparser.test_batch_size(config), train=False, seed=config.seed,
                          num_workers=config.num_workers)
