@@ -97,7 +97,9 @@ class Swin(nn.Module):
             ]
             last = stage == len(depths) - 1
             self.layers.append(Stage(blocks, nn.Identity() if last else PatchMerging(channels)))
-            self.add_module(f"norm{stage}", nn.LayerNorm(channels))
+            norm = nn.LayerNorm(channels)
+            norm.spare = not last  # on a map that only distillation reads: see `utils.distributed.distribute`
+            self.add_module(f"norm{stage}", norm)
         self.out_channels = channels
         self.apply(_initialise)
 

@@ -3,11 +3,15 @@
 import pytest
 import timm
 import torch
+import torch.distributed as dist
+import torch.multiprocessing as mp
 from torch import nn
 
 from models import build_backbone
 from models.swin import Swin, published_names, swin_b
 from modules.deeplab import DeepLabV3Head
+from segmentation_module import SegmentationModel
+from utils.distributed import distribute
 
 TINY = dict(embed_dim=8, depths=(2, 2, 2), num_heads=(2, 2, 4), window_size=3)
 
@@ -137,3 +141,31 @@ def test_only_the_classifier_the_final_norm_and_masks_are_dropped(body):
     dropped = official(body).keys() - published_names(official(body)).keys()
     masks = {"layers.0.blocks.1.attn_mask"}
     assert dropped == {"norm.weight", "norm.bias", "head.weight", "head.bias"} | masks
+
+
+def two_iterations(rank: int, address: str, results: str) -> None:
+    """Training that reads no map, then training that does, on other images than the other process has."""
+    torch.set_num_threads(1)
+    dist.init_process_group("gloo", init_method=address, rank=rank, world_size=2)
+    torch.manual_seed(0)
+    net = SegmentationModel(Swin(**TINY), DeepLabV3Head(32, 8), [3])
+    model = distribute(net, torch.device("cpu"))
+    torch.manual_seed(rank)
+    for reads in (False, False, True, True):
+        net.zero_grad()
+        out = model(torch.randn(2, 3, 24, 24))
+        # Without a gradient neither decay nor momentum moves them, as published.
+        assert net.body.norm0.weight.grad is None
+        loss = out.logits_small.square().mean()
+        if reads:
+            loss = loss + sum(stage.pow(3).mean() for stage in out.attentions.values())
+        loss.backward()
+    torch.save({name: parameter.grad for name, parameter in net.named_parameters()}, f"{results}/{rank}.pt")
+    dist.destroy_process_group()
+
+
+def test_several_processes_train_it_with_and_without_reading_the_maps(tmp_path):
+    mp.spawn(two_iterations, (f"file://{tmp_path}/rendezvous", str(tmp_path)), nprocs=2)
+    one, other = (torch.load(tmp_path / f"{rank}.pt") for rank in range(2))
+    for name, gradient in one.items():
+        assert gradient.abs().sum() > 0 and torch.equal(gradient, other[name]), name

@@ -84,6 +84,18 @@ def distribute(net: nn.Module, device: torch.device) -> nn.Module:
     if not is_distributed():
         return net
     ids = [device.index] if device.type == "cuda" else None
+    # Norms of maps that only distillation reads have no gradient in other methods, and the wrapper would wait
+    # for it for ever. Their gradients, where there are any, are averaged as they come.
+    spare = {
+        f"{path}.{name}": parameter
+        for path, module in net.named_modules()
+        if getattr(module, "spare", False)
+        for name, parameter in module.named_parameters()
+    }
+    nn.parallel.DistributedDataParallel._set_params_and_buffers_to_ignore_for_model(net, list(spare))
+    for parameter in spare.values():
+        if parameter.requires_grad:
+            parameter.register_hook(lambda grad: all_reduce_sum(grad.clone()) / world_size())
     wrapped = nn.parallel.DistributedDataParallel(net, device_ids=ids, gradient_as_bucket_view=True)
     wrapped.broadcast_buffers = False  # as an argument it is deprecated; torch 2.11 has no other name for it
     return wrapped
