@@ -1,3 +1,5 @@
+import json
+
 import numpy as np
 import pytest
 import torch
@@ -149,3 +151,10 @@ def test_without_background_void_and_other_classes_are_ignored(protocol, split):
         255,
         255,
     ]
+
+
+def test_background_can_be_left_out_of_tests(cli, tmp_path):
+    status, _, err = cli("--task", "offline", "--ignore_test_bg")
+    assert status == 0, err
+    result = json.loads((tmp_path / "results/small_offline_overlap/FT_tiny/step_0.json").read_text())
+    assert result["classes"][0]["pixels"] == 0 and result["classes"][1]["pixels"] > 0

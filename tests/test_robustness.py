@@ -1,7 +1,6 @@
 """Whatever lies in the files of a data set is read right or refused by name."""
 
 import io
-import json
 import shutil
 
 import numpy as np
@@ -251,10 +250,3 @@ def test_every_task_name_gives_a_partition_or_one_line(name):
             assert "\n" not in str(error) or "\n" in name
         else:
             assert sorted(step.order) == list(range(num_classes))
-
-
-def test_background_can_be_left_out_of_tests(cli, tmp_path):
-    status, _, err = cli("--task", "offline", "--ignore_test_bg")
-    assert status == 0, err
-    result = json.loads((tmp_path / "results/small_offline_overlap/FT_tiny/step_0.json").read_text())
-    assert result["classes"][0]["pixels"] == 0 and result["classes"][1]["pixels"] > 0
