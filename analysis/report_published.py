@@ -1,0 +1,61 @@
+"""What was published for a method in a setting, and whether a result is as near as honest sources are."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from utils.comparison import band
+from utils.recipes import rows
+
+
+@dataclass(frozen=True)
+class Published:
+    """One published cell, in per cent.
+
+    Attributes:
+        old, new, average: None if not published. every: all published mIoU of all classes, the first of
+        `source`. convention: "I" (background is an old class) or "X" (left out). band: how far from
+        the nearest a reproduction usually is. step0: mIoU and tolerance after step 0, () if unknown.
+    """
+
+    old: float | None
+    new: float | None
+    average: float | None
+    every: tuple[float, ...]
+    convention: str
+    source: str
+    band: float
+    step0: tuple[float, ...]
+
+    def off(self, share: float) -> float:
+        """How far `share` (of 1) is from the nearest published value, in points."""
+        return min((100 * share - value for value in self.every), key=abs)
+
+    def inside(self, share: float) -> bool:
+        """Whether it is inside the band."""
+        return abs(self.off(share)) <= self.band
+
+    @property
+    def words(self) -> str:
+        """Values and convention, e.g. "54.64, 56.4 (I)"."""
+        return f"{', '.join(f'{value:g}' for value in self.every)} ({self.convention})"
+
+
+def published_values(setting: Mapping[str, str], num_steps: int) -> list[Published]:
+    """What recipes know of a method, dataset, task, setting and backbone; each cell once."""
+    found = {}
+    for row in rows():
+        if "all" in row.published and row.fits(setting):
+            about = row.published
+            every = tuple(map(float, [about["all"], *about.get("also", [])]))
+            old, new, average = (about.get(name) for name in ("old", "new", "avg"))
+            step0 = tuple(about.get("step0", ()))
+            one = Published(old, new, average, every, about["convention"], str(about["source"]),
+                            band(row, num_steps), step0)  # fmt: skip
+            found.setdefault((one.convention, every), one)
+    return list(found.values())
+
+
+def nearest(cells: Sequence[Published], convention: str, share: float) -> Published | None:
+    """The cell of that convention whose value is nearest, if there is one."""
+    alike = [cell for cell in cells if cell.convention == convention]
+    return min(alike, key=lambda cell: abs(cell.off(share)), default=None)
