@@ -1,0 +1,192 @@
+"""The recipes: complete, valid, applied by themselves, and what depends on them is up to date."""
+
+import json
+
+import pytest
+
+import argparser
+from dataset import DATASETS
+from scripts import from_recipes
+from tests.adapters.scripts import command_line, understood
+from tests.conftest import ROOT
+from tests.parity import collect
+from utils import recipes
+from utils.published_lines import num_steps
+
+ROWS = {row.name: row for row in recipes.rows()}
+EIGHT = ("10-1", "15-1", "15-5", "19-1", "100-5", "100-10", "100-50", "50-50")
+NAMED = [
+    *(f"RevisitingCSS/ft_{net}_{task}-FixBC-P" for net in ("resnet101", "swinb") for task in EIGHT),
+    *(f"PLOP_NEST/plop+ours_{net}_{task}" for net in ("resnet101", "swin_b") for task in EIGHT),
+    *(f"voc/rcil_{task}-{how}" for task in ("15-5", "15-1", "10-1") for how in ("overlap", "disjoint")),
+    *(f"ade/rcil_{task}-overlap" for task in ("100-50", "100-10", "50-50", "100-5")),
+    *(f"cityscapes/rcil_{task}" for task in ("11-5", "11-1", "1-1")),
+    *(
+        f"voc/eir_{task}-{how}"
+        for task in ("5-3", "10-1", "15-5", "15-1", "19-1")
+        for how in ("overlap", "disjoint")
+    ),
+    *(
+        f"voc/{method}_{task}-{how}"
+        for method in ("mib", "lwf", "lwf-mc", "ilt", "ewc", "pi", "rw")
+        for task in ("15-5", "15-1", "19-1")
+        for how in ("overlap", "disjoint")
+    ),
+    *(
+        f"ade/{method}_{task}{order}-disjoint"
+        for method in ("mib", "lwf", "lwf-mc", "ilt", "ewc", "pi", "rw")
+        for task in ("100-50", "100-10", "50-50")
+        for order in ("", "b")
+    ),
+]
+
+
+def explained(*words):
+    """Value and origin of every flag, as --explain sees them."""
+    config = argparser.resolve(list(words), {})
+    values = argparser.flat(config)
+    return {name: (values[name], config.sources[name]) for name in values}
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_every_published_name_is_a_row_with_a_script(name):
+    assert name in ROWS
+    assert (ROOT / "scripts" / f"{name}.sh").is_file()
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_row_names_what_exists_and_sets_what_its_method_knows(name):
+    row = ROWS[name]
+    found = explained("--recipe", name)
+    assert num_steps(row.dataset, row.task) >= 2
+    for key, value in row.values.items():
+        assert found[key][1] in (f"recipe {name}", "fp16 needs a GPU"), key
+        want = [*value] if isinstance(value, list) else value
+        assert found[key][0] == want or found[key][1] == "fp16 needs a GPU", key
+    assert found["method"][0] == row.method
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_row_fits_its_own_setting_and_the_first_of_several_is_taken(name):
+    row = ROWS[name]
+    words = [word for key, value in row.identity.items() for word in (f"--{key}", value)]
+    first = next(other for other in ROWS.values() if other.identity == row.identity)
+    assert explained(*words)["lr"][1] == f"recipe {first.name}"
+
+
+def test_published_scripts_and_recipes_have_the_same_values():
+    """Each step of the 32 published scripts, against the row of the same name."""
+    (case,) = collect(ROOT / "tests/goldens", ["dft.scripts"])
+    stored = json.loads((case.folder / case.entry["file"]).read_text())
+    compared = 0
+    for name, script in stored["scripts"].items():
+        ours = argparser.merge(["--recipe", name.removesuffix(".sh")], {})
+        row = {key: getattr(ours, key) for key in argparser.DEFAULTS} | ours.hyper
+        for options in script["runs"]:
+            theirs = understood(command_line(options, stored["defaults"]), script["gpus"])
+            step = options["step"][0]
+            for key in ("lr", "epochs"):
+                assert theirs[key][0] == row[key][min(step, len(row[key]) - 1)], (name, step, key)
+            changing = {"lr", "epochs", "step", "recipe", "name", "checkpoint", "results_dir"}
+            # At step 0 the scripts do not say the factor of the logits, which plays no part there.
+            changing |= {"pod_logits_factor"} if step == 0 else set()
+            for key in row.keys() - changing:
+                assert theirs[key] == row[key], (name, step, key)
+            compared += 1
+    assert compared == 171
+
+
+def test_scripts_and_table_are_what_the_recipes_say():
+    assert from_recipes.main(["--check"]) == 0
+
+
+def test_a_flag_wins_over_the_recipe_and_none_switches_it_off():
+    row = ["--method", "PLOP", "--dataset", "voc", "--task", "15-1"]
+    assert explained(*row)["pod_factor"] == (0.01, "recipe voc/plop_15-1-overlap")
+    assert explained(*row, "--lr", "0.5")["lr"] == ([0.5], "command line")
+    assert explained(*row, "--recipe", "none")["lr"][1] == "default"
+
+
+def test_the_backbone_of_the_recipe_is_used_unless_another_is_asked_for():
+    row = ["--method", "MiB", "--dataset", "voc", "--task", "15-1"]
+    assert explained(*row)["backbone"] == ("resnet101", "recipe voc/mib_15-1-overlap")
+    other = explained(*row, "--backbone", "resnet50")
+    assert other["backbone"] == ("resnet50", "command line")
+    assert other["lr"][1] == "recipe voc"
+
+
+def test_a_row_by_name_brings_its_method_and_setting():
+    found = explained("--recipe", "voc/rcil_15-1-disjoint")
+    assert [found[key][0] for key in recipes.IDENTITY] == ["RCIL", "voc", "15-5s", "disjoint", "resnet101"]
+
+
+def test_what_belongs_to_a_data_set_holds_for_tasks_that_nobody_published():
+    found = explained("--method", "PLOP+NeST", "--dataset", "ade", "--task", "120-10")
+    assert found["warm_lr_scale"] == (500.0, "recipe NeST-ade")
+    assert found["freeze_classifiers"] == (False, "recipe PLOP+NeST-ade")
+
+
+def test_the_two_factors_of_mib_are_the_papers_and_the_repositories():
+    assert explained("--recipe", "voc/mib_15-1-overlap")["loss_kd"][0] == 100
+    assert explained("--recipe", "PLOP/mib_15-1")["loss_kd"][0] == 10
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("[1, 2]", "must map"),
+        ("a: 3", "must map"),
+        ("a: {when: {method: FT}, sets: {}}", "did you mean set"),
+        ("a: {method: FT, dataset: voc}", "lacks"),
+        ("a: {when: {}, set: {}}\na: {when: {}, set: {}}", "given twice"),
+        ("a: {when: {}, set: {lr: 1, lr: 2}}", "lr is given twice"),
+        ("a: {unclosed", "cannot be read"),
+        (
+            "a: {system: X, source: Y, method: FT, dataset: voc, task: 15-1, setting: overlap,\n"
+            "  backbone: tiny, set: {}, published: {all: 3}}",
+            "convention",
+        ),
+    ],
+)
+def test_a_broken_recipe_file_is_refused_with_the_reason(tmp_path, text, says):
+    path = tmp_path / "recipes.yaml"
+    path.write_text(text)
+    with pytest.raises(ValueError, match=says):
+        recipes.read_recipes(path)
+
+
+@pytest.mark.parametrize(
+    ("values", "says"),
+    [
+        ("{loss_kd: 3}", "sets loss_kd, which FT does not know"),
+        ("{lr: fast}", "lr cannot be"),
+        ("{setting: overlapped}", "setting is one of"),
+        ("{no_pretrained: 1}", "true or false"),
+        ("{learning_rate: 3}", "sets learning_rate"),
+    ],
+)
+def test_a_recipe_with_an_unusable_value_is_refused(tmp_path, monkeypatch, values, says):
+    path = tmp_path / "recipes.yaml"
+    path.write_text(f"mine: {{when: {{method: FT}}, set: {values}}}")
+    find = recipes.find_recipes
+    monkeypatch.setattr(argparser, "find_recipes", lambda setting, **_: find(setting, path))
+    with pytest.raises(ValueError, match=says):
+        argparser.resolve(["--method", "FT"], {})
+
+
+def test_measured_rows_name_a_recipe_and_say_how_they_were_measured(tmp_path):
+    path = tmp_path / "measured.yaml"
+    path.write_text("voc/plop_15-1-overlap: {all: 54.0}")
+    with pytest.raises(ValueError, match="lacks"):
+        from_recipes.read_measured(path)
+    path.write_text("voc/plop_16-1: {all: 54.0}")
+    with pytest.raises(ValueError, match="no recipe"):
+        from_recipes.read_measured(path)
+    fields = "all: 54, seeds: 3, gpus: 1, hours: 2, version: abc, by: me"
+    path.write_text(f"voc/plop_15-1-overlap: {{{fields}}}")
+    (name,), (measured,) = zip(*from_recipes.read_measured(path).items(), strict=True)
+    assert "| all 54 (3 seeds) | 1 x 2 |" in from_recipes.table_row(ROWS[name], measured)
+
+
+def test_every_data_set_of_the_rows_exists():
+    assert {row.dataset for row in ROWS.values()} <= DATASETS.keys()
