@@ -13,69 +13,59 @@ from collections.abc import Sequence
 from pathlib import Path
 from statistics import mean, stdev
 
+import argparser
 from methods import METHODS, method_named
 from metrics.results import read_results
-from tasks import Step
+from metrics.scores import average
 from utils.commands import answer
 
 ROOT = Path(__file__).resolve().parent.parent
 JOINT = "joint"
-COLUMNS = {
-    "all": lambda results: 100 * results[-1]["scores"]["miou_all"],
-    "old": lambda results: 100 * results[-1]["scores"]["miou_old"],
-    "new": lambda results: 100 * (results[-1]["scores"]["miou_new"] or 0),
-    "forgetting": lambda results: 100 * (results[-1]["over_steps"]["mean_forgetting"] or 0),
-    "s / step": lambda results: mean(result["cost"]["seconds"] for result in results[1:] or results),
-    "peak MB": lambda results: max(result["cost"]["peak_memory_bytes"] for result in results) / 1e6,
-}
+COLUMNS = ("all", "old", "new", "forgetting", "s / step", "peak MB")
 
 
-def shares_step0(name: str) -> bool:
-    """Whether the method trains its step 0 as fine-tuning does."""
-    method = METHODS[name](Step("", "", 0, ((0, 1), (2,))))
-    return method.shared_step0 == METHODS["FT"].shared_step0
+def numbers(results: list[dict], taught: dict[int, int]) -> list[float]:
+    """The values of COLUMNS for one run; `taught` says at which step a class (by label) is taught in the
+    task.
 
-
-def run_folders(out: Path, name: str, seed: int) -> tuple[Path, Path]:
-    """Roots of checkpoints and results of one run."""
-    place = out / name.replace("*", "_STAR") / f"seed{seed}"
-    return place / "checkpoints", place / "results"
+    mIoU in % after the last step, background among the old classes; forgetting is the mean over classes of
+    the best earlier IoU minus the last; seconds are the mean over the incremental steps; peak memory of the
+    whole run.
+    """
+    last = results[-1]
+    iou = {entry["label"]: entry["iou"] for entry in last["classes"]}
+    groups = [list(iou), [k for k in iou if taught[k] == 0], [k for k in iou if taught[k] > 0]]
+    means = [100 * (average([iou[label] for label in group]) or 0.0) for group in groups]
+    seconds = mean(result["cost"]["seconds"] for result in results[1:] or results)
+    peak = max(result["cost"]["peak_memory_bytes"] for result in results)
+    return [*means, 100 * (last["over_steps"]["mean_forgetting"] or 0.0), seconds, peak / 1e6]
 
 
 def train(out: Path, name: str, seed: int, words: Sequence[str]) -> list[dict]:
-    """Run one method with one seed, from fine-tuning's step 0 where it may; the results of its steps."""
-    checkpoints, results = run_folders(out, name, seed)
-    joint = name == JOINT
-    command = [sys.executable, str(ROOT / "run.py"), *words, "--seed", str(seed)]
-    command += ["--method", "FT", "--task", "offline"] if joint else ["--method", name]
-    command += [
-        "--checkpoint",
-        str(checkpoints),
-        "--results_dir",
-        str(results),
-        "--logdir",
-        str(out / "logs"),
-    ]
-    base = next(run_folders(out, "FT", seed)[0].rglob("step_0.pt"), None)
-    if not joint and name != "FT" and base and shares_step0(name):
-        command += ["--step_ckpt", str(base)]
+    """Run one method with one seed; the results of its steps. `run.py` shares step 0 where methods train it
+    alike.
+    """
+    task = ["--method", "FT", "--task", "offline"] if name == JOINT else ["--method", name]
+    roots = {"checkpoint": "checkpoints", "results_dir": "results", "logdir": "logs", "cache_dir": "cache"}
+    places = [word for flag, folder in roots.items() for word in (f"--{flag}", str(out / folder))]
+    arguments = [*words, *task, "--seed", str(seed), *places]
     print(f"== {name}, seed {seed}", flush=True)
-    if subprocess.run(command).returncode:
+    if subprocess.run([sys.executable, str(ROOT / "run.py"), *arguments]).returncode:
         raise ValueError(f"{name} with seed {seed} did not finish: see above")
-    return read_results(next(results.rglob("step_0.json")).parent)
+    return read_results(argparser.run_files(argparser.parse(arguments)).results)
 
 
 def table(runs: dict[str, list[list[dict]]]) -> str:
     """Methods by numbers: mean over seeds, and standard deviation where there are several."""
-    rows = [["method", *COLUMNS]]
+    example = next(seeds[0] for name, seeds in runs.items() if name != JOINT or len(runs) == 1)
+    taught = {entry["label"]: entry["step"] for entry in example[-1]["classes"]}
+    rows = [["method", *COLUMNS], ["---"] * (1 + len(COLUMNS))]
     for name, seeds in runs.items():
         cells = []
-        for column in COLUMNS.values():
-            values = [column(results) for results in seeds]
+        for values in zip(*(numbers(results, taught) for results in seeds), strict=True):
             spread = f" +- {stdev(values):.1f}" if len(values) > 1 else ""
             cells.append(f"{mean(values):.1f}{spread}")
         rows.append([name, *cells])
-    rows.insert(1, ["---"] * len(rows[0]))
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
@@ -99,7 +89,6 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     def work() -> None:
         names = [JOINT if name.lower() == JOINT else method_named(name) for name in options.methods]
-        names.sort(key=lambda name: name != "FT")  # its step 0 serves others
         runs = {}
         for name in names:
             runs[name] = [train(options.out, name, seed, words[split + 1 :]) for seed in options.seeds]
