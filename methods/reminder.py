@@ -6,12 +6,12 @@ import torch
 from torch import Tensor
 
 from dataset.loader import make_loader
-from methods.plop import PLOP
-from segmentation_module import Output
+from methods.plop import PLOP, weighted_cross_entropy
 from utils.batches import first_epochs
-from utils.class_similarity import class_means, class_similarity_kd
+from utils.class_similarity import class_means, resemblance, resemblance_kd
 from utils.distributed import all_reduce_sum, world_size
-from utils.losses import at_least_float32, cross_entropy
+from utils.losses import at_least_float32
+from utils.pixel_means import pixel_means
 
 
 class REMINDER(PLOP):
@@ -72,22 +72,24 @@ class REMINDER(PLOP):
         return first_epochs(previous, device)
 
     def losses(self, images: Tensor, labels: Tensor) -> dict[str, Tensor]:
-        out = self.model(images)
         if self.teacher is None:
-            return {"ce": cross_entropy(out.logits, labels).mean()}
-        old = self.old(images)
+            return super().losses(images, labels)
+        out, old = self.model(images), self.old(images)
         labels, factor = self.relabel(labels, old)
-        ce = (cross_entropy(out.logits, labels) * factor).mean()
-        return {"ce": ce, "pod": self.pod(old, out), "csw": self.csw * self.similarity_kd(out, old, labels)}
-
-    def similarity_kd(self, out: Output, old: Output, labels: Tensor) -> Tensor:
-        """Distillation weighted by resemblance, at the new classes of the relabelled `labels`; a scalar."""
         new = range(self.step.num_old, self.step.num_seen)
-        prototypes, _ = class_means(at_least_float32(out.features.detach()), labels, new)
-        return class_similarity_kd(
-            out.logits, old.logits, labels, prototypes, self.prototypes.to(prototypes),
-            temperature=self.csw_temperature, delta=self.csw_delta,
-        )  # fmt: skip
+        prototypes, pixels = class_means(at_least_float32(out.features.detach()), labels, new)
+        weights = resemblance(prototypes, self.prototypes.to(prototypes), delta=self.csw_delta)
+
+        def loss_maps(
+            logits: Tensor, old_logits: Tensor, labels: Tensor, factor: Tensor
+        ) -> tuple[Tensor, Tensor]:
+            csw = resemblance_kd(logits, old_logits, labels, weights, temperature=self.csw_temperature)
+            return weighted_cross_entropy(logits, labels, factor), csw
+
+        ce, csw = pixel_means(loss_maps, [out.logits_small, old.logits_small], [labels, factor])
+        # Differs from REMINDER: its mean is over the pixels of new classes, and NaN if there are none.
+        csw = csw * labels.numel() / pixels.sum().clamp(min=1)
+        return {"ce": ce, "pod": self.pod(old, out), "csw": self.csw * csw}
 
     def state_dict(self) -> dict:
         own = {} if self.prototypes is None else {"prototypes": self.prototypes}

@@ -7,7 +7,7 @@ from torch.autograd import gradcheck
 
 from tasks import IGNORE
 from utils import contrastive
-from utils.class_similarity import class_means, class_similarity_kd
+from utils.class_similarity import class_means, of_new_class, resemblance, resemblance_kd
 from utils.contrastive import choose_pixels, pixel_contrast, spatial_attention
 
 NUM_OLD, NUM_ALL = 3, 5
@@ -117,31 +117,29 @@ def similarity_inputs(labels):
     return logits, old_logits, labels, prototypes, torch.randn(NUM_OLD, 4, dtype=torch.float64)
 
 
-def test_similarity_weighted_distillation_is_the_textbook_form():
-    inputs = similarity_inputs(batch()[-1])
-    logits, old_logits, labels, prototypes, old_prototypes = inputs
+def test_distillation_by_resemblance_is_the_textbook_form():
+    logits, old_logits, labels, prototypes, old_prototypes = similarity_inputs(batch()[-1])
+    labels[0, 0] = IGNORE
     similarity = F.cosine_similarity(prototypes[:, None], old_prototypes, dim=2).softmax(1)
     similarity[similarity < 0.9 / NUM_OLD] = 0
-    losses = []
-    for n, y, x in (labels >= NUM_OLD).nonzero():
+    want = torch.zeros(2, 6, 8, dtype=torch.float64)
+    for n, y, x in of_new_class(labels, NUM_OLD).nonzero():
         target = (old_logits[n, :, y, x] / 3).softmax(0) * similarity[labels[n, y, x] - NUM_OLD] + 1e-7
-        losses.append(-9 * (target * (logits[n, :NUM_OLD, y, x] / 3).log_softmax(0)).sum())
-    want = sum(losses) / len(losses)
-    torch.testing.assert_close(class_similarity_kd(*inputs, delta=0.9), want)
-    assert gradcheck(lambda z: class_similarity_kd(z, *inputs[1:], delta=0.9), logits, fast_mode=True)
+        want[n, y, x] = -9 * (target * (logits[n, :NUM_OLD, y, x] / 3).log_softmax(0)).sum()
+    weights = resemblance(prototypes, old_prototypes, delta=0.9)
+    torch.testing.assert_close(resemblance_kd(logits, old_logits, labels, weights), want)
+    assert gradcheck(lambda z: resemblance_kd(z, old_logits, labels, weights), logits, fast_mode=True)
 
 
 @pytest.mark.parametrize("fill", [0, 1, IGNORE])
 def test_without_pixel_of_a_new_class_nothing_is_distilled(fill):
-    inputs = similarity_inputs(torch.full((2, 6, 8), fill))
-    loss = class_similarity_kd(*inputs)
-    loss.backward()
-    assert loss == 0 and inputs[0].grad.eq(0).all()
+    logits, old_logits, labels, *prototypes = similarity_inputs(torch.full((2, 6, 8), fill))
+    loss = resemblance_kd(logits, old_logits, labels, resemblance(*prototypes))
+    loss.sum().backward()
+    assert loss.eq(0).all() and logits.grad.eq(0).all()
 
 
 def test_classes_without_prototype_resemble_all_others_alike():
-    inputs = list(similarity_inputs(torch.full((2, 6, 8), NUM_OLD)))
-    inputs[3], inputs[4] = torch.zeros_like(inputs[3]), torch.zeros_like(inputs[4])
-    loss = class_similarity_kd(*inputs)
-    loss.backward()
-    assert loss.isfinite() and inputs[0].grad.isfinite().all()
+    zeros = torch.zeros(2, 4), torch.zeros(3, 4)
+    assert resemblance(*zeros).eq(1 / 3).all()
+    assert resemblance(torch.randn(2, 4), zeros[1]).eq(1 / 3).all()

@@ -26,27 +26,34 @@ def class_means(features: Tensor, labels: Tensor, classes: range) -> tuple[Tenso
     return sums / counts.clamp(min=1)[:, None], counts
 
 
-def class_similarity_kd(
-    logits: Tensor,
-    old_logits: Tensor,
-    labels: Tensor,
-    prototypes: Tensor,
-    old_prototypes: Tensor,
-    *,
-    temperature: float = 3.0,
-    delta: float = 0.0,
-) -> Tensor:  # (N, C, H, W), (N, C_old, H, W), (N, H, W), (C_new, D), (C_old, D)
-    """Distillation at pixels of new classes, most for the old classes that are like them: a scalar.
+def resemblance(prototypes: Tensor, old_prototypes: Tensor, *, delta: float = 0.0) -> Tensor:
+    """How much each new class is like each old one: softmax over old classes of cosines (C_new, C_old).
 
-    R_yk = softmax over old classes k of cos(prototype_y, old prototype_k), 0 below `delta` / C_old. With
-    q = softmax(u / T) and p = softmax(z_0..z_{C_old-1} / T), over the pixels M labelled with new classes:
-    T^2 / |M| sum_i sum_k -(q_ik R_yk + 1e-7) log p_ik. Differs from REMINDER: 0 instead of NaN if M is empty.
+    `prototypes` (C_new, D), `old_prototypes` (C_old, D); a zero one has cosine 0 with every other. Entries below
+    `delta` / C_old become 0, without scaling up the rest.
+    """
+    cosines = F.normalize(prototypes, dim=1) @ F.normalize(old_prototypes, dim=1).T
+    weights = cosines.softmax(1)
+    return weights.masked_fill(weights < delta / len(old_prototypes), 0.0)
+
+
+def resemblance_kd(
+    logits: Tensor, old_logits: Tensor, labels: Tensor, weights: Tensor, *, temperature: float = 3.0
+) -> Tensor:  # (N, C, H, W), (N, C_old, H, W), (N, H, W), (C_new, C_old)
+    """Distillation of the old classes that a pixel's new class resembles: (N, H, W), 0 at all other pixels.
+
+    -T^2 sum_k (q_k R_yk + 1e-7) log p_k, q = softmax(u / T), p = softmax(z_0..z_{C_old-1} / T), R = `weights`
+    from `resemblance`. REMINDER averages it over the pixels of new classes.
     """
     num_old = old_logits.shape[1]
-    similarity = (F.normalize(prototypes, dim=1) @ F.normalize(old_prototypes, dim=1).T).softmax(1)
-    similarity = similarity.masked_fill(similarity < delta / num_old, 0.0)  # (C_new, C_old)
-    chosen = (labels >= num_old) & (labels != IGNORE)
-    log_p = (logits[:, :num_old].movedim(1, -1)[chosen] / temperature).log_softmax(1)  # (|M|, C_old)
-    q = (old_logits.movedim(1, -1)[chosen] / temperature).softmax(1)
-    weighted = q * similarity[labels[chosen] - num_old] + 1e-7
-    return -(temperature**2) * (weighted * log_p).sum() / max(len(q), 1)
+    log_p = (logits[:, :num_old] / temperature).log_softmax(1)
+    q = (old_logits / temperature).softmax(1)
+    new = of_new_class(labels, num_old)
+    rows = weights[(labels - num_old).masked_fill(~new, 0)].movedim(-1, 1)  # (N, C_old, H, W)
+    loss = ((q * rows + 1e-7) * log_p).sum(1)
+    return (-(temperature**2) * loss).masked_fill(~new, 0.0)
+
+
+def of_new_class(labels: Tensor, num_old: int) -> Tensor:  # (N, H, W)
+    """Where a class of this step is, bool (N, H, W)."""
+    return (labels >= num_old) & (labels != IGNORE)

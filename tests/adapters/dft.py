@@ -48,6 +48,9 @@ class Given(nn.Module):
     def forward(self, images):
         return self.features, {}
 
+    def __deepcopy__(self, memo):
+        return self  # a network that folds its frozen parts must see the next batch's features, too
+
 
 def given_network(method, inputs, body):
     net = SegmentationModel(body, Head(inputs["weight"].shape[1]), method.heads(method.step)).double()

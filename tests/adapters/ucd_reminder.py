@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 
 from tests.adapters import adapter
-from utils.class_similarity import class_means, class_similarity_kd
+from utils.class_similarity import class_means, of_new_class, resemblance, resemblance_kd
 from utils.contrastive import choose_pixels, pair_losses, pixel_contrast, spatial_attention
 
 
@@ -52,15 +52,11 @@ def reminder(inputs, params):
     num_old, num_all = params["old_classes"], params["old_classes"] + params["new_classes"]
     prototypes, _ = class_means(inputs["pre_logits"], inputs["labels"], range(num_old, num_all))
     logits = inputs["logits_new"].clone().requires_grad_()
-    loss = params["weight"] * class_similarity_kd(
-        logits,
-        inputs["logits_old"],
-        inputs["labels"],
-        prototypes,
-        inputs["old_prototypes"],
-        temperature=params["temperature"],
-        delta=params["delta"],
+    weights = resemblance(prototypes, inputs["old_prototypes"], delta=params["delta"])
+    losses = resemblance_kd(
+        logits, inputs["logits_old"], inputs["labels"], weights, temperature=params["temperature"]
     )
+    loss = params["weight"] * losses[of_new_class(inputs["labels"], num_old)].mean()
     loss.backward()
     padded = F.pad(prototypes, (0, 0, num_old, 0))
     return {"batch_prototypes": padded, "loss": loss.detach(), "grad_logits_new": logits.grad}
