@@ -25,6 +25,7 @@ from tasks import named_step
 from utils import checkpoint
 from utils.continuation import describe
 from utils.foreign import SYSTEMS
+from utils.from_config import flat, network_parts
 
 NAMES = (  # what the published programs call their files
     r"(?P<task>[^/]+)-(?P<dataset>voc|ade|cityscapes\w*)_[^/]*_(?P<step>\d+)\.pth",
@@ -83,14 +84,14 @@ def convert(path: str | Path, system: str, flags: list[str], *, say: Callable[[s
     step = named_step(kind.name, num_classes, config.task, int(config.step[0]), has_background=background)
     method = METHODS[config.method](step, **config.hyper)
     with torch.device("meta"):
-        own = method.build_model(step, argparser.network_parts(config, pretrained=False)).state_dict()
+        own = method.build_model(step, network_parts(config, pretrained=False)).state_dict()
     say(out.report(given, [key for key in own if key not in out.weights]))
     if words := faults(own, out.weights):
         network = (
             f"{config.method} with {config.backbone} after step {step.index} of {kind.name} {config.task}"
         )
         raise ValueError(f"{path} is not the network of {network}: it {words}")
-    about = describe(argparser.flat(config), step, method)
+    about = describe(flat(config), step, method, fingerprint="")  # what it was trained on is not in the file
     net = {key: out.weights[key].to(own[key].dtype).clone() for key in own}
     return about | {"converted_from": f"{system}: {path.name}", "net": net, "method_state": {}}
 
