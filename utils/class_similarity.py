@@ -29,8 +29,8 @@ def class_means(features: Tensor, labels: Tensor, classes: range) -> tuple[Tenso
 def resemblance(prototypes: Tensor, old_prototypes: Tensor, *, delta: float = 0.0) -> Tensor:
     """How much each new class is like each old one: softmax over old classes of cosines (C_new, C_old).
 
-    `prototypes` (C_new, D), `old_prototypes` (C_old, D); a zero one has cosine 0 with every other. Entries below
-    `delta` / C_old become 0, without scaling up the rest.
+    `prototypes` (C_new, D), `old_prototypes` (C_old, D); a zero one has cosine 0 with every other. Entries
+    below `delta` / C_old become 0, without scaling up the rest.
     """
     cosines = F.normalize(prototypes, dim=1) @ F.normalize(old_prototypes, dim=1).T
     weights = cosines.softmax(1)
