@@ -27,6 +27,7 @@ from utils import checkpoint, distributed
 from utils.commands import answer
 from utils.continuation import begin, restored
 from utils.failure import replay, write_failure
+from utils.folding import fold_norms
 from utils.layout import RunFiles
 from utils.lock import RunLock
 from utils.logger import RunLog
@@ -134,6 +135,7 @@ def test_step(config: SimpleNamespace, step: Step, dataset, files: RunFiles, dev
     content = checkpoint.load(Path(config.ckpt) if config.ckpt else files.checkpoint(step.index))
     parts = argparser.network_parts(config, pretrained=False)
     method = restored(content, step, config.method, config.hyper, parts, device=device)
+    fold_norms(method.net)
     data = argparser.step_data(config, step, dataset)
     loader = make_loader(data.test, argparser.test_batch_size(config), train=False, seed=config.seed,
                          num_workers=config.num_workers)

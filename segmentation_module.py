@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from models import build_backbone
 from modules.deeplab import DeepLabV3Head
+from utils.folding import folded_copy
 
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -58,15 +59,25 @@ class SegmentationModel(nn.Module):
         self.cls = nn.ModuleList(nn.Conv2d(head.out_channels, rows, 1) for rows in classifiers)
         self.precision = PRECISIONS[precision]
         self._frozen: list[nn.Module] = []
+        self._folding, self._folded = False, []  # copies of body and head, no part of the state
 
     def forward(self, images: Tensor) -> Output:  # (N, 3, H, W), normalised
         """One pass; the `Output` holds every intermediate that a loss may read."""
         enabled = self.precision != torch.float32
         with torch.autocast(images.device.type, dtype=self.precision if enabled else None, enabled=enabled):
-            body, attentions = self.body(images)
-            features = self.head(body)  # (N, D, h, w)
+            body, attentions, features = self.encode(images)
             logits_small = self.classify(features)  # (N, C, h, w)
         return Output(logits_small, features, body, attentions, tuple(images.shape[-2:]))
+
+    def encode(self, images: Tensor) -> tuple[Tensor, dict[str, Tensor], Tensor]:  # (N, 3, H, W)
+        """Output of the body (N, B, h', w'), its stage maps, and the features (N, D, h, w)."""
+        if not self._folded:
+            body, attentions = self.body(images)
+            return body, attentions, self.head(body)
+        encoder, head = self._folded
+        with torch.no_grad():
+            body, attentions = encoder(images)
+            return body, attentions, head(body)
 
     def classify(self, features: Tensor) -> Tensor:  # (N, D, h, w)
         """Logits of all classes in learning order (N, C, h, w)."""
@@ -83,11 +94,22 @@ class SegmentationModel(nn.Module):
             module.eval()
             self._frozen.append(module)
 
+    def fold_frozen(self) -> None:
+        """While training, run body and head, which must be frozen, as copies with folded norms.
+
+        Each call of `train()` copies anew, so weights may be loaded before it. Weights and state dict stay as
+        they are; results are equal up to rounding.
+        """
+        assert {self.body, self.head} <= set(self._frozen), "freeze body and head first"
+        self._folding = True
+
     def train(self, mode: bool = True) -> "SegmentationModel":
         """Set training mode everywhere but in what is frozen."""
         super().train(mode)
         for module in self._frozen:
             module.eval()
+        parts = (self.body, self.head) if mode and self._folding else ()
+        self._folded = [folded_copy(part) for part in parts]
         return self
 
     def trainable(self) -> list[nn.Parameter]:

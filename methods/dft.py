@@ -19,6 +19,7 @@ class DFTStar(Method):
     def start_increment(self, loader) -> None:
         if self.freeze_backbone:
             self.net.freeze(self.net.body, self.net.head)
+            self.net.fold_frozen()
         if self.freeze_classifiers:
             # The background row belongs to the first classifier and is frozen with it: that is the method.
             self.net.freeze(*self.net.cls[: self.step.index])

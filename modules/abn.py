@@ -46,6 +46,7 @@ class ABN(nn.Module):
         signed: bool = False,
     ):
         super().__init__()
+        self.folded = False  # True: the convolution before it does its work, all but the activation
         assert activation in ACTIVATIONS, f"no activation {activation}"
         self.num_features, self.activation, self.slope = num_features, activation, slope
         self.eps, self.momentum, self.signed = eps, momentum, signed
@@ -63,6 +64,8 @@ class ABN(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:  # (N, C, ...)
         """Same shape. Training normalises with the statistics of the batch and moves the running ones."""
+        if self.folded:
+            return ACTIVATIONS[self.activation](x, self.slope)
         training, statistics = self.training, (self.running_mean, self.running_var)
         if training and is_distributed():
             y = _SyncedNorm.apply(x, self.scale(), self.bias, *statistics, self.momentum, self.eps)

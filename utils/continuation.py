@@ -9,6 +9,7 @@ from segmentation_module import Parts
 from tasks import Step
 from utils import checkpoint
 from utils.distributed import barrier, is_main, say
+from utils.folding import fold_norms
 from utils.resume import differences, seed_everything
 
 # Values that a chain of steps must share. The rest (lr, epochs, ...) may change from step to step.
@@ -128,7 +129,8 @@ def take_over(method, previous: dict, parts: Parts, device: torch.device) -> Non
     if method.needs_teacher:
         teacher = method.build_model(method.step.at(previous["step"]), parts)
         teacher.load_state_dict(previous["net"])
-        method.teacher = teacher.eval().requires_grad_(False).to(device, memory_format=torch.channels_last)
+        teacher = fold_norms(teacher.eval().requires_grad_(False))
+        method.teacher = teacher.to(device, memory_format=torch.channels_last)
 
 
 def restored(content: dict, step: Step, name: str, hyper: dict, parts: Parts, *, device: torch.device):
