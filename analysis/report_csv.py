@@ -41,7 +41,12 @@ def run_lines(settings: Sequence[Setting]) -> list[dict]:
     for setting in settings:
         for row in setting.everyone:
             for run, numbers in zip(row.runs, row.numbers, strict=True):
-                about = {"run": str(run.path), "method": row.label, "seed": run.seed, "last_step": run.last["step"]}
+                about = {
+                    "run": str(run.path),
+                    "method": row.label,
+                    "seed": run.seed,
+                    "last_step": run.last["step"],
+                }
                 versions = {name: run.last["versions"].get(name) for name in ("git", "torch", "device")}
                 lines.append(setting.about | about | numbers | versions | {"marks": "; ".join(row.marks)})
     return lines

@@ -8,29 +8,18 @@ from html import escape
 import numpy as np
 from PIL import Image
 
-from analysis.report_runs import Row, stat
+from analysis.confusion import NAMED, VALUED, by_row, colours, is_dark
+from analysis.report_rows import Row
+from metrics.scores import average as mean_of_known
 
-# Anchors of the colour map cividis (Nuñez, Anderton and Renslow, PLoS ONE 2018): one order of brightness and
-# hue for every kind of colour vision.
-CIVIDIS = np.array([(0, 34, 78), (26, 56, 111), (67, 78, 108), (97, 101, 111), (125, 124, 120), (155, 148, 118),
-                    (188, 174, 108), (222, 201, 88), (254, 232, 56)])  # fmt: skip
 LEVELS = 21  # colours of the cells: one per five points
-NAMED = 60  # classes up to which a confusion matrix has room for names
-
-
-def colours(shares: np.ndarray) -> np.ndarray:
-    """Values in 0..1 as RGB uint8, one dimension more."""
-    places = np.clip(shares, 0, 1) * (len(CIVIDIS) - 1)
-    anchors = np.arange(len(CIVIDIS))
-    return np.stack([np.interp(places, anchors, CIVIDIS[:, i]) for i in range(3)], -1).round().astype(np.uint8)
 
 
 def cell_colours() -> list[tuple[str, str]]:
     """Background and ink of each level."""
     backs = colours(np.linspace(0, 1, LEVELS))
-    light = backs @ np.array([0.3, 0.59, 0.11])
-    return [(f"#{r:02x}{g:02x}{b:02x}", "#fff" if value < 120 else "#000")
-            for (r, g, b), value in zip(backs.tolist(), light, strict=True)]  # fmt: skip
+    inks = ["#fff" if dark else "#000" for dark in is_dark(backs)]
+    return [(f"#{r:02x}{g:02x}{b:02x}", ink) for (r, g, b), ink in zip(backs.tolist(), inks, strict=True)]
 
 
 def level(share: float) -> int:
@@ -50,13 +39,20 @@ def class_map(row: Row, joint: dict) -> dict:
     found = []
     for entry in longest.last["classes"]:
         over = row.over_steps(lambda result, name=entry["name"]: value_of(result, name, "iou"))
-        cells = [(f"{100 * over[step].mean:.0f}", level(over[step].mean)) if step in over else None for step in steps]
-        lost = stat([value_of(run.last, entry["name"], "forgetting") for run in row.runs])
-        short_of = stat([run.intransigence(joint).get(entry["name"]) for run in row.runs])
-        texts = ["–" if one is None else f"{100 * one.mean:.0f}".replace("-", "−") for one in (lost, short_of)]
-        found.append({"name": entry["name"], "taught": entry["step"], "cells": cells,
-                      "forgetting": texts[0], "intransigence": texts[1]})  # fmt: skip
+        shares = [over[step].mean if step in over else None for step in steps]
+        lost = mean_of_known([value_of(run.last, entry["name"], "forgetting") for run in row.runs])
+        short_of = mean_of_known([run.intransigence(joint).get(entry["name"]) for run in row.runs])
+        found.append({
+            "name": entry["name"], "taught": entry["step"],
+            "forgetting": points(lost), "intransigence": points(short_of),
+            "cells": [None if share is None else (points(share), level(share)) for share in shares],
+        })  # fmt: skip
     return {"steps": steps, "classes": found}
+
+
+def points(share: float | None) -> str:
+    """A share of 1 in whole per cent."""
+    return "–" if share is None else f"{round(100 * share)}".replace("-", "−")
 
 
 def value_of(result: dict, name: str, key: str) -> float | None:
@@ -75,12 +71,6 @@ def confusions(row: Row) -> list[dict]:
         picture = confusion_svg(shares, names, columns, title=title)
         found.append({"step": step, "picture": picture, "largest": largest(shares, names, columns)})
     return found
-
-
-def by_row(counts: Sequence[Sequence[int]]) -> np.ndarray:
-    """Shares of each true class's pixels; a class that does not occur has none."""
-    counts = np.asarray(counts, float)
-    return counts / np.maximum(counts.sum(1, keepdims=True), 1)
 
 
 def largest(shares: np.ndarray, names: Sequence[str], columns: Sequence[str], count: int = 5) -> list[str]:
@@ -107,8 +97,9 @@ def confusion_svg(shares: np.ndarray, names: Sequence[str], columns: Sequence[st
     size = min(max(0.8 * side, 4.5), 11)
     margin = 8 + size * 0.58 * max(map(len, [*names, *columns])) if named else 16
     width, height = margin + side * wide + 2, margin + side * rows + 2
-    parts = [f'<svg class="confusion" viewBox="0 0 {width:.0f} {height:.0f}" role="img" aria-label="{escape(title)}">',
-             f'<image x="{margin:.1f}" y="{margin:.1f}" width="{side * wide:.1f}" height="{side * rows:.1f}" '
+    parts = [f'<svg class="confusion" viewBox="0 0 {width:.0f} {height:.0f}" role="img" ',
+             f'aria-label="{escape(title)}"><image x="{margin:.1f}" y="{margin:.1f}" '
+             f'width="{side * wide:.1f}" height="{side * rows:.1f}" '
              f'preserveAspectRatio="none" href="{png(colours(np.sqrt(shares)))}"/>']  # fmt: skip
     if named:
         parts.append(f'<g font-size="{size:.1f}">')
@@ -117,12 +108,13 @@ def confusion_svg(shares: np.ndarray, names: Sequence[str], columns: Sequence[st
             parts.append(f'<text x="{margin - 4:.1f}" y="{y:.1f}" text-anchor="end">{escape(name)}</text>')
         for number, name in enumerate(columns):
             x = margin + side * (number + 0.5) + size * 0.35
-            parts.append(f'<text transform="translate({x:.1f},{margin - 4:.1f}) rotate(-90)">{escape(name)}</text>')
+            place = f"translate({x:.1f},{margin - 4:.1f}) rotate(-90)"
+            parts.append(f'<text transform="{place}">{escape(name)}</text>')
         parts.append("</g>")
     else:
-        parts.append(f'<text x="{margin}" y="11" font-size="10">predicted →</text>'
-                     f'<text transform="translate(11,{margin + 60}) rotate(-90)" font-size="10">← true</text>')  # fmt: skip
-    if max(rows, wide) <= 10:
+        turned = f'<text transform="translate(11,{margin + 60}) rotate(-90)">← true</text>'
+        parts.append(f'<g font-size="10"><text x="{margin}" y="11">predicted →</text>{turned}</g>')
+    if wide <= VALUED:
         parts += values(shares, margin, side)
     return "".join([*parts, "</svg>"])
 
@@ -130,9 +122,9 @@ def confusion_svg(shares: np.ndarray, names: Sequence[str], columns: Sequence[st
 def values(shares: np.ndarray, margin: float, side: float) -> list[str]:
     """Per cent in each cell that has any."""
     made = [f'<g font-size="{min(11, side * 0.36):.1f}" text-anchor="middle">']
-    inks = colours(np.sqrt(shares)) @ np.array([0.3, 0.59, 0.11])
+    dark = is_dark(colours(np.sqrt(shares)))
     for y, x in np.argwhere(shares >= 0.005):
         place = f'x="{margin + side * (x + 0.5):.1f}" y="{margin + side * (y + 0.6):.1f}"'
-        ink = "#fff" if inks[y, x] < 120 else "#000"
+        ink = "#fff" if dark[y, x] else "#000"
         made.append(f'<text {place} style="fill:{ink}">{100 * shares[y, x]:.0f}</text>')
     return [*made, "</g>"]

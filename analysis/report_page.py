@@ -8,8 +8,9 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from analysis.report_maps import cell_colours, class_map, confusions
 from analysis.report_runs import Run
+from analysis.report_scatter import Point, scatter
 from analysis.report_settings import CONVENTIONS, Setting, joint_iou, suffix
-from analysis.report_svg import Point, Series, lines, scatter, swatch
+from analysis.report_svg import Series, lines, swatch
 from analysis.report_tables import cost_table, letter, overview, percent, score_table
 
 TEMPLATES = Path(__file__).resolve().parent / "templates"
@@ -25,7 +26,9 @@ def page(settings: Sequence[Setting]) -> str:
     used = {convention for setting in settings for convention in setting.conventions}
     return environment.get_template("report.html").render(
         settings=[about(setting) for setting in settings],
-        overviews=[overview(settings, name) for name in CONVENTIONS if name in used] if len(settings) > 1 else [],
+        overviews=[overview(settings, name) for name in CONVENTIONS if name in used]
+        if len(settings) > 1
+        else [],
         conventions={name: words for name, words in CONVENTIONS.items() if name in used},
         colours=cell_colours(),
         runs=[one_run(row.label, run) for s in settings for row in s.everyone for run in row.runs],
@@ -45,12 +48,19 @@ def about(setting: Setting) -> dict:
         "legend": legend(setting),
         "curves": curves(setting), "tradeoff": tradeoff(setting), "prices": prices(setting),
         "devices": sorted(map(str, devices)),
-        "maps": [(row.label, swatch(row.number), class_map(row, joint), confusions(row)) for row in setting.rows],
+        "maps": [(row.label, swatch(row.number), class_map(row, joint), confusions(row))
+                 for row in setting.rows],
         "joint_label": setting.joint[0].label if setting.joint else "",
         "large": len(setting.longest.last["classes"]) > 25,
         "seeds": max(len(row.runs) for row in setting.rows),
-        "sources": sorted({f"{cell.words}: {cell.source}" for cells in setting.published.values() for cell in cells}),
+        "sources": sources(setting),
     }  # fmt: skip
+
+
+def sources(setting: Setting) -> list[str]:
+    """Where the published values come from."""
+    known = [cell for cells in setting.published.values() for cell in cells if cell.every]
+    return sorted({f"{cell.words}: {cell.source}" for cell in known})
 
 
 def summary(setting: Setting) -> list[tuple[str, str, str]]:
@@ -59,7 +69,7 @@ def summary(setting: Setting) -> list[tuple[str, str, str]]:
     found = []
     for what, key, write in (
         ("highest mIoU of all classes", name, lambda one: f"{percent(one)} %"),
-        ("least forgetting", "forgetting", lambda one: f"{percent(one)} points".replace("-", "−")),
+        ("least forgetting", "forgetting", lambda one: f"{percent(one)} points"),
         ("fewest trainable parameters", "trainable", lambda one: f"{one.mean:,.0f}"),
         ("shortest incremental training", "seconds", lambda one: f"{one.mean:,.0f} s"),
     ):
@@ -86,7 +96,11 @@ def curves(setting: Setting) -> list[tuple[str, str]]:
         return []
     sizes = [sum(entry["step"] <= step for entry in last["classes"]) for step in range(last["step"] + 1)]
     ticks, made = [str(step) for step in range(len(sizes))], []
-    for group, words in (("all", "all classes seen so far"), ("old", "classes of step 0"), ("new", "later classes")):
+    for group, words in (
+        ("all", "all classes seen so far"),
+        ("old", "classes of step 0"),
+        ("new", "later classes"),
+    ):
         name = f"miou_{group}{suffix(sign)}"
         series = []
         for row in setting.rows:
@@ -96,8 +110,14 @@ def curves(setting: Setting) -> list[tuple[str, str]]:
         one = setting.joint[0].of(group + suffix(sign)) if setting.joint else None
         levels = [(setting.joint[0].label, 100 * one.mean)] if one else []
         if series:
-            picture = lines(series, title=f"mIoU of {words} over the steps", x_ticks=ticks, levels=levels,
-                            x_label=f"step (classes: {sizes[0]} to {sizes[-1]})", y_label="mIoU, %")  # fmt: skip
+            picture = lines(
+                series,
+                title=f"mIoU of {words} over the steps",
+                x_ticks=ticks,
+                levels=levels,
+                x_label=f"step (classes: {sizes[0]} to {sizes[-1]})",
+                y_label="mIoU, %",
+            )
             made.append((f"mIoU of {words} ({sign})", picture))
     return made
 
@@ -115,8 +135,15 @@ def tradeoff(setting: Setting) -> str:
             if cell.convention == sign and cell.old is not None and cell.new is not None:
                 note = f"published, {cell.source}"
                 points.append(Point(row.label, row.number, cell.old, cell.new, note, hollow=True))
-    return scatter(points, title="mIoU of old against new classes", harmonics=True, y_label="new classes, mIoU %",
-                   x_label="old classes (of step 0), mIoU %") if points else ""  # fmt: skip
+    if not points:
+        return ""
+    return scatter(
+        points,
+        title="mIoU of old against new classes",
+        x_label="old classes (of step 0), mIoU %",
+        y_label="new classes, mIoU %",
+        harmonics=True,
+    )
 
 
 def prices(setting: Setting) -> list[tuple[str, str]]:

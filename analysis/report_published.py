@@ -19,7 +19,6 @@ class Published:
 
     old: float | None
     new: float | None
-    average: float | None
     every: tuple[float, ...]
     convention: str
     source: str
@@ -44,18 +43,20 @@ def published_values(setting: Mapping[str, str], num_steps: int) -> list[Publish
     """What recipes know of a method, dataset, task, setting and backbone; each cell once."""
     found = {}
     for row in rows():
-        if "all" in row.published and row.fits(setting):
+        if row.published and row.fits(setting):
             about = row.published
-            every = tuple(map(float, [about["all"], *about.get("also", [])]))
-            old, new, average = (about.get(name) for name in ("old", "new", "avg"))
-            step0 = tuple(about.get("step0", ()))
-            one = Published(old, new, average, every, about["convention"], str(about["source"]),
-                            band(row, num_steps), step0)  # fmt: skip
-            found.setdefault((one.convention, every), one)
+            every = tuple(
+                float(value) for value in [about.get("all"), *about.get("also", [])] if value is not None
+            )
+            convention, source = about.get("convention", "I"), str(about.get("source", row.source))
+            old, new = about.get("old"), about.get("new")
+            width, step0 = band(row, num_steps), tuple(about.get("step0", ()))
+            one = Published(old, new, every, convention, source, width, step0)
+            found.setdefault((convention, every), one)
     return list(found.values())
 
 
 def nearest(cells: Sequence[Published], convention: str, share: float) -> Published | None:
     """The cell of that convention whose value is nearest, if there is one."""
-    alike = [cell for cell in cells if cell.convention == convention]
+    alike = [cell for cell in cells if cell.convention == convention and cell.every]
     return min(alike, key=lambda cell: abs(cell.off(share)), default=None)

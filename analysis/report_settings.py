@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from analysis.report_published import Published, published_values
-from analysis.report_runs import IDENTITY, Row, Run, Stat, make_rows, regroup, stat
+from analysis.report_rows import Row, Stat, make_rows, regroup, stat
+from analysis.report_runs import IDENTITY, Run
+from task_tables import ALIASES
 
 LOWER_IS_BETTER = {"forgetting", "intransigence", "seconds", "trainable"}
 CONVENTIONS = {
@@ -38,7 +40,9 @@ class Setting:
     @property
     def title(self) -> str:
         """Data set, task and setting."""
-        return f"{self.about['dataset']} {self.about['task']} {self.about['setting']}"
+        dataset, task = self.about["dataset"], self.about["task"]
+        names = [name for name, published in ALIASES.get(dataset, {}).items() if published == task]
+        return f"{dataset} {task}{f' ({names[0]})' if names else ''} {self.about['setting']}"
 
     @property
     def detail(self) -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from html import escape
 
 WIDTH, HEIGHT = 440, 300
-LEFT, RIGHT, TOP, BOTTOM = 44, 12, 14, 42
+LEFT, RIGHT, TOP, BOTTOM = 44, 14, 14, 42
 COLOURS = 7
 DASHES = ("", "6 3", "2 3", "8 3 2 3")
 MARKERS = (
@@ -33,20 +33,9 @@ class Series:
     points: Sequence[tuple[float, float, float | None]]
 
 
-@dataclass(frozen=True)
-class Point:
-    """A place in a scatter plot; `hollow` for published values, `star` for joint training."""
-
-    label: str
-    number: int
-    x: float
-    y: float
-    note: str = ""
-    hollow: bool = False
-    star: bool = False
-
-
-def marker(number: int, x: float, y: float, *, title: str = "", hollow: bool = False, star: bool = False) -> str:
+def marker(
+    number: int, x: float, y: float, *, title: str = "", hollow: bool = False, star: bool = False
+) -> str:
     """The marker of series `number` at a place; `title` is shown when pointed at."""
     shape = STAR if star else MARKERS[(number + number // COLOURS) % len(MARKERS)]
     look = 'fill="none" stroke="currentColor" stroke-width="1.6"' if hollow else 'fill="currentColor"'
@@ -57,7 +46,11 @@ def marker(number: int, x: float, y: float, *, title: str = "", hollow: bool = F
 def swatch(number: int, *, star: bool = False) -> str:
     """Line and marker of a series, for legends."""
     dash = DASHES[number // COLOURS % len(DASHES)]
-    line = "" if star else f'<path d="M1,7H27" stroke="currentColor" stroke-width="2" stroke-dasharray="{dash}"/>'
+    line = (
+        ""
+        if star
+        else f'<path d="M1,7H27" stroke="currentColor" stroke-width="2" stroke-dasharray="{dash}"/>'
+    )
     return (f'<svg class="swatch c{number % COLOURS}{" joint" * star}" viewBox="0 0 28 14" width="28" '
             f'height="14" aria-hidden="true">{line}{marker(number, 14, 7, star=star)}</svg>')  # fmt: skip
 
@@ -92,12 +85,16 @@ def linear(values: Sequence[float], first: float, last: float, *, low: float | N
 
 
 def logarithmic(values: Sequence[float], first: float, last: float) -> Axis:
-    """Whole decades around the values."""
-    start = math.floor(math.log10(min(values)) - 0.05)
-    stop = max(math.ceil(math.log10(max(values)) + 0.05), start + 1)
+    """From a round number below the values to one above them."""
+    powers = range(math.floor(math.log10(min(values))) - 1, math.ceil(math.log10(max(values))) + 2)
+    grid = [factor * 10.0**power for power in powers for factor in (1, 2, 5)]
+    if max(values) / min(values) > 100:
+        grid = grid[::3]
+    start = max(index for index, value in enumerate(grid) if value < 0.9 * min(values))
+    stop = min(index for index, value in enumerate(grid) if value > 1.1 * max(values))
     every = 1 + (stop - start) // 7
-    ticks = [(10.0**power, short(10.0**power)) for power in range(start, stop + 1, every)]
-    return Axis(10.0**start, 10.0**stop, first, last, ticks, log=True)
+    ticks = [(grid[index], short(grid[index])) for index in range(start, stop + 1, every)]
+    return Axis(grid[start], grid[stop], first, last, ticks, log=True)
 
 
 def short(value: float) -> str:
@@ -119,17 +116,29 @@ def chart(x: Axis, y: Axis, body: str, *, title: str, x_label: str, y_label: str
     for value, text in x.ticks:
         at = x(value)
         parts.append(f'<path class="grid" d="M{at:.1f},{TOP}V{floor}"/>')
-        parts.append(f'<text x="{at:.1f}" y="{floor + 15}" text-anchor="middle">{escape(text)}</text>')
+        side = "end" if at + 3 * len(text) > WIDTH else "middle"
+        parts.append(
+            f'<text x="{min(at, WIDTH - 1):.1f}" y="{floor + 15}" text-anchor="{side}">{text}</text>'
+        )
     parts.append(f'<path class="axis" d="M{LEFT},{floor}H{WIDTH - RIGHT}"/>')
     middle = (LEFT + WIDTH - RIGHT) / 2
-    parts.append(f'<text class="name" x="{middle}" y="{HEIGHT - 8}" text-anchor="middle">{escape(x_label)}</text>')
+    parts.append(
+        f'<text class="name" x="{middle}" y="{HEIGHT - 8}" text-anchor="middle">{escape(x_label)}</text>'
+    )
     parts.append(f'<text class="name" transform="translate(11,{(TOP + floor) / 2}) rotate(-90)" '
                  f'text-anchor="middle">{escape(y_label)}</text>')  # fmt: skip
     return "".join([*parts, body, "</svg>"])
 
 
-def lines(series: Sequence[Series], *, title: str, x_label: str, y_label: str, x_ticks: Sequence[str],
-          levels: Sequence[tuple[str, float]] = ()) -> str:
+def lines(
+    series: Sequence[Series],
+    *,
+    title: str,
+    x_label: str,
+    y_label: str,
+    x_ticks: Sequence[str],
+    levels: Sequence[tuple[str, float]] = (),
+) -> str:
     """Lines over steps with their deviation as a band; `levels` are horizontal lines with names."""
     right = WIDTH - RIGHT - 10
     xs = Axis(0, max(len(x_ticks) - 1, 1), LEFT + 10, right, thinned(x_ticks))
@@ -150,7 +159,9 @@ def lines(series: Sequence[Series], *, title: str, x_label: str, y_label: str, x
         dash = DASHES[one.number // COLOURS % len(DASHES)]
         parts.append(f'<path class="line" d="M{path}" stroke-dasharray="{dash}"/>')
         for x, mean, std in one.points:
-            note = f"{one.label}, {x_label.split(' ')[0]} {x:g}: {mean:.1f}" + (f" ± {std:.1f}" if std else "")
+            note = f"{one.label}, {x_label.split(' ')[0]} {x:g}: {mean:.1f}" + (
+                f" ± {std:.1f}" if std else ""
+            )
             parts.append(marker(one.number, xs(x), ys(mean), title=note))
         parts.append("</g>")
     return chart(xs, ys, "".join(parts), title=title, x_label=x_label, y_label=y_label)
@@ -160,55 +171,3 @@ def thinned(texts: Sequence[str]) -> list[tuple[float, str]]:
     """Ticks at 0, 1, ..., as many as there is room for."""
     every = 1 + (len(texts) - 1) // 12
     return [(float(number), text) for number, text in enumerate(texts) if number % every == 0]
-
-
-def scatter(points: Sequence[Point], *, title: str, x_label: str, y_label: str, log: bool = False,
-            harmonics: bool = False) -> str:
-    """Points with their names; `harmonics` draws lines of equal harmonic mean of x and y."""
-    x_values, y_values = [point.x for point in points], [point.y for point in points]
-    span = (LEFT, WIDTH - RIGHT)
-    xs = logarithmic(x_values, *span) if log else linear(x_values, *span, low=0)
-    ys = linear(y_values, HEIGHT - BOTTOM, TOP, low=0)
-    parts = [iso(level, xs, ys) for level in range(10, 100, 10)] if harmonics else []
-    places = [(xs(point.x), ys(point.y)) for point in points]
-    for point, (x, y) in zip(points, places, strict=True):
-        tone = "joint" if point.star else f"c{point.number % COLOURS}"
-        note = f"{point.label}{' (' + point.note + ')' if point.note else ''}: {point.x:,.6g}, {point.y:.1f}"
-        parts.append(f'<g class="series {tone}" data-series="{-1 if point.star else point.number}">'
-                     f"{marker(point.number, x, y, title=note, hollow=point.hollow, star=point.star)}</g>")  # fmt: skip
-    if len(points) <= 12:
-        parts += labels([(x, y, point.label) for point, (x, y) in zip(points, places, strict=True)
-                         if not point.hollow])  # fmt: skip
-    return chart(xs, ys, "".join(parts), title=title, x_label=x_label, y_label=y_label)
-
-
-def iso(level: float, xs: Axis, ys: Axis) -> str:
-    """Where the harmonic mean of x and y is `level`, inside the axes."""
-    places = []
-    for number in range(121):
-        x = xs.low + (xs.high - xs.low) * number / 120
-        y = level * x / (2 * x - level) if 2 * x > level else math.inf
-        if ys.low <= y <= ys.high:
-            places.append(f"{xs(x):.1f},{ys(y):.1f}")
-    if len(places) < 8:
-        return ""
-    x, y = places[-1].split(",")
-    return (f'<path class="iso" d="M{"L".join(places)}"/>'
-            f'<text class="iso" x="{float(x) - 3}" y="{float(y) - 3}" text-anchor="end">{level:g}</text>')  # fmt: skip
-
-
-def labels(places: Sequence[tuple[float, float, str]]) -> list[str]:
-    """Names beside points, moved apart vertically where they would touch."""
-    made, taken = [], []
-    for x, y, text in sorted(places, key=lambda place: place[1]):
-        text = text if len(text) <= 26 else text[:25] + "…"
-        width = 6.2 * len(text)
-        ends = x + 8 + width > WIDTH - RIGHT
-        left = x - 8 - width if ends else x + 8
-        at = y + 3.5
-        while any(abs(at - other) < 11 and left < end and begin < left + width for other, begin, end in taken):
-            at += 3
-        taken.append((at, left, left + width))
-        anchor = ' text-anchor="end"' if ends else ""
-        made.append(f'<text class="tag" x="{x - 8 if ends else x + 8:.1f}" y="{at:.1f}"{anchor}>{escape(text)}</text>')
-    return made

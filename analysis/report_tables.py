@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from analysis.report_published import nearest
-from analysis.report_runs import Row, Stat
+from analysis.report_rows import Row, Stat
 from analysis.report_settings import CONVENTIONS, Setting, suffix
 
 GROUPS = ("old", "new", "all", "harmonic", "average")
@@ -44,7 +44,8 @@ def percent(one: Stat | None) -> str:
     """Mean and deviation of shares, in per cent."""
     if one is None:
         return "–"
-    return f"{100 * one.mean:.1f}" + ("" if one.std is None else f" ± {100 * one.std:.1f}")
+    deviation = "" if one.std is None else f" ± {100 * one.std:.1f}"
+    return f"{round(100 * one.mean, 1) + 0.0:.1f}{deviation}".replace("-", "−")
 
 
 def count(one: Stat | None) -> str:
@@ -54,7 +55,7 @@ def count(one: Stat | None) -> str:
 
 def score_table(setting: Setting, convention: str) -> Table:
     """Methods by old, new, all, harmonic mean and average over steps, and what was published."""
-    published = any(setting.published.values())
+    published = any(cell.every for cells in setting.published.values() for cell in cells)
     extra = ["published, all", "off by (band)", "step 0"] if published else ["step 0"]
     made = Table(f"mIoU in %, {CONVENTIONS[convention]} ({convention})", ["method", *GROUPS, *extra, "seeds"])
     best = {group: setting.best(group + suffix(convention)) for group in GROUPS}
@@ -65,7 +66,7 @@ def score_table(setting: Setting, convention: str) -> Table:
             cells.append(Cell(percent(one), one and one.mean, row.label in best[group]))
         known = [] if row.joint else setting.published[row.label]
         if published:
-            cells.append(Cell("; ".join(cell.words for cell in known) or "–"))
+            cells.append(Cell("; ".join(cell.words for cell in known if cell.every) or "–"))
             cells.append(verdict(row, setting, convention))
         cells += [first_step(row, convention, known), Cell(str(len(row.runs)), len(row.runs))]
         made.rows.append(cells)
@@ -85,7 +86,7 @@ def verdict(row: Row, setting: Setting, convention: str) -> Cell:
 
 
 def first_step(row: Row, convention: str, published: Sequence) -> Cell:
-    """mIoU after step 0, and whether it is as published (which counts background)."""
+    """The mIoU after step 0, and whether it is as published (which counts background)."""
     one = None if row.joint else row.over_steps(lambda r: r["scores"][f"miou_all{suffix(convention)}"]).get(0)
     known = next((cell.step0 for cell in published if cell.step0), ())
     text = percent(one)
@@ -106,7 +107,7 @@ def cost_table(setting: Setting) -> Table:
         cells = [Cell(row.label, row.label, mark=made.mark(row.marks))]
         for name, write in zip(names, (percent, percent, count, count), strict=True):
             one = row.of(name)
-            cells.append(Cell(write(one).replace("-", "−"), one and one.mean, row.label in best[name]))
+            cells.append(Cell(write(one), one and one.mean, row.label in best[name]))
         share, rate, memory = (row.of(n) for n in ("trainable_percent", "images_per_second", "peak_memory"))
         cells.append(Cell(f"{share.mean:.6f}" if share else "–", share and share.mean))
         cells.append(Cell(count(rate), rate and rate.mean))
@@ -118,8 +119,9 @@ def cost_table(setting: Setting) -> Table:
 def overview(settings: Sequence[Setting], convention: str) -> Table:
     """Methods by settings: mIoU of all classes; only settings that have that convention."""
     chosen = [setting for setting in settings if convention in setting.conventions]
-    made = Table(f"mIoU of all classes in %, {CONVENTIONS[convention]} ({convention})",
-                 ["method", *(f"{setting.title}\n{setting.detail}" for setting in chosen)])  # fmt: skip
+    heads = [f"{setting.title}, {setting.detail}".replace(", ", "\n") for setting in chosen]
+    title = f"mIoU of all classes in %, {CONVENTIONS[convention]} ({convention})"
+    made = Table(title, ["method", *heads])
     name = f"all{suffix(convention)}"
     labels = list(dict.fromkeys(row.label for setting in chosen for row in [*setting.rows, *setting.joint]))
     labels.sort(key=lambda label: label.startswith("joint training"))
@@ -164,7 +166,8 @@ def latex(table: Table, *, name: str) -> str:
     """A table for the booktabs package; the best is bold."""
     lines = [r"\begin{table}", r"\centering", rf"\caption{{{escape(table.title)}}}", rf"\label{{tab:{name}}}",
              rf"\begin{{tabular}}{{l{'r' * (len(table.heads) - 1)}}}", r"\toprule",
-             " & ".join(escape(head.replace("\n", ", ")) for head in table.heads) + r" \\", r"\midrule"]  # fmt: skip
+             " & ".join(escape(head.replace("\n", ", ")) for head in table.heads) + r" \\",
+             r"\midrule"]  # fmt: skip
     for cells in table.rows:
         texts = []
         for cell in cells:
