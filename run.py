@@ -143,7 +143,7 @@ def test_step(config: SimpleNamespace, step: Step, dataset, files: RunFiles, dev
     matrix = evaluate(method, loader, device=device, log=log)
     if distributed.is_main():
         result = write_result(files.results, matrix, step, dataset, content, num_images=len(data.test.ids))
-        log.scores(result["scores"], step.index)
+        log.tested(result, method, data.test)
     log.close()
     distributed.barrier()
 

@@ -9,7 +9,9 @@ import numpy as np
 from tensorboardX import SummaryWriter
 from tqdm import tqdm
 
+from analysis.confusion import by_row, confusion_picture
 from utils.distributed import is_main, world_size
+from utils.sample_pictures import sample_picture
 
 
 class RunLog:
@@ -97,6 +99,24 @@ class RunLog:
             for name, value in scores.items():
                 if isinstance(value, int | float):
                     self.writer.add_scalar(f"test/{name}", value, step)
+
+    def tested(self, result: Mapping, method, images) -> None:
+        """The test of a step: its numbers, IoU by class, confusion matrix and some predictions.
+
+        Args:
+            result: as filed, see `metrics.results`. method: that was tested. images: of the test.
+        """
+        if self.writer is None:
+            return
+        step = result["step"]
+        self.scores(result["scores"], step)
+        for entry in result["classes"]:
+            if entry["iou"] is not None:
+                self.writer.add_scalar(f"test_iou/{entry['name']}", entry["iou"], step)
+        names = [entry["name"] for entry in result["classes"]]
+        shares = by_row(result["confusion"])
+        self.picture("test/confusion", confusion_picture(shares, names, result["columns"]), step)
+        self.picture("test/samples", sample_picture(method, images), step)
 
     def picture(self, name: str, image: np.ndarray, step: int) -> None:
         """An RGB picture (H, W, 3), uint8."""
