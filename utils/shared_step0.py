@@ -68,21 +68,23 @@ def shared_step0(
         folder: of the shared files.
         method: of step 0.
         about: see `utils.continuation.describe`.
-        ids: training images of step 0, in order.
+        ids: training images of step 0.
         flags: names of the run flags in the configuration; the rest of it belongs to the method.
     """
     config, step, heads = about["config"], method.step, method.heads(method.step)
     values = {name: config[name] for name in sorted(flags - NOT_STEP_0)}
     values |= {name: config[name][0] for name in PER_STEP}
-    # Methods of these words train alike whatever their own values are; other words say nothing of values.
-    if method.shared_step0 != Method.shared_step0:
+    # Methods of the base's words train the same weights whatever their own values are; other words say nothing
+    # of values. And one that looks at gradients gathers what its next step needs, so it trains its own.
+    gathers = type(method).after_backward is not Method.after_backward
+    if gathers or method.shared_step0 != Method.shared_step0:
         values |= {name: config[name] for name in sorted(config.keys() - flags)}
     rows = sum(heads)
     depends_on = {
-        "method": method.shared_step0,
+        "method": [method.shared_step0, about["method"] if gathers else ""],
         "values": values,
         "weights": file_hash(config["pretrained_path"]),
-        "data": [about["dataset"], about["fingerprint"], hashlib.sha256("\n".join(ids).encode()).hexdigest()],
+        "data": [about["dataset"], about["fingerprint"], sorted(ids)],
         # Rows of later steps, if they are there already, belong to later classes.
         "classes": [step.groups[0], step.order if rows > len(step.groups[0]) else (), rows],
     }
