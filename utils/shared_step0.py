@@ -74,7 +74,7 @@ def shared_step0(
     config, step, heads = about["config"], method.step, method.heads(method.step)
     values = {name: config[name] for name in sorted(flags - NOT_STEP_0)}
     values |= {name: config[name][0] for name in PER_STEP}
-    # Methods of the base's words train the same weights whatever their own values are; other words say nothing
+    # Methods of the base's words train the same weights, whatever their own values; other words say nothing
     # of values. And one that looks at gradients gathers what its next step needs, so it trains its own.
     gathers = type(method).after_backward is not Method.after_backward
     if gathers or method.shared_step0 != Method.shared_step0:
