@@ -30,12 +30,13 @@ class ConfusionMatrix:
         self._images = torch.zeros((), dtype=torch.int64, device=device)
 
     def update(self, labels: Tensor, predictions: Tensor) -> None:  # (N, H, W), (N, H, W)
-        """Count one batch of integer maps; predictions are below `num_columns`."""
-        labels, predictions = labels.long(), predictions.long()
-        counted = (labels >= 0) & (labels < self.num_classes)
-        cells = labels * self.num_columns + predictions
-        cells = cells.where(counted, self._cells.numel() - 1).flatten()
-        self._cells.scatter_add_(0, cells, cells.new_ones(1).expand_as(cells))
+        """Count one batch of int64 maps; predictions are below `num_columns`, labels are not negative."""
+        last = self._cells.numel() - 1  # labels that are no row lead there or beyond
+        cells = torch.add(predictions, labels, alpha=self.num_columns).clamp_(max=last).flatten()
+        if cells.is_cuda:  # bincount would wait for the device to learn its largest value
+            self._cells.scatter_add_(0, cells, cells.new_ones(1).expand_as(cells))
+        else:
+            self._cells += torch.bincount(cells, minlength=last + 1)
         self._images += labels.shape[0]
 
     def reduce(self) -> "ConfusionMatrix":

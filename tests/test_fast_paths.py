@@ -5,6 +5,7 @@ import sys
 
 import pytest
 import torch
+from torch._dynamo.utils import counters
 
 from methods import METHODS
 from modules.abn import ABN
@@ -12,10 +13,12 @@ from modules.refined_head import RefinedHead
 from segmentation_module import Parts, make_model
 from tests.worlds import PARTS, TinyLoader, make_images, make_labels, make_method
 from train import Training, optimizer_step, start
+from utils import acceleration
 from utils.folding import fold_norms
 from utils.pixel_means import pixel_means, plain_means
 
 ITERATIONS = 20
+DYNAMO = pytest.mark.filterwarnings("ignore:The .grad attribute")  # its own reading of inputs
 LR = 2e-5  # with more, batch norms on so few pixels make rounding errors grow beyond any bound
 
 
@@ -125,3 +128,58 @@ def test_twenty_iterations_with_every_fast_path_end_where_plain_ones_end(name, m
     plain_losses, plain_weights = trained(name, monkeypatch, fast=False)
     torch.testing.assert_close(losses, plain_losses, rtol=1e-5, atol=0.0)
     assert (weights - plain_weights).norm() <= 1e-5 * plain_weights.norm()
+
+
+@pytest.fixture
+def compiled():
+    """Dynamo's part of --compile: graphs are made, and run as they are."""
+    torch._dynamo.reset()
+    counters.clear()
+    acceleration.use_compiled("eager")
+    yield counters
+    acceleration.use_compiled("")
+    torch._dynamo.reset()
+
+
+@DYNAMO
+@pytest.mark.parametrize("name", ["DFT*", "PLOP"])
+def test_compiled_iterations_break_no_graph_and_compile_once(name, compiled):
+    method = make_method(name, 1)
+    method.start_increment(TinyLoader(method.step))
+    acceleration.compile_network(method)
+    graphs = []
+    for _ in range(3):  # three epochs
+        method.net.train()
+        for seed in range(2):
+            images = torch.randn(4, 3, 32, 32, generator=torch.Generator().manual_seed(seed))
+            sum(method.losses(images, make_labels(method.step, "mixed", 4)).values()).backward()
+        graphs.append(compiled["stats"]["unique_graphs"])
+    assert not compiled["graph_break"]
+    assert graphs[0] > 1 and graphs[0] == graphs[-1]
+
+
+@DYNAMO
+@pytest.mark.parametrize("name", ["MiB", "PLOP"])
+def test_compiled_losses_and_gradients_are_those_of_eager_ones(name, compiled):
+    def graded():
+        method = make_method(name, 1)
+        method.start_increment(TinyLoader(method.step))
+        acceleration.compile_network(method)
+        losses = method.losses(make_images(), make_labels(method.step, "mixed"))
+        sum(losses.values()).backward()
+        return losses, [parameter.grad for parameter in method.net.parameters()]
+
+    fast = graded()
+    acceleration.use_compiled("")
+    torch.testing.assert_close(fast, graded(), rtol=1e-4, atol=1e-6)
+
+
+def test_tf32_is_what_the_user_says():
+    products, convolutions = torch.backends.cuda.matmul, torch.backends.cudnn.conv
+    before = products.fp32_precision, convolutions.fp32_precision
+    try:
+        for allowed, precision in ((True, "tf32"), (False, "ieee")):
+            acceleration.allow_tf32(allowed)
+            assert (products.fp32_precision, convolutions.fp32_precision) == (precision, precision)
+    finally:
+        products.fp32_precision, convolutions.fp32_precision = before

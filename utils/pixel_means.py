@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from utils.acceleration import compilable, compiling
 from utils.upsampling import upsampling_matrix
 
 # Up-sampled logits to hold at a time: on a CPU what its caches hold, on a GPU enough to keep it busy.
@@ -91,19 +92,44 @@ def image_sums(
         band = down[top:bottom, low:high]
         logits, *rest = (band @ x[:, :, low:high] for x in (wide, *others))  # (n, C, r, W)
         cut = [x[:, top:bottom] if x.shape[1] == height else x for x in maps]
-        with torch.enable_grad():
-            logits.requires_grad_(graded)
-            terms = [term.sum() for term in as_tuple(loss_maps(logits, *rest, *cut))]
-        sums = (
-            [a + b.detach() for a, b in zip(sums, terms, strict=True)]
-            if sums
-            else [t.detach() for t in terms]
-        )
-        slopes = slopes or [torch.zeros_like(wide) for _ in terms if graded]
-        for k, slope in enumerate(slopes):
-            (gradient,) = torch.autograd.grad(terms[k], logits, retain_graph=k + 1 < len(terms))
+        if graded:
+            terms, gradients = graded_sums(loss_maps, logits, [*rest, *cut])
+        else:
+            terms, gradients = [term.sum() for term in as_tuple(loss_maps(logits, *rest, *cut))], []
+        sums = [a + b for a, b in zip(sums, terms, strict=True)] if sums else terms
+        slopes = slopes or [torch.zeros_like(wide) for _ in gradients]
+        for slope, gradient in zip(slopes, gradients, strict=True):
             slope[:, :, low:high] += band.T @ gradient
     return sums, [slope @ across for slope in slopes]
+
+
+def graded_sums(
+    loss_maps: Callable, logits: Tensor, inputs: list[Tensor]
+) -> tuple[list[Tensor], list[Tensor]]:  # (n, C, r, W)
+    """Sum of each map, and its gradient by `logits`."""
+    if compiling():
+        return fused_sums(loss_maps, logits, inputs)
+    with torch.enable_grad():
+        logits.requires_grad_()
+        terms = [term.sum() for term in as_tuple(loss_maps(logits, *inputs))]
+    last = len(terms) - 1
+    gradients = [torch.autograd.grad(term, logits, retain_graph=k < last)[0] for k, term in enumerate(terms)]
+    return [term.detach() for term in terms], gradients
+
+
+@compilable
+def fused_sums(
+    loss_maps: Callable, logits: Tensor, inputs: list[Tensor]
+) -> tuple[list[Tensor], list[Tensor]]:  # (n, C, r, W)
+    """`graded_sums` without a graph, so that a compiler sees values and gradients at once."""
+
+    def sums(logits):
+        return tuple(term.sum() for term in as_tuple(loss_maps(logits, *inputs)))
+
+    terms, pull = torch.func.vjp(sums, logits)
+    one, zero = torch.ones_like(terms[0]), torch.zeros_like(terms[0])
+    outer = [tuple(one if k == j else zero for j in range(len(terms))) for k in range(len(terms))]
+    return list(terms), [pull(weights)[0] for weights in outer]
 
 
 @contextmanager

@@ -13,6 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from utils.acceleration import compilable
+
 SCALES = (1, 2, 4)
 PREPARE = {"pow": torch.square, "relu": F.relu, "none": lambda maps: maps}
 
@@ -45,6 +47,7 @@ class Layer:
     distance: str = "l2"
 
 
+@compilable
 def pod(
     old_maps: Sequence[Tensor], maps: Sequence[Tensor], layers: Sequence[Layer], *, schedule: float = 1.0
 ) -> Tensor:

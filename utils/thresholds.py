@@ -13,9 +13,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from tasks import BACKGROUND, IGNORE
+from utils.acceleration import compilable
 from utils.distributed import all_reduce_sum
 
 
+@compilable
 def entropy_scores(logits: Tensor, num_seen: int) -> tuple[Tensor, Tensor]:  # (N, C_old, H, W)
     """The teacher's class (int64, the lowest of equals) and score of every pixel, both (N, H, W).
 
