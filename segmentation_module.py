@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from models import build_backbone
 from modules.deeplab import DeepLabV3Head
+from modules.norms import NORMS
 from utils.folding import folded_copy
 
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -153,6 +154,7 @@ class Parts:
         output_stride: stride of the body's last map, 8 or 16.
         pooling: window of the head's image pooling in evaluation.
         precision: see `SegmentationModel`.
+        norm: key of `modules.norms.NORMS`, for the head and for ResNets.
         pretrained: path of the backbone's weights, "" for random ones. Only read where training starts, at
         step 0.
         options: further arguments of the backbone's builder.
@@ -162,12 +164,14 @@ class Parts:
     output_stride: int = 16
     pooling: int = 32
     precision: str = "fp32"
+    norm: str = "abn"
     pretrained: str = ""
     options: Mapping[str, object] = field(default_factory=dict)
 
     def body(self) -> nn.Module:
         """A backbone with random weights, or with the pretrained ones."""
-        body = build_backbone(self.backbone, output_stride=self.output_stride, **self.options)
+        options = {"norm": self.norm, "output_stride": self.output_stride} | dict(self.options)
+        body = build_backbone(self.backbone, **options)
         if self.pretrained:
             body.load_pretrained(self.pretrained)
         return body
@@ -175,7 +179,11 @@ class Parts:
     def head(self, body: nn.Module) -> nn.Module:
         """The DeepLabV3 head that fits `body`."""
         return DeepLabV3Head(
-            body.out_channels, body.head_channels, output_stride=self.output_stride, pooling=self.pooling
+            body.out_channels,
+            body.head_channels,
+            output_stride=self.output_stride,
+            pooling=self.pooling,
+            norm=NORMS[self.norm],
         )
 
 

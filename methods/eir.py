@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from dataset.compose import one_hot
 from methods.eir_softmax import EIRSoftmax
+from modules.norms import NORMS
 from modules.refined_head import RefinedHead
 from segmentation_module import Parts, SegmentationModel
 from tasks import BACKGROUND, Step
@@ -44,7 +45,8 @@ class EIR(EIRSoftmax):
 
     def build_model(self, step: Step, parts: Parts) -> SegmentationModel:
         body = parts.body()
-        head = RefinedHead(parts.head(body), dropout=self.dropout if step.index == 0 else 0.0)
+        dropout = self.dropout if step.index == 0 else 0.0
+        head = RefinedHead(parts.head(body), dropout=dropout, norm=NORMS[parts.norm])
         return DetachedBackground(body, head, self.heads(step), precision=parts.precision)
 
     def load_previous(self, state: Mapping[str, Tensor]) -> None:

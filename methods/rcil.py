@@ -13,6 +13,7 @@ from methods.base import Method
 from models import BACKBONES, backbone_name
 from models.resnet import RESNETS
 from modules import parallel
+from modules.norms import NORMS
 from segmentation_module import Output, Parts, SegmentationModel
 from tasks import Step
 from utils.losses import cross_entropy, unbiased_cross_entropy, unbiased_knowledge_distillation
@@ -64,6 +65,7 @@ class RCIL(Method):
             body.head_channels,
             output_stride=parts.output_stride,
             pooling=parts.pooling,
+            norm=NORMS[parts.norm],
             merged=merged,
         )
         return SegmentationModel(body, head, self.heads(step), precision=parts.precision)

@@ -195,7 +195,7 @@ def create(name: str, **options) -> nn.Module:
         raise ValueError(f"unknown timm model {architecture!r}; {hint}")
     try:
         return timm.create_model(name, pretrained=False, num_classes=0, **options)
-    except (RuntimeError, AssertionError, ValueError, NotImplementedError) as error:
+    except (RuntimeError, AssertionError, ValueError) as error:
         wish = ", ".join(f"{key}={value}" for key, value in options.items())
         raise ValueError(f"timm cannot build {name}({wish}): {error}") from error
 

@@ -93,7 +93,7 @@ class _SyncedNorm(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, x, scale, bias, running_mean, running_var, momentum, eps):
-        mean, var, count = _joint_moments(x, eps)
+        mean, var, count = joint_moments(x, eps)
         running_mean.lerp_(mean.to(running_mean.dtype), momentum)
         running_var.lerp_((var * (count / (count - 1))).to(running_var.dtype), momentum)
         ctx.save_for_backward(x, scale, mean, var, count)
@@ -116,7 +116,7 @@ class _SyncedNorm(torch.autograd.Function):
         return dx, dscale, dbias, None, None, None, None
 
 
-def _joint_moments(x: Tensor, eps: float) -> tuple[Tensor, Tensor, Tensor]:
+def joint_moments(x: Tensor, eps: float) -> tuple[Tensor, Tensor, Tensor]:
     """Mean (C), biased variance (C) and values per channel () over all processes, at least float32."""
     if x.is_cuda:  # one fused pass, accumulated in float32 also for 16-bit inputs
         mean, inverse = torch.batch_norm_stats(x, eps)

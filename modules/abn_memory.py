@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from modules.abn import ABN, SLOPE, _joint_moments
+from modules.abn import ABN, SLOPE, joint_moments
 from modules.residual import ResidualBlock
 from utils.distributed import all_reduce_sum, is_distributed
 
@@ -52,7 +52,7 @@ class _LeanNorm(torch.autograd.Function):
     @staticmethod
     def forward(ctx, x, shortcut, scale, bias, slope, running_mean, running_var, momentum, eps):
         if is_distributed():
-            mean, var, count = _joint_moments(x, eps)
+            mean, var, count = joint_moments(x, eps)
             running_mean.lerp_(mean.to(running_mean.dtype), momentum)
             running_var.lerp_((var * (count / (count - 1))).to(running_var.dtype), momentum)
             inverse = (var + eps).rsqrt()

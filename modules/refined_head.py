@@ -1,6 +1,7 @@
 """A head, and one more convolution behind it."""
 
 from collections import OrderedDict
+from collections.abc import Callable
 
 from torch import nn
 
@@ -15,12 +16,13 @@ class RefinedHead(nn.Sequential):
     Args:
         head: with attribute `out_channels` = D.
         dropout: probability, 0 for none.
+        norm: called as `norm(channels)`.
     """
 
-    def __init__(self, head: nn.Module, *, dropout: float = 0.0):
+    def __init__(self, head: nn.Module, *, dropout: float = 0.0, norm: Callable[..., nn.Module] = ABN):
         channels = head.out_channels
         conv = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
         nn.init.kaiming_normal_(conv.weight)
-        layers = {"aspp": head, "dropout": nn.Dropout(dropout), "last_conv": conv, "last_bn": ABN(channels)}
+        layers = {"aspp": head, "dropout": nn.Dropout(dropout), "last_conv": conv, "last_bn": norm(channels)}
         super().__init__(OrderedDict(layers))
         self.out_channels = channels

@@ -145,6 +145,15 @@ def test_eir_computes_what_the_published_network_computes():
         assert float(got.body.abs().mean()) == pytest.approx(float(want["out_backbone_mean_abs"]), rel=1e-7)
 
 
+def test_eir_in_the_published_layout_is_described_by_its_backbone_and_norm(tmp_path):
+    folder = tmp_path / "overlap_5-3_EIR" / "step_0"
+    folder.mkdir(parents=True)
+    names = shapes("eir/model_5-3_step0_names.json")
+    source = published(names, folder / "checkpoint-epoch60.pth", key="state_dict")
+    config = convert(source, "eir", [], say=lambda _: None)["config"]
+    assert (config["backbone"], config["norm"], config["setting"]) == ("timm:resnet101", "bn_relu", "overlap")
+
+
 def reloaded(unit):
     """An RCIL unit as the published program reads a merged one: a bias, and a norm with eps again."""
     unit.add_biases()

@@ -54,8 +54,8 @@ def check_follows(previous: dict, path: Path | str, about: dict) -> None:
             )
     if previous["dataset"] != about["dataset"]:
         reasons.append(f"was trained on {previous['dataset']}, not {about['dataset']}")
-    elif previous["fingerprint"] != about["fingerprint"]:
-        reasons.append("was trained on other files: the image list, the masks or the class names have changed")
+    elif previous["fingerprint"] not in ("", about["fingerprint"]):  # "": converted, nobody knows
+        reasons.append("was trained on other files: image list, masks or class names have changed")
     learned = previous["step"] + 1
     if previous["dataset"] == about["dataset"] and previous["groups"][:learned] != about["groups"][:learned]:
         reasons.append("has learned other classes, or in another order")

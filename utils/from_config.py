@@ -37,7 +37,8 @@ def run_files(config: SimpleNamespace) -> RunFiles:
 def network_parts(config: SimpleNamespace, *, pretrained: bool) -> Parts:
     """How this run's networks are built; only a network that starts training needs `pretrained` weights."""
     return Parts(config.backbone, output_stride=config.output_stride, pooling=config.pooling,
-                 precision=config.precision, pretrained=config.pretrained_path if pretrained else "")
+                 precision=config.precision, norm=config.norm,
+                 pretrained=config.pretrained_path if pretrained else "")
 
 
 def run_dataset(config: SimpleNamespace) -> SegmentationDataset:
