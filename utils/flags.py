@@ -21,7 +21,7 @@ row that fits (method, dataset, task, setting, backbone), the layers of scripts/
 method's default, the flag's default. --explain prints each value with where it comes from.
 
 Command lines of MiB, PLOP, RCIL, NeST and RevisitingCSS run unchanged. One that has a flag which only they
-have (--overlap, --opt_level, --task_num, --date, --pod, --unce, ...) is read as theirs: --batch_size counts
+have (--overlap, --opt_level, --task_num, --pod, --unce, ...) is read as theirs: --batch_size counts
 per process, a missing --overlap means --setting disjoint, and what is missing otherwise is as their parsers
 assume it (resnet101, fp32, ...). The first line of the output says what was understood. In every other
 command line --batch_size is the global batch, whatever the number of processes.
@@ -81,6 +81,7 @@ FLAGS: dict[str, tuple[Flag, ...]] = {
         Flag("logdir", "logs", "folder for TensorBoard"),
         Flag("cache_dir", "cache", "folder for the scan of which image shows which class"),
         Flag("name", "", "suffix that tells this run from others of the same method and setting"),
+        Flag("date", "", "also file the table as RESULTS_DIR/DATE_DATASET_TASK_NAME.csv, as published"),
         Flag("no_share", False, "train step 0 even if another run has an equal one", kind=bool),
         Flag("overwrite", False, "train steps again that are finished already", kind=bool),
     ),
@@ -90,7 +91,7 @@ FLAGS: dict[str, tuple[Flag, ...]] = {
         Flag("pooling", 32, "window of the head's image pooling in evaluation", kind=int),
         Flag("precision", "auto", "auto: bf16 on a GPU that has it, else fp32",
              choices=("auto", *PRECISIONS)),
-        Flag("norm", "abn", "norm of ResNets and heads; lean: same result, 44 % less memory; iabn: the package",
+        Flag("norm", "abn", "norm of ResNets and heads; lean: same, with 44 % less memory; iabn: the package",
              choices=tuple(NORMS)),
     ),
     "training": (

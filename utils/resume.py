@@ -146,11 +146,11 @@ class Rescue:
             self.path.unlink(missing_ok=True)
 
 
-# What may differ between a run and its continuation without changing a number, and what names the run.
+# What may differ between a run and its continuation without changing a number, and what names a run.
 HARMLESS = set(
-    "step num_workers print_interval ckpt_interval timeout overwrite test explain ckpt replay_batch checkpoint "
-    "results_dir logdir cache_dir data_root step_ckpt recipe dataset task method name pretrained_path "
-    "no_share".split()
+    "step num_workers print_interval ckpt_interval timeout overwrite test explain ckpt replay_batch "
+    "checkpoint results_dir logdir cache_dir data_root step_ckpt recipe dataset task method name "
+    "pretrained_path no_share".split()
 )
 
 
