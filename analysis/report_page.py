@@ -59,8 +59,12 @@ def about(setting: Setting) -> dict:
 
 def sources(setting: Setting) -> list[str]:
     """Where the published values come from."""
-    known = [cell for cells in setting.published.values() for cell in cells if cell.every]
-    return sorted({f"{cell.words}: {cell.source}" for cell in known})
+    found: dict[str, list[str]] = {}
+    for label, cells in setting.published.items():
+        for cell in cells:
+            if cell.every:
+                found.setdefault(cell.source, []).append(f"{label} {cell.words}")
+    return [f"{source}: {', '.join(dict.fromkeys(words))}" for source, words in sorted(found.items())]
 
 
 def summary(setting: Setting) -> list[tuple[str, str, str]]:

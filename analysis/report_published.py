@@ -12,9 +12,12 @@ class Published:
     """One published cell, in per cent.
 
     Attributes:
-        old, new, average: None if not published. every: all published mIoU of all classes, the first of
-        `source`. convention: "I" (background is an old class) or "X" (left out). band: how far from
-        the nearest a reproduction usually is. step0: mIoU and tolerance after step 0, () if unknown.
+        old, new: None if not published. every: all published mIoU of all classes, the first of `source`;
+            empty if only step 0 is known.
+        convention: "I" (background is an old class) or "X" (left out).
+        band: how far from the nearest a reproduction usually is.
+        step0: mIoU and tolerance after step 0, () if unknown.
+        protocol: it was measured under, "" if it is the results' own.
     """
 
     old: float | None
@@ -24,6 +27,7 @@ class Published:
     source: str
     band: float
     step0: tuple[float, ...]
+    protocol: str
 
     def off(self, share: float) -> float:
         """How far `share` (of 1) is from the nearest published value, in points."""
@@ -36,11 +40,12 @@ class Published:
     @property
     def words(self) -> str:
         """Values and convention, e.g. "54.64, 56.4 (I)"."""
-        return f"{', '.join(f'{value:g}' for value in self.every)} ({self.convention})"
+        protocol = f", protocol {self.protocol}" if self.protocol else ""
+        return f"{', '.join(f'{value:g}' for value in self.every)} ({self.convention}{protocol})"
 
 
 def published_values(setting: Mapping[str, str], num_steps: int) -> list[Published]:
-    """What recipes know of a method, dataset, task, setting and backbone; each cell once."""
+    """What recipes know of a method, dataset, task, setting, backbone and protocol; each once."""
     found = {}
     for row in rows():
         if row.published and row.fits(setting):
@@ -50,8 +55,10 @@ def published_values(setting: Mapping[str, str], num_steps: int) -> list[Publish
             )
             convention, source = about.get("convention", "I"), str(about.get("source", row.source))
             old, new = about.get("old"), about.get("new")
+            protocol = str(row.values.get("protocol", setting["protocol"]))
+            unlike = "" if protocol == setting["protocol"] else protocol
             width, step0 = band(row, num_steps), tuple(about.get("step0", ()))
-            one = Published(old, new, every, convention, source, width, step0)
+            one = Published(old, new, every, convention, source, width, step0, unlike)
             found.setdefault((convention, every), one)
     return list(found.values())
 

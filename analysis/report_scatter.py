@@ -20,6 +20,8 @@ from analysis.report_svg import (
     marker,
 )
 
+CROWD = 12  # points up to which every one has its name beside it; pointing at one always tells
+
 
 @dataclass(frozen=True)
 class Point:
@@ -56,9 +58,8 @@ def scatter(
         mark = marker(point.number, x, y, title=note, hollow=point.hollow, star=point.star)
         series = -1 if point.star else point.number
         parts.append(f'<g class="series {tone}" data-series="{series}">{mark}</g>')
-    if len(points) <= 12:
-        parts += labels([(x, y, point.label) for point, (x, y) in zip(points, places, strict=True)
-                         if not point.hollow])  # fmt: skip
+    named = [(*place, point.label) for place, point in zip(places, points, strict=True) if not point.hollow]
+    parts += labels(named)
     return chart(xs, ys, "".join(parts), title=title, x_label=x_label, y_label=y_label)
 
 
@@ -79,18 +80,19 @@ def iso(level: float, xs: Axis, ys: Axis) -> str:
 
 
 def labels(places: Sequence[tuple[float, float, str]]) -> list[str]:
-    """Names beside points, each where it touches no other name and, if possible, no point."""
-    made = []
+    """Names beside points, each where it touches no other; in a crowd, only those that have room."""
+    made, crowded = [], len(places) > CROWD
+    shifts = (0,) if crowded else (0, -11, 11, -22, 22, -33, 33)
     taken = [(x - 5, x + 5, y) for x, y, _ in places]
     for x, y, text in sorted(places, key=lambda place: place[1]):
         text = text if len(text) <= 26 else text[:25] + "…"
         width = 6.2 * len(text)
-        tries = [
-            (side, y + 3.5 + shift) for shift in (0, -11, 11, -22, 22, -33, 33) for side in (8, -8 - width)
-        ]
+        tries = [(side, y + 3.5 + shift) for shift in shifts for side in (8, -8 - width)]
         fits = range(LEFT, round(WIDTH - RIGHT - width + 6)), range(TOP, HEIGHT - BOTTOM - 2)
         inside = [(x + side, at) for side, at in tries if int(x + side) in fits[0] and int(at) in fits[1]]
         free = [place for place in inside if not touches(*place, width, taken)]
+        if crowded and not free:
+            continue
         left, at = (free or inside or [(x + 8, y + 3.5)])[0]
         taken.append((left, left + width, at - 3.5))
         ends = left < x

@@ -83,7 +83,7 @@ class Setting:
         """Labels of the rows with the best mean of a number, if there are rows to compare."""
         rivals = {row.label: row.of(name) for row in self.rows if row.complete and not unlike(row)}
         means = {label: round(one.mean, 3) for label, one in rivals.items() if one}
-        if len(means) < 2:
+        if len(set(means.values())) < 2:
             return set()
         wanted = (min if name in LOWER_IS_BETTER else max)(means.values())
         return {label for label, value in means.items() if value == wanted}

@@ -147,7 +147,8 @@ def lines(
     parts = []
     for name, value in levels:
         parts.append(f'<path class="level" d="M{LEFT},{ys(value):.1f}H{WIDTH - RIGHT}"/>')
-        parts.append(f'<text class="level" x="{LEFT + 4}" y="{ys(value) - 4:.1f}">{escape(name)}</text>')
+        place = f'x="{WIDTH - RIGHT}" y="{ys(value) - 4:.1f}" text-anchor="end"'
+        parts.append(f'<text class="level" {place}>{escape(name)}</text>')
     for one in series:
         parts.append(f'<g class="series c{one.number % COLOURS}" data-series="{one.number}">')
         banded = [(x, mean, std) for x, mean, std in one.points if std]

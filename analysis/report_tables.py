@@ -12,12 +12,15 @@ GROUPS = ("old", "new", "all", "harmonic", "average")
 
 @dataclass
 class Cell:
-    """One cell: text, value to sort by (None goes last), whether it is the best of its column, a mark."""
+    """One cell: text, value to sort by (None goes last), whether it is the best of its column, a mark, and a
+    note in small letters.
+    """
 
     text: str
     value: float | str | None = None
     best: bool = False
     mark: str = ""
+    note: str = ""
 
 
 @dataclass
@@ -131,10 +134,23 @@ def overview(settings: Sequence[Setting], convention: str) -> Table:
             row = next((row for row in setting.everyone if row.label == label), None)
             one = row and row.of(name)
             cell = Cell(percent(one), one and one.mean, label in setting.best(name))
-            cell.mark = made.mark(row.marks) if row else ""
+            if row:
+                cell.mark, cell.note = made.mark(row.marks), beside(row, setting, convention)
             cells.append(cell)
         made.rows.append(cells)
     return made
+
+
+def beside(row: Row, setting: Setting, convention: str) -> str:
+    """The nearest published value with its band, or those of another convention, which is named."""
+    one = row.of(f"all{suffix(convention)}")
+    known = [] if row.joint else [cell for cell in setting.published[row.label] if cell.every]
+    if not known or not one:
+        return ""
+    cell = nearest(known, "I" if convention == "N" else convention, one.mean)
+    if cell is None:
+        return known[0].words
+    return f"{round(100 * one.mean - cell.off(one.mean), 2):g} ± {cell.band:g}"
 
 
 # -- formats -----------------------------------------------------------------------------------------------
@@ -147,6 +163,7 @@ def markdown(table: Table) -> str:
         for cell in cells:
             text = cell.text.replace("|", "\\|").replace("*", "\\*")
             text = f"**{text}**" if cell.best else text
+            text += f" ({cell.note})" if cell.note else ""
             texts.append(f"{text} <sup>{cell.mark}</sup>" if cell.mark else text)
         lines.append(row_of(texts))
     lines += [f"\n<sup>{letter(number)}</sup> {note}" for number, note in enumerate(table.notes)]
@@ -172,6 +189,7 @@ def latex(table: Table, *, name: str) -> str:
         texts = []
         for cell in cells:
             text = rf"\textbf{{{escape(cell.text)}}}" if cell.best else escape(cell.text)
+            text += rf" {{\scriptsize ({escape(cell.note)})}}" if cell.note else ""
             texts.append(rf"{text}$^{{\mathrm{{{cell.mark}}}}}$" if cell.mark else text)
         lines.append(" & ".join(texts) + r" \\")
     lines += [r"\bottomrule", r"\end{tabular}"]

@@ -18,6 +18,9 @@
     cost                     what training recorded (seconds, images, trainable_parameters, ...), and
                              images_per_second
     config, versions         of the run that trained the checkpoint
+
+Intransigence needs joint training, which is another run: `python -m analysis.report` computes it, per class,
+from the files of both.
 """
 
 import json

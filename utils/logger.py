@@ -1,5 +1,6 @@
 """What a run shows while it works: progress bars on the terminal, scalars and pictures in TensorBoard."""
 
+import os
 import sys
 import time
 from collections.abc import Iterable, Mapping
@@ -23,7 +24,9 @@ class RunLog:
 
     def __init__(self, folder: Path | str, title: str):
         self.title = title
-        self.writer = SummaryWriter(str(folder), flush_secs=30) if is_main() else None
+        # The suffix keeps two logs of one second, of training and test, from overwriting each other.
+        suffix = f".{os.getpid()}.{time.monotonic_ns()}"
+        self.writer = SummaryWriter(str(folder), flush_secs=30, filename_suffix=suffix) if is_main() else None
         self.bar: tqdm | None = None
         self.images = 0
         self.started = time.perf_counter()
