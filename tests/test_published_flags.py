@@ -136,16 +136,24 @@ def test_overlap_alone_does_not_make_a_line_published_on_other_data():
 def test_the_user_is_told_how_the_line_was_read(capsys):
     import run
 
-    assert run.main([*words("--method FT --fix_backbone --fix_pre_cls --pre_allocate"), "--explain"]) == 0
+    assert run.main([*words(LINES["DFT*"][0]), "--explain"]) == 0
     out = capsys.readouterr().out
     assert out.startswith("a published command line")
-    assert "--method DFT*" in out and "--date has no effect: " in out
+    assert "--method DFT*" in out and "--task_num has no effect: the task says it" in out
 
 
 def test_files_are_those_of_the_method_that_was_meant():
     config = argparser.resolve(words(LINES["DFT*"][0]), {})
     path = argparser.run_files(config).checkpoint(1)
     assert path.as_posix() == "checkpoints/step/voc_15-5s_overlap/DFT_STAR_resnet101_mine/step_1.pt"
+
+
+def test_the_table_is_also_where_the_published_scripts_average_it(cli, tmp_path):
+    published = ["--opt_level", "O0", "--name", "mine", "--results_dir", "tables"]
+    status, _, err = cli("--method", "FT", "--step", "0", "--date", "2024-05-01", *published)
+    assert status == 0, err
+    rows = (tmp_path / "tables/2024-05-01_small_4-1_mine.csv").read_text().splitlines()
+    assert [row.split(",")[0] for row in rows] == ["0"]
 
 
 @pytest.mark.parametrize(

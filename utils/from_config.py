@@ -15,7 +15,8 @@ from tasks import Step
 from train import Training
 from utils.comparison import compare
 from utils.continuation import describe
-from utils.distributed import world_size
+from utils.distributed import is_main, world_size
+from utils.files import write_text
 from utils.flags import DEFAULTS
 from utils.layout import RunFiles
 from utils.recipes import row_of
@@ -129,12 +130,19 @@ def of_step(config: SimpleNamespace, name: str, steps: list[int], index: int):
 
 
 def closing(config: SimpleNamespace) -> str:
-    """The last words of a run: its table, what average_csv.py prints, and the comparison with its recipe."""
-    folder = run_files(config).results
-    results, file = read_results(folder), folder / "results.csv"
+    """The last words of a run: its table, what average_csv.py prints, and the comparison with its recipe.
+
+    With `--date`, the table is also filed where published scripts look for it.
+    """
+    files = run_files(config)
+    results, file = read_results(files.results), files.results / "results.csv"
     parts = [table(results)]
     if file.is_file():
-        parts += published_summary(read_rows(file.read_text(encoding="utf-8").splitlines()))
+        text = file.read_text(encoding="utf-8")
+        parts += published_summary(read_rows(text.splitlines()))
+        if config.date and is_main():
+            name = Path(config.dataset).stem
+            write_text(files.published_table(config.date, name, config.task, config.name), text)
     row = None if config.recipe == "none" else row_of(flat(config))
     if row and results:
         parts.append(compare(results, row, flat(config)))

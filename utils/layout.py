@@ -52,6 +52,10 @@ class RunFiles:
         """Folder of tables and pictures."""
         return self.result_root / self.setting / self.run
 
+    def published_table(self, date: str, dataset: str, task: str, name: str) -> Path:
+        """Where published scripts look for the table of a run."""
+        return self.result_root / f"{date}_{dataset}_{task}_{name or 'Experiment'}.csv"
+
     def log_folder(self, index: int) -> Path:
         """TensorBoard files of step `index`; steps can be overlaid."""
         return self.log_root / self.setting / self.run / f"step_{index}"

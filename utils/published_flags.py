@@ -101,7 +101,6 @@ LATER_PRESETS = {"EWC": {"reg_importance": 100.0}, "PI": {"reg_importance": 100.
 PRECISION = {"O0": "fp32", "O1": "fp16"}
 # Accepted; they change no number, here or there.
 IDLE = {
-    "date": "results are filed by setting and method",
     "code_directory": "code runs where it is",
     "num_classes": "the data set says it",
     "task_num": "the task says it",
@@ -149,8 +148,8 @@ ABLATIONS = """
 REFUSED |= dict.fromkeys(ABLATIONS, "no published result uses it, and it does not exist here")
 # Options that only they have: one of them makes a command line theirs.
 SHARED = set(
-    "alpha ckpt_interval icarl_importance init_balanced loss_de loss_kd pod_factor pre_allocate reg_alpha "
-    "reg_importance reg_iterations temperature threshold warm_epochs warm_lr_scale".split()
+    "alpha ckpt_interval date icarl_importance init_balanced loss_de loss_kd pod_factor pre_allocate "
+    "reg_alpha reg_importance reg_iterations temperature threshold warm_epochs warm_lr_scale".split()
 )
 SIGNS = {*METHOD_OPTIONS, *IDLE, *FIXED, *SWITCHES, *OTHERS, *REFUSED} - SHARED
 # What MiB's parser does not have: later systems have other rules for labels, and weaker penalties.

@@ -150,7 +150,7 @@ class Rescue:
 HARMLESS = set(
     "step num_workers print_interval ckpt_interval timeout overwrite test explain ckpt replay_batch "
     "checkpoint results_dir logdir cache_dir data_root step_ckpt recipe dataset task method name "
-    "pretrained_path no_share".split()
+    "pretrained_path no_share date".split()
 )
 
 

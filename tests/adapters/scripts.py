@@ -7,6 +7,7 @@ from unittest.mock import patch
 
 import argparser
 from tests.adapters import adapter
+from utils.layout import RunFiles
 from utils.published_lines import published_options
 
 ALWAYS = ("step", "lr", "epochs", "batch_size")
@@ -47,14 +48,15 @@ def scripts(inputs, params):
     resolved = {}
     for name, script in inputs["scripts"].items():
         runs, totals = [], set()
+        date = Path(script["results_file"]).name.split("_")[0]
         for options in script["runs"]:
-            values = understood(command_line(options, inputs["defaults"]), script["gpus"])
+            words = [*command_line(options, inputs["defaults"]), "--date", date]
+            values = understood(words, script["gpus"])
             totals.add(values["batch_size"])
             runs.append(differing(published_options(values, processes=script["gpus"]), inputs["defaults"]))
-        date = Path(script["results_file"]).name.split("_")[0]
-        file = f"{date}_{values['dataset']}_{values['task']}_{values['name']}.csv"
-        own = {"runs": runs, "total_batch": totals.pop()}
-        own["results_file"] = str(Path(values["results_dir"]) / file)
+        files = RunFiles(Path(), Path(values["results_dir"]), Path(), setting="", run="")
+        table = files.published_table(*(values[name] for name in ("date", "dataset", "task", "name")))
+        own = {"runs": runs, "total_batch": totals.pop(), "results_file": str(table)}
         assert not totals, "the global batch changes from step to step"
         resolved[name] = script | own
     return inputs | {"scripts": resolved}
