@@ -1,4 +1,4 @@
-"""The report's numbers: what is averaged, what may be compared, what was published, how tables are written."""
+"""The report's numbers: what is averaged, what may be compared, what was published, how tables are made."""
 
 import json
 
