@@ -127,6 +127,11 @@ def test_our_flags_can_be_added_to_a_published_line_and_win():
     assert (config.precision, config.accumulate, config.setting) == ("bf16", 2, "disjoint")
 
 
+def test_labels_of_old_classes_stay_where_the_line_says_so():
+    assert resolved(words("--method FT --no_mask")).masking == "current+old"
+    assert resolved(words("--method FT --data_masking new")).masking == "new"
+
+
 def test_overlap_alone_does_not_make_a_line_published_on_other_data():
     config = resolved(["--overlap", "--method", "MiB", "--batch_size", "8"])
     assert (config.dataset, config.backbone, config.setting) == ("shapes", "tiny", "overlap")
@@ -170,7 +175,7 @@ def test_the_table_is_also_where_the_published_scripts_average_it(cli, tmp_path)
         ("--method FT --lr_policy step", "--lr_policy can only be poly"),
         ("--method FT --momentum 0.5", "--momentum can only be 0.9"),
         ("--method FT --task_num 11", "has 6 steps"),
-        ("--method FT --no_mask", "--no_mask with --overlap"),
+        ("--method FT --data_masking all", "unknown --data_masking"),
         ("--method FT --unknown 3", "unknown flag"),
         ("--method UCD --unce", "--unce"),
     ],

@@ -117,13 +117,12 @@ FIXED = {
     "lr_policy": ("poly", "no published result uses another schedule"),
     "lr_power": (0.9, "no published result uses another power"),
     "norm_act": ("iabn_sync", "statistics are synchronised, and the activation is leaky"),
-    "data_masking": ("current", "no published result uses another; it is --masking here"),
     "pod_prepro": ("pow", "no published result uses another form of POD"),
     "pod_coef": (1.0, "scale --pod_factor and the factor in --pod_options"),
     "align_weight_frequency": ("never", "no published result aligns weights outside NeST"),
 }
 SWITCHES = ("overlap", "no_mask", "crop_val")
-OTHERS = ("opt_level", "random_seed")
+OTHERS = ("opt_level", "random_seed", "data_masking")
 REFUSED = {
     "freeze": "use --method DFT*, which freezes backbone and head",
     "fix_bn": "the published code undoes it in the next epoch",

@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from dataset import DATASETS
+from dataset.rules import MASKINGS
 from task_tables import NUM_DOMAINS
 from tasks import named_step
 from utils.flags import Parser, peek
+from utils.naming import closest
 from utils.published_flags import (
     COMBINATIONS,
     FIXED,
@@ -100,7 +102,8 @@ def assumed(method: str, dataset: str, words: set[str], processes: int) -> dict[
 def read(argv: list[str], *, method_options: bool) -> tuple[dict, list[str]]:
     """Published options in `argv`, and the other words."""
     parser = Parser(add_help=False, allow_abbrev=False, argument_default=SUPPRESS)
-    kinds = {name: str for name in (*IDLE, "opt_level")} | {"batch_size": int, "random_seed": int}
+    kinds = dict.fromkeys((*IDLE, "opt_level", "data_masking"), str)
+    kinds |= {"batch_size": int, "random_seed": int}
     kinds |= {name: type(value) for name, (value, _) in FIXED.items()} | dict.fromkeys(SWITCHES, bool)
     if method_options:
         parser.add_argument("--method")
@@ -121,9 +124,9 @@ def general(found: dict, dataset: str, task: str) -> tuple[dict, list[str]]:
     if "overlap" in found:
         values["setting"] = "overlap"
     if "no_mask" in found:
-        if "overlap" in found:
-            raise ValueError("--no_mask with --overlap has no equivalent: sequential images are disjoint")
-        values["setting"] = "sequential"
+        values["masking"] = "current+old"
+    if "data_masking" in found:
+        values["masking"] = closest(found["data_masking"], MASKINGS, "--data_masking")
     if "crop_val" in found:
         values["eval"] = "full"
     if "random_seed" in found:
@@ -236,7 +239,7 @@ def published_options(values: Mapping[str, object], *, processes: int = 1) -> di
         "epochs": values["epochs"][0],  # theirs are the same for all steps of a command
         "batch_size": values["batch_size"] // processes,
         "overlap": values["setting"] == "overlap",
-        "no_mask": values["setting"] == "sequential",
+        "data_masking": values["masking"],
         "crop_val": values["eval"] == "crop",
         "random_seed": values["seed"],
         "opt_level": {precision: level for level, precision in PRECISION.items()}[values["precision"]],
