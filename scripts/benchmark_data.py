@@ -1,0 +1,103 @@
+"""Table `data`: scanning, masking labels, loading and augmenting, on generated JPEG and PNG files."""
+
+import random
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import torch
+from PIL import Image
+
+from dataset.base import Sample, SegmentationDataset
+from dataset.images import TrainImages, apply_table
+from dataset.presence import scan
+from dataset.shapes import WORLD, draw
+from dataset.transform import normalize
+from scripts import benchmark_textbook as textbook
+from scripts.benchmark_tools import Row, compare, distance
+from tasks import IGNORE
+
+WIDTH, HEIGHT = 500, 375  # of most VOC images
+CPU = torch.device("cpu")
+
+
+class Pictures(SegmentationDataset):
+    """Generated pictures of VOC's size, as JPEG and palette PNG."""
+
+    name = "pictures"
+    class_names = ("background", *(f"class {k}" for k in range(1, len(WORLD) + 1)))
+
+    def __init__(self, root: Path, count: int):
+        super().__init__(root)
+        for k in range(count):
+            image, labels = draw(WORLD, WIDTH, np.random.RandomState(k))
+            picture = Image.fromarray(np.ascontiguousarray(image.transpose(1, 2, 0)[:HEIGHT]))
+            picture.save(root / f"{k}.jpg", quality=85)
+            mask = Image.fromarray(np.ascontiguousarray(labels[:HEIGHT]), "L")
+            mask.save(root / f"{k}.png")
+        self.count = count
+
+    def samples(self, split: str) -> list[Sample]:
+        return [Sample(str(k), self.root / f"{k}.jpg", self.root / f"{k}.png") for k in range(self.count)]
+
+
+def rows(*, size: int, rounds: int, images: int = 12) -> list[Row]:
+    """Each on `images` pictures; one core, and everything from the file on."""
+    with TemporaryDirectory() as folder:
+        dataset = Pictures(Path(folder), images)
+        samples = dataset.samples("train")
+        table = np.zeros(256, np.uint8)  # a step that sees the last two classes
+        visible = {label: label for label in (len(WORLD) - 1, len(WORLD))}
+        for label in visible:
+            table[label] = label
+        table[IGNORE] = IGNORE
+        return [
+            scanning(dataset, samples, rounds=rounds),
+            masking(dataset.read_mask(samples[0]), table, visible, rounds=rounds),
+            loading(TrainImages(dataset, samples, table, size=size, seed=0), visible, rounds=rounds),
+        ]
+
+
+def scanning(dataset: SegmentationDataset, samples: list[Sample], *, rounds: int) -> Row:
+    """Which image shows which class."""
+
+    def plain():
+        return [torch.from_numpy(textbook.shown_classes(s.image, s.mask)).long() for s in samples]
+
+    def ours():
+        shown = scan(dataset, samples, "pictures").shown
+        return [torch.from_numpy(row).nonzero().flatten() for row in shown]
+
+    return compare("presence scan", plain, ours, CPU, rounds=rounds, images=len(samples))
+
+
+def masking(labels: torch.Tensor, table: np.ndarray, visible: dict[int, int], *, rounds: int) -> Row:
+    """Labels of a step from those of the dataset, one map."""
+    return compare(
+        f"label masking {WIDTH}x{HEIGHT}",
+        lambda: textbook.masked_labels(labels, visible),
+        lambda: apply_table(table, labels),
+        CPU,
+        rounds=rounds,
+        images=1,
+    )
+
+
+def loading(data: TrainImages, visible: dict[int, int], *, rounds: int) -> Row:
+    """A training item from its files; ours leaves normalising to the device."""
+
+    def plain():
+        rngs = [random.Random(f"0/0/{sample.id}") for sample in data.samples]
+        return [
+            textbook.train_item(sample.image, sample.mask, data.size, rng, visible)
+            for sample, rng in zip(data.samples, rngs, strict=True)
+        ]
+
+    def ours():
+        return [data[0, k] for k in range(len(data))]
+
+    row = compare(f"load and augment to {data.size}", plain, ours, CPU, rounds=rounds, images=len(data))
+    pairs = list(zip(plain(), ours(), strict=True))
+    row.error = max(distance(a[0], normalize(b[0][None])[0]) for a, b in pairs)
+    row.more["labels that differ"] = sum(int((a[1] != b[1]).sum()) for a, b in pairs)
+    return row

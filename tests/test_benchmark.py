@@ -1,0 +1,71 @@
+"""The benchmark: its textbook forms say what ours say, and its tables hold what was measured."""
+
+import json
+
+import torch
+
+from scripts import benchmark, benchmark_losses
+from scripts.benchmark_tools import Row, distance, kept_bytes, number, plain_types, product_rate, table
+
+CPU = torch.device("cpu")
+SMALL = ["--backbone", "tiny", "--size", "64", "--batch", "2", "--classes", "7", "--rounds", "1"]
+
+
+def rows(section):
+    return {row.name: row for row in benchmark.measure(section, benchmark.parse([section, *SMALL]), CPU)}
+
+
+def test_losses_and_their_gradients_are_those_of_the_textbook():
+    found = rows("loss")
+    assert len(found) == 7
+    assert all(row.error < 1e-5 for row in found.values()), found
+
+
+def test_losses_keep_only_the_gradient_by_the_small_logits():
+    batch = benchmark_losses.Batch(101, 151, size=64, images=1, device=CPU)
+    for maps in (benchmark_losses.unbiased(101), benchmark_losses.with_distillation()):
+        plain, ours = batch.pair(*maps)
+        gradient = batch.logits.nbytes
+        assert kept_bytes(ours.forward) <= 2 * gradient + 64 < kept_bytes(plain.forward) / 10
+
+
+def test_data_forms_give_the_same_labels_and_images_to_a_grey_level():
+    found = rows("data")
+    assert found["presence scan"].error == 0 and found["label masking 500x375"].error == 0
+    loading = found["load and augment to 64"]
+    assert loading.more["labels that differ"] == 0 and loading.error < 0.01
+
+
+def test_iterations_start_with_the_loss_of_the_textbook():
+    found = rows("step")
+    for name in ("FT", "DFT*", "MiB", "PLOP"):
+        row = found[f"{name} iteration"]
+        assert row.error < 1e-5
+        assert {"network", "loss", "optimizer", "utilisation"} <= row.more.keys()
+    assert found["FT / DFT*, both ours"].ratio > 0
+
+
+def test_evaluations_count_the_same_pixels():
+    assert all(row.error == 0 for row in rows("eval").values())
+
+
+def test_norms_give_the_same_logits():
+    assert all(row.error < 1e-5 and row.kept[1] < row.kept[0] for row in rows("norm").values())
+
+
+def test_tables_leave_out_what_was_not_measured_and_json_has_null(tmp_path, capsys):
+    text = table([Row("a", 2.0, 1.0, 2.0, (1.9, 2.1), rate="5 images/s"), Row("b")])
+    assert "kept" not in text and "5 images/s" in text and "| b" in text
+    assert plain_types([Row("b")])[0]["ratio"] is None
+    file = tmp_path / "figures.json"
+    benchmark.main(["eval", *SMALL, "--json", str(file)])
+    assert "## eval" in capsys.readouterr().out
+    assert json.loads(file.read_text())["tables"]["eval"][0]["name"] == "evaluation"
+
+
+def test_small_tools():
+    assert number(float("nan")) == "-" and number(1234.5) == "1234" and number(0.01234) == "0.0123"
+    assert distance(torch.tensor([2.0]), torch.tensor([1.0])) == 0.5
+    x = torch.ones(1000, requires_grad=True)
+    assert kept_bytes(lambda: x.exp().sum()) == 4000
+    assert product_rate(CPU, torch.float32) > 0
