@@ -8,8 +8,8 @@ source scripts/setup.sh requirements-dev.txt
 export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}  # the networks of the tests are too small to share among threads
 python -m ruff check .
 if [ "${1:-}" = quick ]; then
-    python -m pytest -m "not slow" "${@:2}"
+    python -m pytest -n 2 --dist loadfile -m "not slow" "${@:2}"
 else
-    python -m pytest "$@"
+    python -m pytest -n 2 --dist loadfile "$@"
     python -m tests.parity tests/goldens
 fi
