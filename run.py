@@ -1,12 +1,11 @@
 """Continual semantic segmentation from the command line: one incremental step, several, or all.
 
-    python run.py                                        # the embedded demo task with fine-tuning, on any
-    machine python run.py --method MiB --dataset voc --task 15-1 --data_root DIR
-    torchrun --nproc_per_node 2 run.py ... --step 1      # continues from the checkpoint of step 0
-    python run.py ... --test                             # evaluates the saved checkpoints again
+    python run.py                                    # the embedded demo task with fine-tuning, on any machine
+    python run.py --method MiB --dataset voc --task 15-1 --data_root DIR
+    torchrun --nproc_per_node 2 run.py ... --step 1  # continues from the checkpoint of step 0
+    python run.py ... --test                         # evaluates the saved checkpoints again
 
-The story of one increment: build the network, load the previous step, train, save, test from the file it
-saved.
+The story of one increment: build the network, load the step before, train, save, test from the saved file.
 """
 
 import sys
@@ -62,17 +61,16 @@ def run(config: SimpleNamespace, device: torch.device) -> None:
     steps = argparser.steps_of(config.step, first.num_steps)
     files = argparser.run_files(config)
     if config.replay_batch:
-        step = first.at(checkpoint.load(config.replay_batch)["step"])
-        method, _ = begin_step(config, step, dataset, files, device)
+        failed = first.at(checkpoint.load(config.replay_batch)["step"])
+        method, _ = begin_step(config, failed, dataset, files, device)
         return distributed.say(replay(config.replay_batch, method, device))
     started = time.perf_counter()
     for index in steps:
         if index == 1:
             started = time.perf_counter()  # published convention: the incremental steps without step 0
-        step = first.at(index)
         if not config.test and (config.overwrite or not files.checkpoint(index).is_file()):
-            train_step(config, step, steps, dataset, files, device)
-        test_step(config, step, dataset, files, device)
+            train_step(config, first.at(index), steps, dataset, files, device)
+        test_step(config, first.at(index), dataset, files, device)
     distributed.say(argparser.closing(config))
     distributed.say(f"Run continue learning in {time.perf_counter() - started:.0f}s")
 

@@ -47,9 +47,8 @@ def increment_data(
             dataset's class 0 only means "not labelled".
         crop_size: side of training crops and of the central crops, pixels.
         evaluation: "crop" for the published central crops, "full" for whole images.
-        index_dir: folder with published lists of image numbers, train-<step>.npy and perhaps
-            val-<step>.npy and test_on_val-<step>.npy, to use instead of `setting`. They count in the order
-            of the published lists.
+        index_dir: folder with published lists of positions, train-<step>.npy and perhaps val-<step>.npy and
+            test_on_val-<step>.npy, to use instead of `setting`.
         cache_dir: folder that keeps the scan of which image shows which class.
         seed: of the random crops.
 
