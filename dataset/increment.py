@@ -38,19 +38,16 @@ def increment_data(
     """The data of `step`.
 
     Args:
-        dataset: where the images come from.
-        step: the increment; its labels are the dataset's.
+        dataset: where the images come from. step: the increment, with the dataset's labels.
         setting: which images a step trains on, see `dataset.rules.select`.
         protocol: what void, old and future classes become, see `dataset.rules.label_table`.
         masking: which classes stay visible in training, likewise; setting sequential keeps the old ones.
-        ignore_background: leave background pixels out of tests. Always so under protocol mib where the
-            dataset's class 0 only means "not labelled".
+        ignore_background: leave it out of tests; always so under mib where class 0 means "not labelled".
         crop_size: side of training crops and of the central crops, pixels.
         evaluation: "crop" for the published central crops, "full" for whole images.
         index_dir: folder with published lists of positions, train-<step>.npy and perhaps val-<step>.npy and
             test_on_val-<step>.npy, to use instead of `setting`.
-        cache_dir: folder that keeps the scan of which image shows which class.
-        seed: of the random crops.
+        cache_dir: of the scan of which image shows which class. seed: of the random crops.
 
     Raises:
         ValueError: for an unknown name, or classes that the dataset does not have.
