@@ -43,8 +43,7 @@ def increment_data(
         protocol: what void, old and future classes become, see `dataset.rules.label_table`.
         masking: which classes stay visible in training, likewise; setting sequential keeps the old ones.
         ignore_background: leave it out of tests; always so under mib where class 0 means "not labelled".
-        crop_size: side of training crops and of the central crops, pixels.
-        evaluation: "crop" for the published central crops, "full" for whole images.
+        crop_size: side of the crops, pixels. evaluation: "crop" (central, published) or "full" images.
         index_dir: folder with published lists of positions, train-<step>.npy and perhaps val-<step>.npy and
             test_on_val-<step>.npy, to use instead of `setting`.
         cache_dir: of the scan of which image shows which class. seed: of the random crops.
