@@ -131,7 +131,7 @@ def open_setting(setting: dict) -> dict:
 # What says how to run, not what to compute: never taken over from a checkpoint.
 RUN_ONLY = set(
     "test explain ckpt replay_batch step step_ckpt overwrite no_share data_root cache_dir checkpoint "
-    "results_dir logdir num_workers timeout date".split()
+    "results_dir logdir num_workers cache compile timeout date".split()
 )
 
 

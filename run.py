@@ -18,11 +18,13 @@ import torch
 
 import argparser
 from dataset.loader import make_loader
+from dataset.ram import in_memory
 from metrics.cost import training_cost
 from metrics.results import write_result
 from tasks import Step, make_step
 from train import NonFiniteLoss, evaluate, fit, start
 from utils import checkpoint, distributed
+from utils.acceleration import allow_tf32, compile_network, use_compiled
 from utils.commands import answer
 from utils.continuation import begin, restored
 from utils.failure import replay, write_failure
@@ -56,6 +58,8 @@ def start_run(config: SimpleNamespace) -> None:
 def run(config: SimpleNamespace, device: torch.device) -> None:
     """All requested steps, one after another, and the table over them."""
     torch.use_deterministic_algorithms(config.deterministic)
+    allow_tf32(config.tf32)
+    use_compiled("inductor" if config.compile else "")
     dataset = argparser.run_dataset(config)
     first = make_step(dataset, config.task)
     steps = argparser.steps_of(config.step, first.num_steps)
@@ -98,11 +102,13 @@ def train_step(config: SimpleNamespace, step: Step, steps: list[int], dataset, f
 
     # The images, then the method's turn, then optimisation.
     data = argparser.step_data(config, step, dataset)
+    data = in_memory(data) if config.cache == "ram" else data
     loader = make_loader(method.train_set(data), argparser.batch_size(config), train=True, seed=config.seed,
                          num_workers=config.num_workers)
     method.training = training = argparser.training(config, steps, step.index)
     if step.index > 0:
         method.start_increment(loader)
+    compile_network(method)
     method.model = distributed.distribute(method.net, device)
     progress = start(method, training, batches=len(loader), device=device)
     log = RunLog(files.log_folder(step.index), f"{config.method} {step.task} step {step.index}")
@@ -110,6 +116,7 @@ def train_step(config: SimpleNamespace, step: Step, steps: list[int], dataset, f
         if not config.overwrite and rescue.restore(progress, device=device):
             log.say(f"continuing in epoch {progress.epoch}, batch {progress.batch}")
         try:
+            log.say(f"{len(loader.dataset)} images, ready after {time.perf_counter() - began:.1f} s")
             fit(method, loader, training, device=device, log=log, progress=progress, after_iteration=rescue)
         except NonFiniteLoss as error:
             file = write_failure(files.checkpoint(step.index), error, method, loader, about)

@@ -107,6 +107,9 @@ FLAGS: dict[str, tuple[Flag, ...]] = {
         Flag("print_interval", 10, "iterations between two looks at the losses", kind=int),
         Flag("ckpt_interval", 10.0, "minutes between two saves of an unfinished step", kind=float),
         Flag("timeout", 1800.0, "seconds after which a process gives up waiting for others", kind=float),
+        Flag("cache", "none", "ram: decode training images once, keep them", choices=("none", "ram")),
+        Flag("compile", False, "compile network and losses (GPUs; the first batch takes minutes)", kind=bool),
+        Flag("tf32", False, "fp32 on a GPU may multiply with 10 bits of mantissa", kind=bool),
         Flag("deterministic", False, "only deterministic GPU kernels (slower)", kind=bool),
     ),
 }

@@ -148,7 +148,7 @@ class Rescue:
 
 # What may differ between a run and its continuation without changing a number, and what names a run.
 HARMLESS = set(
-    "step num_workers print_interval ckpt_interval timeout overwrite test explain ckpt replay_batch "
+    "step num_workers cache print_interval ckpt_interval timeout overwrite test explain ckpt replay_batch "
     "checkpoint results_dir logdir cache_dir data_root step_ckpt recipe dataset task method name "
     "pretrained_path no_share date".split()
 )
