@@ -22,7 +22,7 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from models import BACKBONES
-from scripts import benchmark_data, benchmark_losses, benchmark_norm, benchmark_steps
+from scripts import benchmark_data, benchmark_eval, benchmark_losses, benchmark_norm, benchmark_steps
 from scripts.benchmark_tools import Row, plain_types, table
 from segmentation_module import PRECISIONS, Parts
 
@@ -40,7 +40,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--classes", type=int, nargs="+", default=(21, 151), help="all classes, old and new")
     parser.add_argument("--size", type=int, help="side of the images (CPU: 512, and 128 in whole iterations)")
     parser.add_argument("--batch", type=int, help="images (CPU: 1, and 2 in whole iterations)")
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, help="(CPU: 3, GPU: 20)")
     parser.add_argument("--precision", choices=tuple(PRECISIONS), help="of the network (CPU: fp32)")
     parser.add_argument("--compile", action="store_true", help="compile losses and networks")
     parser.add_argument("--json", default="", help="also write the rows to this file")
@@ -50,32 +50,34 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
 def measure(section: str, options: argparse.Namespace, device: torch.device) -> list[Row]:
     """Rows of one table."""
     cuda = device.type == "cuda"
+    rounds = options.rounds or (20 if cuda else 3)
     size, images = options.size or 512, options.batch or (24 if cuda else 1)
     iteration = options.size or (512 if cuda else 128), options.batch or (24 if cuda else 2)
     classes = [(OLD.get(number, max(1, number * 3 // 4)), number) for number in options.classes]
     if section == "data":
-        return benchmark_data.rows(size=size, rounds=options.rounds)
+        return benchmark_data.rows(size=size, rounds=rounds)
     if section == "loss":
         return [
             row
             for pair in classes
             for row in benchmark_losses.rows(pair, size=size, images=images, device=device,
-                                             rounds=options.rounds, compiled=options.compile)
+                                             rounds=rounds, compiled=options.compile)
         ]  # fmt: skip
     parts = Parts(options.backbone, precision=options.precision or ("bf16" if cuda else "fp32"))
     found = []
     for pair in classes:
         bench = benchmark_steps.Bench(parts, pair, size=iteration[0], images=iteration[1], device=device)
         if section == "eval":
-            found += benchmark_steps.evaluation(bench, rounds=options.rounds)
+            found += benchmark_eval.rows(bench, rounds=rounds)
         elif section == "step":
-            found += benchmark_steps.rows(bench, rounds=options.rounds, compiled=options.compile)
+            found += benchmark_steps.rows(bench, rounds=rounds, compiled=options.compile)
     if section == "step":
-        found += benchmark_steps.ladder(bench, rounds=options.rounds, compiled=options.compile)
-        found.append(benchmark_steps.start_up(bench))
+        found += benchmark_steps.ladder(bench, rounds=rounds, compiled=options.compile)
+        workers = min(2 if not cuda else 8, os.cpu_count() or 1)
+        found += [benchmark_steps.waiting(bench, workers=workers), benchmark_steps.start_up(bench)]
     if section == "norm":
         found = benchmark_norm.rows(options.backbone, size=iteration[0], images=iteration[1], device=device,
-                                    precision=parts.precision, rounds=options.rounds)  # fmt: skip
+                                    precision=parts.precision, rounds=rounds)  # fmt: skip
     return found
 
 

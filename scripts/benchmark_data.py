@@ -1,6 +1,8 @@
 """Table `data`: scanning, masking labels, loading and augmenting, on generated JPEG and PNG files."""
 
 import random
+import time
+from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -10,6 +12,7 @@ from PIL import Image
 
 from dataset.base import Sample, SegmentationDataset
 from dataset.images import TrainImages, apply_table
+from dataset.loader import make_loader
 from dataset.presence import scan
 from dataset.shapes import WORLD, draw
 from dataset.transform import normalize
@@ -56,6 +59,28 @@ def rows(*, size: int, rounds: int, images: int = 12) -> list[Row]:
             masking(dataset.read_mask(samples[0]), table, visible, rounds=rounds),
             loading(TrainImages(dataset, samples, table, size=size, seed=0), visible, rounds=rounds),
         ]
+
+
+def waiting(iteration: Callable, *, size: int, images: int, workers: int, batches: int = 8) -> Row:
+    """Share of the wall time of training on pictures that passes in waiting for the loader.
+
+    `iteration(images, labels)` trains on one batch. The first two batches, for which workers start, do not
+    count.
+    """
+    with TemporaryDirectory() as folder:
+        dataset = Pictures(Path(folder), images * (batches + 2))
+        data = TrainImages(dataset, dataset.samples("train"), np.zeros(256, np.uint8), size=size, seed=0)
+        waited = worked = 0.0
+        before = time.perf_counter()
+        for number, batch in enumerate(make_loader(data, images, train=True, num_workers=workers)):
+            loaded = time.perf_counter()
+            iteration(*batch)
+            after = time.perf_counter()
+            if number > 1:
+                waited, worked = waited + loaded - before, worked + after - loaded
+            before = after
+    share = {"share of the step": waited / (waited + worked)}
+    return Row(f"data wait of FT, {workers} loader process{'es' * (workers > 1)}", more=share)
 
 
 def scanning(dataset: SegmentationDataset, samples: list[Sample], *, rounds: int) -> Row:

@@ -1,4 +1,4 @@
-"""Tables `step` and `eval`: whole training iterations and whole evaluations, with what they consist of."""
+"""Table `step`: whole training iterations, with what they consist of, and what passes before the first."""
 
 import subprocess
 import sys
@@ -13,12 +13,12 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from methods import METHODS
-from metrics import ConfusionMatrix
+from scripts import benchmark_data
 from scripts import benchmark_textbook as textbook
 from scripts.benchmark_tools import Row, compare, in_turns, number, product_rate
 from segmentation_module import PRECISIONS, Parts
 from tasks import Step
-from train import Training, evaluate, optimizer_step, start, to_device
+from train import Training, optimizer_step, start, to_device
 from utils.acceleration import compile_network, use_compiled
 from utils.folding import fold_norms
 from utils.pixel_means import plain_means
@@ -74,8 +74,8 @@ class Bench:
         """One iteration of the trainer; returns the loss."""
         progress = start(method, method.training, batches=10**6, device=self.device)
 
-        def run() -> Tensor:
-            images, labels = to_device(*self.batch, self.device)
+        def run(images: Tensor = self.batch[0], labels: Tensor = self.batch[1]) -> Tensor:
+            images, labels = to_device(images, labels, self.device)
             images = images if channels_last else images.contiguous()
             loss = sum(method.losses(images, labels).values())
             loss.backward()
@@ -110,6 +110,7 @@ def rows(bench: Bench, *, rounds: int, compiled: bool) -> list[Row]:
     """Every method's iteration against its textbook form, then DFT* against fine-tuning."""
     dtype = PRECISIONS[bench.parts.precision]
     rate = product_rate(bench.device, dtype)
+    classes, options = f"{bench.step.num_seen} classes", {"rounds": rounds, "images": bench.images}
     found, iterations = [], {}
     for name in NAMES:
         method = bench.method(name)
@@ -122,15 +123,14 @@ def rows(bench: Bench, *, rounds: int, compiled: bool) -> list[Row]:
             with textbook_forms():
                 return plain()
 
-        row = compare(f"{name} iteration", in_textbook_form, iterations[name], bench.device, rounds=rounds,
-                      images=bench.images)  # fmt: skip
+        row = compare(f"{name}, {classes}", in_textbook_form, iterations[name], bench.device, **options)
         with FlopCounterMode(display=False) as counter:
             iterations[name]()
         row.more |= shares(bench, method, rounds=rounds)
         row.more["utilisation"] = counter.get_total_flops() / (1e-3 * row.ours) / rate
         found.append(row)
-    row = compare("FT / DFT*, both ours", iterations["FT"], iterations["DFT*"], bench.device, rounds=rounds,
-                  images=bench.images)  # fmt: skip
+    pair = iterations["FT"], iterations["DFT*"]
+    row = compare(f"FT / DFT*, both ours, {classes}", *pair, bench.device, **options)
     row.error = float("nan")  # two methods, two losses
     use_compiled("")
     return [*found, row]
@@ -192,47 +192,12 @@ def ladder(bench: Bench, *, rounds: int, compiled: bool) -> list[Row]:
     return found
 
 
-class Quiet:
-    """A log that shows nothing."""
-
-    def evaluation(self, loader):
-        return loader
-
-
-def evaluation(bench: Bench, *, rounds: int) -> list[Row]:
-    """A whole evaluation of one batch, and its confusion matrix alone."""
-    method, copied = (bench.method("FT") for _ in range(2))
-    fold_norms(copied.net.eval())
-    classes = bench.step.num_seen
-
-    @torch.no_grad()
-    def plain():
-        method.net.eval()
-        matrix = torch.zeros(classes, classes, dtype=torch.float64)
-        for image, label in zip(*to_device(*bench.batch, bench.device), strict=True):
-            predictions = method.net(image[None]).logits.max(1)[1]
-            matrix += textbook.confusion(label[None], predictions, classes)
-        return matrix
-
-    def ours():
-        return evaluate(copied, bench, device=bench.device, log=Quiet()).counts.cpu()
-
-    labels = bench.batch[1].to(bench.device).long()
-    predictions = torch.randint(classes, labels.shape, device=bench.device)
-
-    def textbook_counted():
-        return textbook.confusion(labels, predictions, classes)
-
-    def counted():
-        matrix = ConfusionMatrix(classes, device=bench.device)
-        matrix.update(labels, predictions)
-        return matrix.counts
-
-    options = {"rounds": rounds, "images": bench.images}
-    return [
-        compare("evaluation", plain, ours, bench.device, **options),
-        compare(f"confusion matrix, {classes} classes", textbook_counted, counted, bench.device, **options),
-    ]
+def waiting(bench: Bench, *, workers: int) -> Row:
+    """How long fine-tuning waits for its loader; the loss is read, as on a CPU, after every iteration."""
+    iteration = bench.iteration(bench.method("FT"))
+    return benchmark_data.waiting(
+        lambda *batch: iteration(*batch).item(), size=bench.size, images=bench.images, workers=workers
+    )
 
 
 def start_up(bench: Bench) -> Row:

@@ -106,7 +106,11 @@ def compare(
 
     `images` is how many one call works on; the rate is ours.
     """
-    error = distance(plain(), ours())
+    try:
+        want = plain()
+    except torch.OutOfMemoryError:  # which full-size logits of many classes may well be
+        return Row(name, ours=statistics.median(in_turns({"": ours}, device, rounds=rounds)[""]))
+    error = distance(want, ours())
     times = in_turns({"plain": plain, "ours": ours}, device, rounds=rounds, warm_up=0)
     ratios = [a / max(b, 1e-6) for a, b in zip(times["plain"], times["ours"], strict=True)]
     middle = {form: statistics.median(values) for form, values in times.items()}

@@ -39,10 +39,10 @@ def test_data_forms_give_the_same_labels_and_images_to_a_grey_level():
 def test_iterations_start_with_the_loss_of_the_textbook():
     found = rows("step")
     for name in ("FT", "DFT*", "MiB", "PLOP"):
-        row = found[f"{name} iteration"]
+        row = found[f"{name}, 7 classes"]
         assert row.error < 1e-5
         assert {"network", "loss", "optimizer", "utilisation"} <= row.more.keys()
-    assert found["FT / DFT*, both ours"].ratio > 0
+    assert found["FT / DFT*, both ours, 7 classes"].ratio > 0
 
 
 def test_evaluations_count_the_same_pixels():
@@ -60,7 +60,7 @@ def test_tables_leave_out_what_was_not_measured_and_json_has_null(tmp_path, caps
     file = tmp_path / "figures.json"
     benchmark.main(["eval", *SMALL, "--json", str(file)])
     assert "## eval" in capsys.readouterr().out
-    assert json.loads(file.read_text())["tables"]["eval"][0]["name"] == "evaluation"
+    assert json.loads(file.read_text())["tables"]["eval"][0]["name"] == "evaluation, 7 classes"
 
 
 def test_small_tools():
