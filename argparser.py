@@ -19,6 +19,7 @@ from utils import checkpoint
 from utils.flags import DEFAULTS, build_parser, checked, peek, unknown_flag
 from utils.from_config import (
     batch_size,
+    begin_step,
     closing,
     flat,
     network_parts,
@@ -37,6 +38,7 @@ from utils.recipes import find_recipes, named, read_recipes, source_of
 # What turns the namespace into the parts' own terms lives in utils/from_config.py and is used from here.
 __all__ = [
     "batch_size",
+    "begin_step",
     "closing",
     "explain",
     "flat",

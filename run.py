@@ -26,7 +26,7 @@ from train import NonFiniteLoss, evaluate, fit, start
 from utils import checkpoint, distributed
 from utils.acceleration import allow_tf32, compile_network, use_compiled
 from utils.commands import answer
-from utils.continuation import begin, restored
+from utils.continuation import restored
 from utils.failure import replay, write_failure
 from utils.folding import fold_norms
 from utils.layout import RunFiles
@@ -66,7 +66,7 @@ def run(config: SimpleNamespace, device: torch.device) -> None:
     files = argparser.run_files(config)
     if config.replay_batch:
         failed = first.at(checkpoint.load(config.replay_batch)["step"])
-        method, _ = begin_step(config, failed, dataset, files, device)
+        method, _ = argparser.begin_step(config, failed, dataset, files, device)
         return distributed.say(replay(config.replay_batch, method, device))
     started = time.perf_counter()
     for index in steps:
@@ -79,15 +79,6 @@ def run(config: SimpleNamespace, device: torch.device) -> None:
     distributed.say(f"Run continue learning in {time.perf_counter() - started:.0f}s")
 
 
-def begin_step(config: SimpleNamespace, step: Step, dataset, files: RunFiles, device: torch.device,
-               named: str = ""):
-    """Method and self-description of a step; no method if the file `named` was adopted as its result."""
-    previous = named or (files.previous(step.index) if step.index > 0 else "")
-    parts = argparser.network_parts(config, pretrained=step.index == 0)
-    return begin(step, argparser.flat(config), config.hyper, parts, device=device, previous=previous,
-                 own=files.checkpoint(step.index), fingerprint=dataset.fingerprint("train"))
-
-
 def train_step(config: SimpleNamespace, step: Step, steps: list[int], dataset, files: RunFiles,
                device: torch.device) -> None:
     """Train one increment and save its checkpoint."""
@@ -96,7 +87,7 @@ def train_step(config: SimpleNamespace, step: Step, steps: list[int], dataset, f
     if shared and not config.overwrite and shared.adopt(files.checkpoint(0)):
         return
     named = config.step_ckpt if step.index == steps[0] else ""
-    method, about = begin_step(config, step, dataset, files, device, named)
+    method, about = argparser.begin_step(config, step, dataset, files, device, named)
     if method is None:
         return
 

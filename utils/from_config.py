@@ -3,6 +3,8 @@
 from pathlib import Path
 from types import SimpleNamespace
 
+import torch
+
 from dataset import build_dataset
 from dataset.base import SegmentationDataset
 from dataset.increment import IncrementData, increment_data
@@ -14,7 +16,7 @@ from segmentation_module import Parts
 from tasks import Step
 from train import Training
 from utils.comparison import compare
-from utils.continuation import describe
+from utils.continuation import begin, describe
 from utils.distributed import is_main, world_size
 from utils.files import write_text
 from utils.flags import DEFAULTS
@@ -147,3 +149,12 @@ def closing(config: SimpleNamespace) -> str:
     if row and results:
         parts.append(compare(results, row, flat(config)))
     return "\n".join(part for part in parts if part)
+
+
+def begin_step(config: SimpleNamespace, step: Step, dataset, files: RunFiles, device: torch.device,
+               named: str = ""):
+    """Method and self-description of a step; no method if the file `named` was adopted as its result."""
+    previous = named or (files.previous(step.index) if step.index > 0 else "")
+    parts = network_parts(config, pretrained=step.index == 0)
+    return begin(step, flat(config), config.hyper, parts, device=device, previous=previous,
+                 own=files.checkpoint(step.index), fingerprint=dataset.fingerprint("train"))
