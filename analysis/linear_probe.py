@@ -16,6 +16,7 @@ from segmentation_module import Output, SegmentationModel
 from tasks import Step
 from train import Training, optimizer_step, start
 from utils.losses import cross_entropy
+from utils.pixel_means import pixel_means
 
 Features = Iterable[
     tuple[Tensor, Tensor]
@@ -43,7 +44,9 @@ class Probe(Method):
         return Output(self.net.classify(features), features, features, {}, size)
 
     def losses(self, features: Tensor, labels: Tensor) -> dict[str, Tensor]:  # (N, D, h, w), (N, H, W)
-        return {"ce": cross_entropy(self.output(features, labels.shape[-2:]).logits, labels).mean()}
+        small = self.net.classify(features.to(self.net.cls[0].weight.dtype))
+        (ce,) = pixel_means(cross_entropy, [small], [labels])
+        return {"ce": ce}
 
 
 def fit_probe(
