@@ -17,8 +17,8 @@ from types import SimpleNamespace
 import torch
 
 import argparser
+from dataset.cache import cached
 from dataset.loader import make_loader
-from dataset.ram import in_memory
 from metrics.cost import training_cost
 from metrics.results import write_result
 from tasks import Step, make_step
@@ -92,8 +92,7 @@ def train_step(config: SimpleNamespace, step: Step, steps: list[int], dataset, f
         return
 
     # The images, then the method's turn, then optimisation.
-    data = argparser.step_data(config, step, dataset)
-    data = in_memory(data) if config.cache == "ram" else data
+    data = cached(argparser.step_data(config, step, dataset), config.cache)
     loader = make_loader(method.train_set(data), argparser.batch_size(config), train=True, seed=config.seed,
                          num_workers=config.num_workers)
     method.training = training = argparser.training(config, steps, step.index)

@@ -3,6 +3,7 @@
 import random
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -11,8 +12,10 @@ import torch
 from PIL import Image
 
 from dataset.base import Sample, SegmentationDataset
+from dataset.cache import Decoded, InMemory
 from dataset.images import TrainImages, apply_table
 from dataset.loader import make_loader
+from dataset.packs import on_disk
 from dataset.presence import scan
 from dataset.shapes import WORLD, draw
 from dataset.transform import normalize
@@ -54,11 +57,28 @@ def rows(*, size: int, rounds: int, images: int = 12) -> list[Row]:
         for label in visible:
             table[label] = label
         table[IGNORE] = IGNORE
+        data = TrainImages(dataset, samples, table, size=size, seed=0)
         return [
             scanning(dataset, samples, rounds=rounds),
             masking(dataset.read_mask(samples[0]), table, visible, rounds=rounds),
-            loading(TrainImages(dataset, samples, table, size=size, seed=0), visible, rounds=rounds),
+            loading(data, visible, rounds=rounds),
+            *(caching(data, place, Path(folder), rounds=rounds) for place in ("ram", "disk")),
         ]
+
+
+def caching(data: TrainImages, place: str, folder: Path, *, rounds: int) -> Row:
+    """A training item from its files against one from where --cache keeps it; files are in the page cache."""
+    if place == "ram":
+        kept = InMemory(data.dataset, data.samples)
+    else:
+        kept = on_disk(data.dataset, "train", data.samples, folder)
+    other = TrainImages(Decoded(data.dataset, kept), data.samples, data.table, size=data.size, seed=0)
+
+    def load(images: TrainImages) -> list[tuple[torch.Tensor, torch.Tensor]]:
+        return [images[0, k] for k in range(len(images))]
+
+    pair = (partial(load, images) for images in (data, other))
+    return compare(f"--cache {place} against none", *pair, CPU, rounds=rounds, images=len(data))
 
 
 def waiting(iteration: Callable, *, size: int, images: int, workers: int, batches: int = 8) -> Row:

@@ -32,6 +32,7 @@ def test_losses_keep_only_the_gradient_by_the_small_logits():
 def test_data_forms_give_the_same_labels_and_images_to_a_grey_level():
     found = rows("data")
     assert found["presence scan"].error == 0 and found["label masking 500x375"].error == 0
+    assert all(found[f"--cache {place} against none"].error == 0 for place in ("ram", "disk"))
     loading = found["load and augment to 64"]
     assert loading.more["labels that differ"] == 0 and loading.error < 0.01
 
