@@ -1,4 +1,4 @@
-"""Worker: train each method for one epoch in float64 and leave the weights of every rank in a folder.
+"""Worker: train each method for one epoch in float64, leave every rank's weights and what it sent in a folder.
 
 torchrun --nproc_per_node N -m tests.two_processes FOLDER METHOD...
 """
@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import torch
+from torch.distributed.algorithms.ddp_comm_hooks.default_hooks import allreduce_hook
 
 from tests.worlds import SilentLog, TinyLoader, make_method
 from train import Training, fit
@@ -20,6 +21,19 @@ class Share(TinyLoader):
         super().__init__(step, batches=3, n=4)
         rank, world = distributed.rank(), distributed.world_size()
         self.batches = [(images[rank::world], labels[rank::world]) for images, labels in self.batches]
+
+
+def count_sent(model) -> list[int]:
+    """Numbers in each bucket of gradients that `model` sends from here on; empty if there is one process."""
+    sent: list[int] = []
+
+    def hook(group, bucket):
+        sent.append(bucket.buffer().numel())
+        return allreduce_hook(group, bucket)
+
+    if distributed.is_distributed():
+        model.register_comm_hook(None, hook)
+    return sent
 
 
 def main(folder: str, *names: str) -> None:
@@ -37,12 +51,15 @@ def main(folder: str, *names: str) -> None:
         torch.manual_seed(1)
         method.start_increment(loader)
         method.model = distributed.distribute(method.net, device)
+        sent = count_sent(method.model)
         fit(method, loader, method.training, device=device, log=SilentLog())
         method.end_increment()
         path = (
             Path(folder) / f"{name.replace('*', '_STAR')}_{distributed.world_size()}_{distributed.rank()}.pt"
         )
-        torch.save({"net": method.net.state_dict()}, path)
+        trainable = sum(parameter.numel() for parameter in method.net.trainable())
+        spared = {"sent": sum(sent) / len(loader), "trainable": trainable}
+        torch.save({"net": method.net.state_dict(), **spared}, path)
     distributed.close()
 
 

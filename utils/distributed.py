@@ -96,6 +96,9 @@ def distribute(net: nn.Module, device: torch.device) -> nn.Module:
     for parameter in spare.values():
         if parameter.requires_grad:
             parameter.register_hook(lambda grad: all_reduce_sum(grad.clone()) / world_size())
+    # Not static_graph, though the graph is: it spares a search for unused parameters that is not made here,
+    # forbids accumulation in its first iteration, and (torch 2.15) averages nothing, in silence, where a
+    # network returns an object instead of tensors.
     wrapped = nn.parallel.DistributedDataParallel(net, device_ids=ids, gradient_as_bucket_view=True)
     wrapped.broadcast_buffers = False  # as an argument it is deprecated; torch 2.11 has no other name for it
     return wrapped
