@@ -6,6 +6,7 @@ import sys
 import pytest
 import torch
 from torch._dynamo.utils import counters
+from torch.utils.flop_counter import FlopCounterMode
 
 from methods import METHODS
 from modules.abn import ABN
@@ -97,6 +98,21 @@ def test_folding_an_unfrozen_network_is_refused():
 def test_frozen_network_records_no_graph():
     out = frozen_method(folded=True).net(make_images())
     assert not out.features.requires_grad and out.logits_small.requires_grad
+
+
+def test_behind_a_frozen_network_only_new_rows_are_differentiated():
+    method = frozen_method(folded=True)
+    images, labels = make_images(), make_labels(method.step, "mixed")
+    loss = sum(method.losses(images, labels).values())
+    with FlopCounterMode(display=False) as counter:
+        loss.backward()
+    new = [row for row in method.net.cls if row.weight.requires_grad]
+    pixels = method.net(images).features[:, 0].numel()
+    counts = counter.get_flop_counts()["Global"]
+    assert sum(counts.values()) == sum(2 * pixels * row.weight.numel() for row in new)
+    assert {name for name, parameter in method.net.named_parameters() if parameter.grad is not None} == {
+        f"cls.{k}.{kind}" for k in (1, 2) for kind in ("weight", "bias")
+    }
 
 
 def trained(name: str, monkeypatch, *, fast: bool) -> tuple[torch.Tensor, torch.Tensor]:

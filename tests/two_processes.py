@@ -1,4 +1,4 @@
-"""Worker: train each method for one epoch in float64, leave every rank's weights and what it sent in a folder.
+"""Worker: train each method for an epoch in float64; every rank leaves its weights and what it sent.
 
 torchrun --nproc_per_node N -m tests.two_processes FOLDER METHOD...
 """
