@@ -6,13 +6,13 @@ from typing import Annotated
 import torch
 from torch import Tensor, nn
 
-from dataset.compose import one_hot
 from methods.eir_softmax import EIRSoftmax
 from modules.norms import NORMS
 from modules.refined_head import RefinedHead
 from segmentation_module import Parts, SegmentationModel
-from tasks import BACKGROUND, Step
-from utils.losses import multilabel_bce, sigmoid_pseudo_labels
+from tasks import BACKGROUND, IGNORE, Step
+from utils.losses import binary_cross_entropy, multilabel_bce, num_with_target, sigmoid_pseudo_labels
+from utils.pixel_means import pixel_means
 
 
 class DetachedBackground(SegmentationModel):
@@ -37,6 +37,7 @@ class EIR(EIRSoftmax):
     head_lr: Annotated[float, "learning rate of head and classifiers over the body's (EIR trainer)"] = 10.0
     dropout: Annotated[float, "dropout in the head at step 0; none later (EIR's DeepLabV3)"] = 0.1
 
+    criterion = "bce"
     shared_step0 = "binary cross entropy of every class"
 
     def heads(self, step: Step) -> list[int]:
@@ -71,15 +72,18 @@ class EIR(EIRSoftmax):
 
     def losses(self, images: Tensor, labels: Tensor) -> dict[str, Tensor]:
         if self.teacher is None:
-            targets = one_hot(labels, self.step.num_seen)
-            return {"bce": multilabel_bce(self.model(images).logits, targets)}
+            (bce,) = pixel_means(binary_cross_entropy, [self.model(images).logits_small], [labels])
+            return {"bce": bce * labels.numel() / (labels != IGNORE).sum().clamp(min=1)}
         return super().losses(images, labels)
 
     def pseudo_labels(self, old_logits: Tensor, labels: Tensor) -> Tensor:
         return sigmoid_pseudo_labels(old_logits, labels, threshold=self.threshold)
 
-    def classification(self, logits: Tensor, targets: Tensor, pseudo: Tensor) -> dict[str, Tensor]:
-        return {"bce": multilabel_bce(logits, targets)}
+    def classification(self, logits: Tensor, targets: Tensor, pseudo: Tensor) -> Tensor:
+        return multilabel_bce(logits, targets)
+
+    def num_counted(self, targets: Tensor) -> int | Tensor:
+        return num_with_target(targets)
 
     def predict(self, logits: Tensor) -> Tensor:
         return sigmoid_decision(logits)

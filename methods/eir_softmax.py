@@ -1,7 +1,7 @@
 """EIR-softmax: enhanced instance replay (CVPR 2025, arXiv 2503.22136) in the common network."""
 
 import random
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -13,6 +13,7 @@ from methods.replay import Replay
 from tasks import BACKGROUND, IGNORE, Step
 from utils.distributed import rank
 from utils.losses import grouped_kd
+from utils.pixel_means import pixel_means
 from utils.thresholds import confidence_scores
 
 
@@ -33,6 +34,7 @@ class EIRSoftmax(Replay):
 
     needs_teacher = True
     whole_images = False
+    criterion: ClassVar[str] = "ce"  # name of the classification loss
 
     def __init__(self, step: Step, **hyper):
         super().__init__(step, **hyper)
@@ -46,7 +48,6 @@ class EIRSoftmax(Replay):
     def losses(self, images: Tensor, labels: Tensor) -> dict[str, Tensor]:
         if self.teacher is None:
             return super().losses(images, labels)
-        num_old, num_seen = self.step.num_old, self.step.num_seen
         old = self.old(images)
         pseudo = self.pseudo_labels(old.logits, labels)
         images, targets, pastes = compose(
@@ -54,18 +55,29 @@ class EIRSoftmax(Replay):
             labels,
             pseudo,
             self.begin_draws(images),
-            num_classes=num_seen,
+            num_classes=self.step.num_seen,
             cell=cell_size(min(images.shape[-2:])),
             spread=self.spread_extras,
         )
         if pastes:
             old = self.old(images)
         out = self.model(images)
-        # Differs from EIR: the group holds every new class (its code drops the first; inf with one),
-        # and the region is the labels' new classes (its code overwrites it by a tensor of another shape).
-        region = None if self.kd_everywhere else (labels >= num_old) & (labels != IGNORE)
-        rskd = grouped_kd(out.logits, old.logits, group=range(num_old, num_seen), mask=region)
-        return self.classification(out.logits, targets, pseudo) | {"rskd": self.loss_kd * rskd.mean()}
+        # Differs from EIR: the region is the labels' new classes (its code overwrites it by a tensor of
+        # another shape).
+        region = (labels >= self.step.num_old) & (labels != IGNORE) | self.kd_everywhere
+        small, maps = [out.logits_small, old.logits_small], [targets, pseudo, region]
+        classification, rskd = pixel_means(self.loss_maps, small, maps)
+        classification = classification * (labels.numel() / self.num_counted(targets))
+        return {self.criterion: classification, "rskd": self.loss_kd * rskd}
+
+    def loss_maps(
+        self, logits: Tensor, old_logits: Tensor, targets: Tensor, pseudo: Tensor, region: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Classification loss and region-specific distillation of each pixel, (N, H, W) both."""
+        # Differs from EIR: the group holds every new class (its code drops the first; inf with one).
+        group = range(self.step.num_old, self.step.num_seen)
+        rskd = grouped_kd(logits, old_logits, group=group, mask=region)
+        return self.classification(logits, targets, pseudo), rskd
 
     def begin_draws(self, images: Tensor) -> MemoryDraws:
         """Random draws of the next batch: a function of seed, step, process and batch number."""
@@ -81,10 +93,13 @@ class EIRSoftmax(Replay):
         sure = (labels == BACKGROUND) & (classes != BACKGROUND) & (probability >= self.threshold)
         return torch.where(sure, classes, labels)
 
-    def classification(self, logits: Tensor, targets: Tensor, pseudo: Tensor) -> dict[str, Tensor]:
-        """-sum_c T_c log p_c, averaged over all pixels; ignored ones stay so under a paste."""
-        ce = F.cross_entropy(logits, targets, reduction="none")
-        return {"ce": ce.masked_fill(pseudo == IGNORE, 0).mean()}
+    def classification(self, logits: Tensor, targets: Tensor, pseudo: Tensor) -> Tensor:
+        """-sum_c T_c log p_c of each pixel, (N, H, W); ignored ones stay so under a paste."""
+        return F.cross_entropy(logits, targets, reduction="none").masked_fill(pseudo == IGNORE, 0)
+
+    def num_counted(self, targets: Tensor) -> int | Tensor:  # (N, C, H, W)
+        """Pixels that the classification loss is averaged over: here all."""
+        return targets[:, 0].numel()
 
     def state_dict(self) -> dict:
         return super().state_dict() | {"batches": self.batches}

@@ -4,29 +4,19 @@ from typing import Annotated
 
 from torch import Tensor
 
-from methods.base import Method
+from methods.distillation import Distillation
 from segmentation_module import Output
 from utils.losses import cross_entropy, knowledge_distillation
 from utils.pixel_means import pixel_means
 
 
-class LWF(Method):
+class LWF(Distillation):
     """Cross entropy, and the teacher's softmax as soft target of the old channels."""
 
     loss_kd: Annotated[float, "weight of distillation (preset LWF of MiB and PLOP)"] = 100.0
     alpha: Annotated[float, "inverse temperature of the teacher's softmax (MiB --alpha)"] = 1.0
 
-    needs_teacher = True
-
-    def losses(self, images: Tensor, labels: Tensor) -> dict[str, Tensor]:
-        out = self.model(images)
-        if self.teacher is None:
-            (ce,) = pixel_means(cross_entropy, [out.logits_small], [labels])
-            return {"ce": ce}
-        return self.incremental_losses(out, self.old(images), labels)
-
     def incremental_losses(self, out: Output, old: Output, labels: Tensor) -> dict[str, Tensor]:
-        """Terms of a step that has a teacher, from the student's and the teacher's `Output`."""
         ce, kd = pixel_means(self.loss_maps, [out.logits_small, old.logits_small], [labels])
         return {"ce": ce, "kd": self.loss_kd * kd}
 

@@ -4,12 +4,13 @@ from typing import Annotated
 
 from torch import Tensor
 
-from methods.base import Method
+from methods.distillation import Distillation
+from segmentation_module import Output
 from utils.losses import binary_cross_entropy, binary_distillation
 from utils.pixel_means import pixel_means
 
 
-class LWFMC(Method):
+class LWFMC(Distillation):
     """Binary cross entropy of all channels with the label, and of the old ones with the teacher's sigmoids.
 
     On the old channels the two disagree by design: labels of this step call old classes background.
@@ -17,15 +18,16 @@ class LWFMC(Method):
 
     icarl_importance: Annotated[float, "weight of distillation (preset LWF-MC of MiB and PLOP)"] = 10.0
 
-    needs_teacher = True
     shared_step0 = "binary cross entropy"
 
     def losses(self, images: Tensor, labels: Tensor) -> dict[str, Tensor]:
-        logits_small = self.model(images).logits_small
         if self.teacher is None:
-            (bce,) = pixel_means(binary_cross_entropy, [logits_small], [labels])
+            (bce,) = pixel_means(binary_cross_entropy, [self.model(images).logits_small], [labels])
             return {"bce": bce}
-        bce, kd = pixel_means(loss_maps, [logits_small, self.old(images).logits_small], [labels])
+        return super().losses(images, labels)
+
+    def incremental_losses(self, out: Output, old: Output, labels: Tensor) -> dict[str, Tensor]:
+        bce, kd = pixel_means(loss_maps, [out.logits_small, old.logits_small], [labels])
         return {"bce": bce, "kd": self.icarl_importance * kd}
 
 

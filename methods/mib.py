@@ -6,20 +6,19 @@ from typing import Annotated
 import torch
 from torch import Tensor
 
-from methods.base import Method
+from methods.distillation import Distillation
 from segmentation_module import Output
-from utils.losses import cross_entropy, unbiased_cross_entropy, unbiased_knowledge_distillation
+from utils.losses import unbiased_cross_entropy, unbiased_knowledge_distillation
 from utils.pixel_means import pixel_means
 
 
-class MiB(Method):
+class MiB(Distillation):
     """Unbiased losses: this step's background may be an old class, and the teacher's background a new one."""
 
     loss_kd: Annotated[float, "weight of unbiased distillation (preset MiB of MiB and PLOP)"] = 10.0
     alpha: Annotated[float, "inverse temperature of the teacher's softmax (MiB --alpha)"] = 1.0
     init_balanced: Annotated[bool, "start new rows from the background's (MiB --init_balanced)"] = True
 
-    needs_teacher = True
     needs_background = True
     needs_new_classes = True
 
@@ -27,15 +26,7 @@ class MiB(Method):
         if self.init_balanced:
             init_from_background(self.net.cls)
 
-    def losses(self, images: Tensor, labels: Tensor) -> dict[str, Tensor]:
-        out = self.model(images)
-        if self.teacher is None:
-            (ce,) = pixel_means(cross_entropy, [out.logits_small], [labels])
-            return {"ce": ce}
-        return self.incremental_losses(out, self.old(images), labels)
-
     def incremental_losses(self, out: Output, old: Output, labels: Tensor) -> dict[str, Tensor]:
-        """Terms of a step that has a teacher, from the student's and the teacher's `Output`."""
         unce, unkd = pixel_means(self.loss_maps, [out.logits_small, old.logits_small], [labels])
         return {"unce": unce, "unkd": self.loss_kd * unkd}
 

@@ -5,7 +5,7 @@ from typing import Annotated
 import torch
 from torch import Tensor
 
-from methods.base import Method
+from methods.distillation import Distillation
 from methods.mib import init_from_background
 from segmentation_module import Output
 from tasks import Step
@@ -23,7 +23,7 @@ from utils.thresholds import (
 )
 
 
-class PLOP(Method):
+class PLOP(Distillation):
     """Local POD on every stage, and cross entropy on background that a certain teacher has relabelled.
 
     Where steps bring no classes (Cityscapes by domain) there is nothing to relabel: plain cross entropy and
@@ -40,7 +40,6 @@ class PLOP(Method):
     ] = 0.0
     init_balanced: Annotated[bool, "start new rows from the background's (PLOP scripts; MiB eq. 10)"] = True
 
-    needs_teacher = True
     thresholds: Tensor | None = None  # per class, (C,); known from start_increment on
 
     def __init__(self, step: Step, **hyper):
@@ -71,10 +70,7 @@ class PLOP(Method):
             )
         return thresholds_from(counts, self.threshold, true_median=self.true_median, top=top)
 
-    def losses(self, images: Tensor, labels: Tensor) -> dict[str, Tensor]:
-        if self.teacher is None:
-            return super().losses(images, labels)
-        out, old = self.model(images), self.old(images)
+    def incremental_losses(self, out: Output, old: Output, labels: Tensor) -> dict[str, Tensor]:
         if self.step.grows:
             # The mean is over all pixels: rejected ones lower it a second time, besides the factor. As
             # published.

@@ -9,7 +9,7 @@ from typing import Annotated
 import torch
 from torch import Tensor
 
-from methods.base import Method
+from methods.distillation import Distillation
 from models import BACKBONES, backbone_name
 from models.resnet import RESNETS
 from modules import parallel
@@ -21,7 +21,7 @@ from utils.pixel_means import pixel_means
 from utils.pooled_cube import pooled_cube_distillation
 
 
-class RCIL(Method):
+class RCIL(Distillation):
     """Two branches per block, merged and frozen at each step while the second goes on, and pooled cubes.
 
     Tasks without new classes (domain-incremental) keep plain cross entropy beside the pooled cubes. The four
@@ -40,7 +40,6 @@ class RCIL(Method):
     stem_activation: Annotated[bool, "activate the stem, which the published network does not"] = False
     merge_for_inference: Annotated[bool, "after the task's last step save one folded branch only"] = False
 
-    needs_teacher = True
     shared_step0 = "cross entropy on two branches"
 
     def __init__(self, step: Step, **hyper):
@@ -96,10 +95,7 @@ class RCIL(Method):
         if self.teacher is not None:
             parallel.merge_for_inference(self.teacher)  # the same function, half its 3x3 convolutions
 
-    def losses(self, images: Tensor, labels: Tensor) -> dict[str, Tensor]:
-        if self.teacher is None:
-            return super().losses(images, labels)
-        out, old = self.model(images), self.old(images)
+    def incremental_losses(self, out: Output, old: Output, labels: Tensor) -> dict[str, Tensor]:
         spatial, channel = self.pooled_cubes(old, out)
         pckd = {"pckd_spatial": spatial, "pckd_channel": channel}
         if not self.step.grows:

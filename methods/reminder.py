@@ -7,6 +7,7 @@ from torch import Tensor
 
 from dataset.loader import make_loader
 from methods.plop import PLOP, weighted_cross_entropy
+from segmentation_module import Output
 from utils.batches import first_epochs
 from utils.class_similarity import class_means, resemblance, resemblance_kd
 from utils.distributed import all_reduce_sum, world_size
@@ -71,10 +72,7 @@ class REMINDER(PLOP):
         )
         return first_epochs(previous, device)
 
-    def losses(self, images: Tensor, labels: Tensor) -> dict[str, Tensor]:
-        if self.teacher is None:
-            return super().losses(images, labels)
-        out, old = self.model(images), self.old(images)
+    def incremental_losses(self, out: Output, old: Output, labels: Tensor) -> dict[str, Tensor]:
         labels, factor = self.relabel(labels, old)
         new = range(self.step.num_old, self.step.num_seen)
         prototypes, pixels = class_means(at_least_float32(out.features.detach()), labels, new)

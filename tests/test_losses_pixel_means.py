@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from dataset.compose import one_hot
 from tasks import IGNORE
 from utils import losses, pixel_means
 from utils.pixel_means import plain_means
@@ -22,6 +23,12 @@ def unbiased(logits, old_logits, labels):
 
 def scaled(logits, labels, factor):
     return losses.cross_entropy(logits, labels) * factor
+
+
+def soft_targets(labels):
+    """(N, C, H, W), two classes mixed, none at ignored pixels."""
+    hot, other = one_hot(labels, NUM_ALL), one_hot((labels + 1) % NUM_ALL, NUM_ALL)
+    return (0.25 * hot + 0.75 * other) * (labels != IGNORE).unsqueeze(1)
 
 
 def batch(size=(13, 22), small=(4, 5), *, images=3, dtype=torch.float64):
@@ -50,6 +57,7 @@ def test_bands_give_what_all_rows_at_once_give(budget, size, monkeypatch):
         (ce, [logits], [labels]),
         (unbiased, [logits, old_logits], [labels]),
         (scaled, [logits], [labels, factor]),
+        (losses.multilabel_bce, [logits], [soft_targets(labels)]),
     ]
     for case in cases:
         for got, want in zip(graded(pixel_means.pixel_means, *case), graded(plain_means, *case), strict=True):

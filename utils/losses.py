@@ -140,13 +140,16 @@ def icarl_cross_entropy(
 
 
 def multilabel_bce(logits: Tensor, targets: Tensor) -> Tensor:  # (N, C, H, W) both
-    """Binary cross entropy summed over channels, averaged over pixels with any target: a scalar (EIR).
+    """Binary cross entropy summed over channels, 0 where no channel has a target (EIR): (N, H, W).
 
-    Pixels whose targets are all zero are ignored. Differs from EIR: 0 instead of NaN if every pixel is.
+    EIR averages over the pixels that have one: the sum over `num_with_target(targets)`.
     """
-    valid = (targets != 0).any(1)
-    loss = soft_binary_cross_entropy(logits, targets).masked_fill(~valid, 0)
-    return loss.sum() / valid.sum().clamp(min=1)
+    return soft_binary_cross_entropy(logits, targets).masked_fill(~(targets != 0).any(1), 0)
+
+
+def num_with_target(targets: Tensor) -> Tensor:  # (N, C, H, W) -> ()
+    """Pixels with any target. Differs from EIR: 1 if there is none, so that a mean is 0 and not NaN."""
+    return (targets != 0).any(1).sum().clamp(min=1)
 
 
 def sigmoid_pseudo_labels(old_logits: Tensor, labels: Tensor, *, threshold: float = 0.7) -> Tensor:

@@ -26,7 +26,7 @@ def pixel_means(loss_maps: Callable, small: Sequence[Tensor], maps: Sequence[Ten
         loss_maps: per-pixel losses as in `utils.losses`: takes what follows, up-sampled or cut to the same
             pixels, and returns a map (n, r, W), or a tuple of them. No pixel may depend on another.
         small: logits (N, C, h, w) to be up-sampled bilinearly; the gradient is taken by the first alone.
-        maps: labels, masks (N, H, W) or factors (N, 1, 1); the first gives H and W.
+        maps: labels or masks (N, H, W), soft targets (N, C, H, W), factors (N, 1, 1); the first gives H, W.
 
     Same values and gradients as `plain_means`, up to rounding.
     """
@@ -91,7 +91,7 @@ def image_sums(
         high = min(h, int((bottom - 0.5) * h / height - 0.5) + 3)
         band = down[top:bottom, low:high]
         logits, *rest = (band @ x[:, :, low:high] for x in (wide, *others))  # (n, C, r, W)
-        cut = [x[:, top:bottom] if x.shape[1] == height else x for x in maps]
+        cut = [x[..., top:bottom, :] if x.shape[-2] == height else x for x in maps]
         if graded:
             terms, gradients = graded_sums(loss_maps, logits, [*rest, *cut])
         else:

@@ -15,7 +15,7 @@ from metrics import ConfusionMatrix
 from tasks import IGNORE, named_step
 from tests.adapters import adapter
 from tests.adapters.metrics import eir_metrics
-from utils.losses import grouped_kd, multilabel_bce, sigmoid_pseudo_labels
+from utils.losses import grouped_kd, multilabel_bce, num_with_target, sigmoid_pseudo_labels
 
 
 @adapter("eir.candidate_rule")
@@ -152,7 +152,7 @@ def batch(inputs, params):
     )
     logits = inputs["in_logits"].clone().requires_grad_()
     region = (labels >= num_old) & (labels < num_all)
-    bce = multilabel_bce(logits, targets)
+    bce = multilabel_bce(logits, targets).sum() / num_with_target(targets)
     rskd = grouped_kd(logits, inputs["in_logits_old"], group=range(num_old, num_all), mask=region).mean()
     total = params["w_mbce"] * bce + params["w_kd"] * rskd
     total.backward()

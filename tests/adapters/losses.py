@@ -11,6 +11,7 @@ from utils.losses import (
     icarl_cross_entropy,
     knowledge_distillation,
     multilabel_bce,
+    num_with_target,
     sigmoid_pseudo_labels,
     unbiased_cross_entropy,
     unbiased_knowledge_distillation,
@@ -108,7 +109,8 @@ def lde(inputs, params):
 @adapter("eir.bce")
 def eir_bce(inputs, params):
     logits = graded(inputs["in_logits"])
-    loss = multilabel_bce(logits, inputs["in_target"])
+    targets = inputs["in_target"]
+    loss = multilabel_bce(logits, targets).sum() / num_with_target(targets)
     loss.backward()
     return {"out_loss": loss.detach(), "out_grad_logits": logits.grad}
 

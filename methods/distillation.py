@@ -1,0 +1,23 @@
+"""What methods share that compare the network with its predecessor on the same images."""
+
+from abc import ABC, abstractmethod
+
+from torch import Tensor
+
+from methods.base import Method
+from segmentation_module import Output
+
+
+class Distillation(Method, ABC):
+    """Cross entropy at step 0; from then on a loss between the network's answer and its predecessor's."""
+
+    needs_teacher = True
+
+    def losses(self, images: Tensor, labels: Tensor) -> dict[str, Tensor]:
+        if self.teacher is None:
+            return super().losses(images, labels)
+        return self.incremental_losses(self.model(images), self.old(images), labels)
+
+    @abstractmethod
+    def incremental_losses(self, out: Output, old: Output, labels: Tensor) -> dict[str, Tensor]:
+        """Named scalars of one batch, from the student's and the teacher's `Output` and labels (N, H, W)."""
