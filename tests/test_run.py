@@ -30,38 +30,12 @@ def test_all_steps_train_and_leave_tables_and_checkpoints(cli, tmp_path):
     assert last["config"]["lr"] and last["versions"]["torch"]
 
 
-def test_retesting_prints_exactly_the_numbers_that_training_printed(cli, tmp_path):
-    _, trained, _ = cli("--method", "DFT*")
-    results = run_folder(tmp_path, "DFT_STAR", "results")
-    before = {path.name: path.read_text() for path in results.iterdir()}
-    for path in results.iterdir():
-        path.unlink()
-    status, tested, err = cli("--method", "DFT*", "--test")
-    assert status == 0, err
-    assert {path.name: path.read_text() for path in results.iterdir()} == before
-
-    def table(out: str) -> list[str]:
-        return [line for line in out.splitlines() if not line.startswith("Run continue")]
-
-    assert table(tested) == table(trained)[-len(table(tested)) :]
-
-
 def test_a_checkpoint_alone_says_how_it_is_tested(cli, tmp_path, small_data):
     cli("--method", "MiB", "--step", "0", "1")
     path = run_folder(tmp_path, "MiB") / "step_1.pt"
     status, out, err = cli("--test", "--ckpt", path, defaults=False)
     assert status == 0, err
     assert "MiB, small 4-1" in out
-
-
-def test_one_step_at_a_time_equals_all_at_once(cli, tmp_path):
-    cli("--method", "MiB", "--step", "all")
-    together = weights(run_folder(tmp_path, "MiB") / "step_2.pt")
-    for step in ("0", "1", "2"):
-        assert cli("--method", "MiB", "--step", step, "--checkpoint", "apart")[0] == 0
-    apart = weights(run_folder(tmp_path, "MiB", "apart") / "step_2.pt")
-    assert together.keys() == apart.keys()
-    assert all(torch.equal(together[key], apart[key]) for key in together)
 
 
 def test_a_finished_step_is_not_trained_again(cli, tmp_path):
