@@ -45,6 +45,7 @@ __all__ = [
     "network_parts",
     "parse",
     "resolve",
+    "restore",
     "run_dataset",
     "run_files",
     "step0_of_others",
@@ -113,6 +114,20 @@ def merge(argv: list[str], stored: dict) -> SimpleNamespace:
     config.hyper = {name: values[name] for name in own}
     config.method, config.sources, config.notes = method, sources, line.notes
     return config
+
+
+def restore(stored: dict, **changes) -> SimpleNamespace:
+    """The configuration that a checkpoint stores, for looking at its network; with `changes`.
+
+    Recipes have no say: what a run did not know yet has its default.
+    """
+    kept = {name: value for name, value in stored.items() if name not in RUN_ONLY}
+    method = method_named(kept["method"])
+    own = {name: default for name, (_, default, _) in hyper_parameters(METHODS[method]).items()}
+    values = names_checked({name: (DEFAULTS | kept | changes)[name] for name in DEFAULTS})
+    config = SimpleNamespace(**values, sources=dict.fromkeys(values, "checkpoint"), notes=[])
+    config.method, config.hyper = method, {name: kept.get(name, default) for name, default in own.items()}
+    return check(config)
 
 
 def read_flags(argv: list[str], method: str) -> dict[str, object]:

@@ -3,7 +3,6 @@
 import argparse
 import csv
 import io
-import os
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
@@ -30,8 +29,10 @@ class Parser(argparse.ArgumentParser):
         """Raise what `main` prints."""
         raise ValueError(f"{message}; see {self.prog} --help")
 
-    def add_data_flags(self) -> None:
-        """Where the data is, for analyses that look at the dataset again."""
+    def add_run_flags(self, out: str, what: str) -> None:
+        """Which runs, where their data is, for analyses that look at it again, and where to put `what`."""
+        self.add_argument("runs", nargs="+", help="folders of runs (all their steps), or checkpoints")
+        self.add_argument("--out", default=out, help=f"folder for {what}")
         self.add_argument(
             "--data_root", default="", help="folder of the dataset, if not where training found it"
         )
@@ -95,17 +96,6 @@ def write_csv(path: Path, rows: Sequence[dict]) -> None:
     writer.writeheader()
     writer.writerows(rows)
     write_text(path, text.getvalue())
-
-
-def write_bytes(path: Path, data: bytes) -> None:
-    """Replace `path` by `data`, whole or not at all; makes its folder."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{os.getpid()}.{path.name}")
-    try:
-        temporary.write_bytes(data)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def percent(share: float | None) -> str:

@@ -23,13 +23,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from analysis.commands import Parser, at_least, main, text_table, write_bytes, write_csv
+from analysis.commands import Parser, at_least, main, text_table, write_csv
 from analysis.drift_figures import draw_classes, draw_cosines, draw_summary
 from analysis.figures import save_figure, style
-from analysis.linear_probe import features_of, part_of
+from analysis.linear_probe import all_classes, features_of, part_of, train_views
 from analysis.network import Trained, find_runs
 from analysis.prototypes import ClassMeans, blended_labels_at, cosines, labels_at, taught_rows
-from tasks import PROBING, make_step
+from utils.files import write_bytes
 
 
 @dataclass(frozen=True)
@@ -62,12 +62,14 @@ def work(options: Namespace) -> None:
     runs = find_runs(options.runs, data_root=options.data_root, cache_dir=options.cache_dir)
     reduce = blended_labels_at if options.published_labels else labels_at
     out, measured, rows, names = Path(options.out), {}, [], []
+    means: dict[int, ClassMeans] = {}  # of equal networks, such as those of a method that freezes them
     for run in runs:
         steps = []
         for trained in run.steps():
-            steps.append(
-                measure(trained, reduce, options.num_images, f"{run.name} step {trained.step.index}")
-            )
+            title, encoder = f"{run.name} step {trained.step.index}", trained.encoder
+            if encoder not in means:
+                means[encoder] = class_means(trained, reduce, options.num_images, title)
+            steps.append(measure(trained, means[encoder], title))
             names = trained.class_names
         measured[run.name] = steps
         rows += [{"run": run.name} | row for row in tidy(steps, names)]
@@ -99,25 +101,25 @@ def file_name(run: str) -> str:
     return run.replace("*", "_STAR").replace("/", "_")
 
 
-def measure(trained: Trained, reduce, num_images: int, title: str) -> Measured:
-    """One pass over training images for the class means, one over test images for what is recognised."""
-    step, net = trained.step, trained.method.net
-    everything = make_step(trained.dataset, step.task.removesuffix(PROBING) + PROBING)  # all classes labelled
-    data = replace(trained.data, step=everything, setting="overlap", index_dir="")
-    images = data.test  # the test view, which draws nothing at random
-    images.samples, images.table = data.samples("train"), replace(data, protocol="plop").table("train")
-    means = ClassMeans(step.num_total, net.head.out_channels, device=trained.device)
-    for features, labels in features_of(
-        trained, trained.loader(part_of(images, num_images)), f"{title}: class means"
-    ):
+def class_means(trained: Trained, reduce, num_images: int, title: str) -> ClassMeans:
+    """Of training images labelled with all classes, whatever the step knew; one pass."""
+    images = part_of(train_views(all_classes(trained)), num_images)
+    channels = trained.method.net.head.out_channels
+    means = ClassMeans(trained.step.num_total, channels, device=trained.device)
+    for features, labels in features_of(trained, trained.loader(images), f"{title}: class means"):
         means.update(features, reduce(labels, features.shape[-2:]))
+    return means
 
+
+def measure(trained: Trained, means: ClassMeans, title: str) -> Measured:
+    """One pass over test images for what is recognised."""
+    step, net = trained.step, trained.method.net
     rows = torch.cat([classifier.weight.detach().flatten(1) for classifier in net.cls]).double()
     known = means.counts[: step.num_seen] > 0
     centres = means.means[: step.num_seen]
     right = torch.zeros(2, step.num_total, dtype=torch.int64, device=trained.device)
     pixels = torch.zeros(step.num_total, dtype=torch.int64, device=trained.device)
-    tested = replace(data, step=step).test
+    tested = replace(all_classes(trained), step=step).test
     for features, labels in features_of(trained, trained.loader(tested), f"{title}: test"):
         labels = labels_at(labels, features.shape[-2:]).long()
         vectors = features.movedim(1, -1).double()  # (N, h, w, D)
@@ -191,7 +193,7 @@ def table(rows: Sequence[dict]) -> str:
 def parser() -> Parser:
     """The command line."""
     made = Parser("drift", "Drift of class means and classifier rows over the steps of runs.")
-    made.add_argument("runs", nargs="+", help="folders of runs (all their steps), or checkpoints")
+    made.add_run_flags("drift", "tables and figures")
     made.add_argument(
         "--num_images", type=at_least(0), default=0, help="class means of so many images only; 0: of all"
     )
@@ -200,8 +202,6 @@ def parser() -> Parser:
         action="store_true",
         help="reduce labels to feature maps as published: blend class numbers, cut to integers",
     )
-    made.add_argument("--out", default="drift", help="folder for tables and figures")
-    made.add_data_flags()
     return made
 
 

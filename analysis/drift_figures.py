@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
-from analysis.figures import figure, heat_map, look
+from analysis.figures import figure, heat_map, legend, look
 
 PANELS = (
     ("feature", "Features: class means,\ncosine to when learned"),
@@ -34,36 +34,23 @@ def draw_summary(rows: Sequence[dict], *, has_background: bool) -> Figure:
     base = [row for row in rows if row["taught"] == 0 and row["class"] != first]
     names, steps = (list(dict.fromkeys(row[key] for row in rows)) for key in ("run", "step"))
     panels = made.subplots(1, 4)
-    lowest = min([0.0] + [row[key] for row in base for key, _ in PANELS if row[key] is not None])
+    found = [value for key, _ in PANELS for name in names for value in means(base, name, key)[1]]
+    lowest = float(np.nanmin([0.0, *found]))
     for axes, (key, title) in zip(panels, PANELS, strict=False):
         for number, name in enumerate(names):
-            axes.plot(*means(base, name, key), linewidth=2, markersize=7, label=name, **look(number))
+            axes.plot(*means(base, name, key), **look(number))
         axes.set(title=title, xlabel="network after step", xticks=sorted(steps), ylim=(lowest - 0.05, 1.05))
     for number, name in enumerate(names):
-        for key, style, filled, what in (
-            ("recall", "-", "full", "own classifier"),
-            ("nearest_mean", "--", "none", "nearest class mean"),
-        ):
+        for key, style, filled in (("recall", "-", "full"), ("nearest_mean", "--", "none")):
             places, values = means(base, name, key)
-            panels[3].plot(
-                places,
-                [100 * value for value in values],
-                style,
-                fillstyle=filled,
-                linewidth=2,
-                markersize=7,
-                label=f"{name}: {what}",
-                **look(number),
-            )
+            panels[3].plot(places, 100 * np.array(values), style, fillstyle=filled, **look(number))
     panels[3].set(
-        title="Recognised pixels, %; dashed:\nreadable from the features",
+        title="Recognised pixels, %;\ndashed: readable from the features",
         xlabel="network after step",
         xticks=sorted(steps),
         ylim=(-3, 103),
     )
-    made.legend(
-        *panels[3].get_legend_handles_labels(), loc="outside lower center", ncols=min(4, 2 * len(names))
-    )
+    legend(made, names, "own classifier", "nearest class mean")
     return made
 
 
@@ -111,7 +98,9 @@ def draw_classes(run: str, rows: Sequence[dict], names: Sequence[str]) -> Figure
         for row in rows:
             value = row[key]
             values[names.index(row["class"]), steps.index(row["step"])] = np.nan if value is None else value
-        heat_map(axes, values, names, [str(step) for step in steps], vmin=0, vmax=1, cmap="cividis")
+        labels = [str(step) for step in steps]
+        drawn = heat_map(axes, values, names, labels, vmin=0, vmax=1, cmap="cividis")
         axes.set_title(title, fontsize=10)
         axes.set_xlabel("after step")
+    made.colorbar(drawn, ax=list(panels), label="cosine, or share of pixels", extend="min", shrink=0.8)
     return made

@@ -8,8 +8,9 @@ import numpy as np
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
+from matplotlib.lines import Line2D
 
-from analysis.commands import write_bytes
+from utils.files import write_bytes
 
 # Okabe and Ito's colours, told apart with every kind of colour vision; markers and dashes say the same again.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -42,8 +43,18 @@ def save_figure(made: Figure, path: Path) -> None:
 
 
 def look(number: int) -> dict:
-    """Colour and marker of the run with this number."""
-    return {"color": COLOURS[number % len(COLOURS)], "marker": MARKERS[number % len(MARKERS)]}
+    """Colour and marker of the run with this number; later ones are smaller, so that none hides another."""
+    shape = {"color": COLOURS[number % len(COLOURS)], "marker": MARKERS[number % len(MARKERS)]}
+    return shape | {"markersize": max(5, 9 - 2 * number), "linewidth": 2}
+
+
+def legend(made: Figure, names: Sequence[str], solid: str, dashed: str) -> None:
+    """Below the figure: the colour of each run, and what solid and dashed lines mean."""
+    lines = [Line2D([], [], label=name, **look(number)) for number, name in enumerate(names)]
+    grey = {"color": "#444444", "linewidth": 2, "marker": "o", "markersize": 7}
+    lines.append(Line2D([], [], label=solid, **grey))
+    lines.append(Line2D([], [], label=dashed, linestyle="--", fillstyle="none", **grey))
+    made.legend(handles=lines, loc="outside lower center", ncols=min(6, len(lines)), handlelength=3)
 
 
 def heat_map(axes, values: np.ndarray, rows: Sequence[str], columns: Sequence[str], **scale) -> AxesImage:

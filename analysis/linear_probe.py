@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -9,11 +10,12 @@ from torch import Tensor
 from analysis.commands import progress
 from analysis.network import BATCH_SIZE, Trained
 from dataset.images import StepImages, TrainImages
+from dataset.increment import IncrementData
 from dataset.loader import Batches, make_loader
 from methods.base import Method
 from metrics import ConfusionMatrix
 from segmentation_module import Output, SegmentationModel
-from tasks import Step
+from tasks import PROBING, Step, make_step
 from train import Training, optimizer_step, start
 from utils.losses import cross_entropy
 from utils.pixel_means import pixel_means
@@ -81,6 +83,19 @@ def evaluate_probe(probe: Probe, batches: Features) -> ConfusionMatrix:
 
 
 # -- features of images ----------------------------------------------------------------------------
+def all_classes(trained: Trained) -> IncrementData:
+    """All images of the task, labelled with all of its classes."""
+    task = trained.step.task.removesuffix(PROBING) + PROBING
+    return replace(trained.data, step=make_step(trained.dataset, task), setting="overlap", index_dir="")
+
+
+def train_views(data: IncrementData) -> StepImages:
+    """The training images of `data` as a test sees them: the view that draws nothing at random."""
+    images = data.test
+    images.samples, images.table = data.samples("train"), replace(data, protocol="plop").table("train")
+    return images
+
+
 def features_of(trained: Trained, loader: Iterable, title: str) -> Iterator[tuple[Tensor, Tensor]]:
     """Features and labels of every batch of `loader`, on the device of the network."""
     for images, labels in progress(loader, title):

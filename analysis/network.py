@@ -2,7 +2,9 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
+from types import SimpleNamespace
 
 import torch
 from torch import Tensor
@@ -16,6 +18,7 @@ from dataset.base import SegmentationDataset
 from dataset.images import StepImages
 from dataset.increment import IncrementData
 from dataset.loader import make_loader
+from dataset.skip import skip_bad_images
 from methods import METHODS
 from methods.base import Method
 from segmentation_module import Output
@@ -73,6 +76,12 @@ class Trained:
         return F.resize(photo, [self.data.crop_size], InterpolationMode.BILINEAR, antialias=True)
 
     @property
+    def encoder(self) -> int:
+        """Checksum of body and head: networks that share it have the same features."""
+        net = self.method.net
+        return checkpoint.checksum([dict(part.state_dict()) for part in (net.body, net.head)])
+
+    @property
     def class_names(self) -> list[str]:
         """Name of each class of the whole task, by model index."""
         return [self.dataset.class_names[label] for label in self.step.order]
@@ -95,11 +104,10 @@ def load_step(
     content = checkpoint.load(path)
     stored = content["config"]
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    words = [f"--data_root={data_root or stored.get('data_root', '')}", f"--cache_dir={cache_dir}"]
-    if device.type == "cpu":
-        words.append("--precision=fp32")  # half precision is for GPUs
-    config = argparser.resolve(words, stored)
-    dataset = dataset_of(config.dataset, config.data_root, needed=data)
+    places = {"data_root": data_root or stored.get("data_root", ""), "cache_dir": cache_dir}
+    precision = {"precision": "fp32"} if device.type == "cpu" else {}  # half precision is for GPUs
+    config = argparser.restore(stored, **places, **precision)
+    dataset = dataset_of(config, needed=data)
     step = make_step(dataset, config.task, content["step"])
     if [list(group) for group in step.groups] != content["groups"]:
         raise ValueError(f"{path} was trained on other classes than {config.dataset} {config.task} has now")
@@ -112,14 +120,26 @@ def load_step(
     return Trained(Path(path), step, method, device, dataset, data, config.num_workers)
 
 
-def dataset_of(name: str, root: str, *, needed: bool) -> SegmentationDataset:
-    """The dataset; if its images are neither there nor needed, its class, which knows the names."""
+def dataset_of(config: SimpleNamespace, *, needed: bool) -> SegmentationDataset:
+    """The dataset as the run saw it; if its images are neither there nor needed, its class, which knows the
+    names.
+    """
     try:
-        return build_dataset(name, root)
+        skips = needed and config.skip_bad_images  # which means to look at every image
+        return opened(config.dataset, config.data_root, config.leaky_split, skips)
     except FileNotFoundError:
-        if needed or name not in DATASETS:
+        if needed or config.dataset not in DATASETS:
             raise
-        return DATASETS[name]
+        return DATASETS[config.dataset]
+
+
+@lru_cache(maxsize=4)  # the steps of a run, and runs that are compared, share it
+def opened(name: str, root: str, leaky: bool, skips: bool) -> SegmentationDataset:
+    """The dataset `name` in `root`, `leaky` or not; without images that cannot be used if it `skips` them."""
+    dataset = build_dataset(name, root, leaky=leaky)
+    if skips:
+        skip_bad_images(dataset)
+    return dataset
 
 
 @dataclass(frozen=True)

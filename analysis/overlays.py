@@ -1,6 +1,6 @@
 """What is laid over images: class names, colours of predictions, kinds of errors, uncertainty."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import numpy as np
 from matplotlib import colormaps
@@ -36,14 +36,26 @@ def errors(image: ndarray, truth: ndarray, predicted: ndarray, *, has_background
         image: RGB uint8. truth: model indices (H, W), IGNORE where an answer does not count.
         predicted: model indices (H, W). has_background: whether index 0 is background.
     """
-    grey = image.mean(2, keepdims=True) * 0.45 + 25
-    painted = np.repeat(grey, 3, axis=2)
+    painted = dimmed(image)
     wrong = (truth != IGNORE) & (predicted != truth)
     missed = wrong & (predicted == BACKGROUND) & has_background
     invented = wrong & (truth == BACKGROUND) & has_background
     for kind, where in zip(ERRORS, (missed, wrong & ~missed & ~invented, invented), strict=True):
         painted[where] = ERRORS[kind]
     return painted.astype(np.uint8)
+
+
+def spotlight(image: ndarray, labels: ndarray, *, has_background: bool = True) -> ndarray:
+    """`image` (H, W, 3) where `labels` (H, W) name a class, dim and grey elsewhere: truth without colours
+    of its own, to stand beside those of errors and doubt.
+    """
+    dark = (labels == IGNORE) | ((labels == BACKGROUND) & has_background)
+    return np.where(dark[..., None], dimmed(image), image).astype(np.uint8)
+
+
+def dimmed(image: ndarray) -> ndarray:
+    """`image` (H, W, 3) in dark grey, float64."""
+    return np.repeat(image.mean(2, keepdims=True) * 0.45 + 25, 3, axis=2)
 
 
 def uncertainty(unsure: ndarray) -> ndarray:  # (H, W) in 0..1
@@ -70,30 +82,36 @@ def write_names(tile: Image.Image, labels: ndarray, names: Mapping[int, str], *,
     labels = np.asarray(Image.fromarray(labels.astype(np.uint8)).resize(tile.size, Image.Resampling.NEAREST))
     draw, font = ImageDraw.Draw(tile), ImageFont.load_default(size)
     taken: list[tuple[int, int, int, int]] = []
-    for label in sorted(set(np.unique(labels).tolist()) & names.keys()):
-        regions, _ = ndimage.label(labels == label)
-        largest = np.argsort(-np.bincount(regions.ravel())[1:])[:3] + 1
-        for region in largest:
-            inside = np.pad(regions == region, 1)
-            depth = ndimage.distance_transform_edt(inside)[1:-1, 1:-1]
-            y, x = np.unravel_index(depth.argmax(), depth.shape)
-            width = round(font.getlength(names[label]))
-            if depth[y, x] < 0.4 * size:
-                continue
-            left = int(np.clip(x - width // 2, 2, max(2, tile.width - width - 2)))
-            box = (left, int(y) - size // 2 - 2, left + width, int(y) + size // 2 + 2)
-            if any(box[0] < b[2] and b[0] < box[2] and box[1] < b[3] and b[1] < box[3] for b in taken):
-                continue
-            taken.append(box)
-            draw.text((left, y), names[label], INK, font, anchor="lm", stroke_width=2, stroke_fill=PAPER)
+    for label, region in regions(labels, names):
+        depth = ndimage.distance_transform_edt(np.pad(region, 1))[1:-1, 1:-1]
+        y, x = np.unravel_index(depth.argmax(), depth.shape)
+        width = round(font.getlength(names[label]))
+        if depth[y, x] < 0.4 * size:
+            continue
+        left = int(np.clip(x - width // 2, 2, max(2, tile.width - width - 2)))
+        box = (left, int(y) - size // 2 - 2, left + width, int(y) + size // 2 + 2)
+        if any(box[0] < b[2] and b[0] < box[2] and box[1] < b[3] and b[1] < box[3] for b in taken):
+            continue
+        taken.append(box)
+        draw.text((left, y), names[label], INK, font, anchor="lm", stroke_width=2, stroke_fill=PAPER)
 
 
-def heading(lines: tuple[str, str], *, height: int) -> Image.Image:
-    """A blank tile with a name, and a smaller second line, half way down."""
+def regions(labels: ndarray, wanted: Collection[int]) -> list[tuple[int, ndarray]]:
+    """The three largest regions of each of the labels `wanted`, as bool (H, W); larger ones first."""
+    found = []
+    for label in sorted(set(np.unique(labels).tolist()) & set(wanted)):
+        numbered, _ = ndimage.label(labels == label)
+        sizes = np.bincount(numbered.ravel())[1:]
+        found += [(sizes[row], label, numbered == row + 1) for row in np.argsort(-sizes, kind="stable")[:3]]
+    return [(label, region) for _, label, region in sorted(found, key=lambda one: -one[0])]
+
+
+def heading(name: str, group: str, *, height: int) -> Image.Image:
+    """A blank tile with a name half way down, and at its top, smaller, the name of a group of rows."""
     large, small = ImageFont.load_default(14), ImageFont.load_default(11)
-    width = round(max(large.getlength(lines[0]), small.getlength(lines[1]))) + 4
+    width = round(max(large.getlength(name), small.getlength(group))) + 4
     tile = Image.new("RGB", (width, height), PAPER)
     draw = ImageDraw.Draw(tile)
-    draw.text((0, height // 2 - 9), lines[0], INK, large, anchor="lm")
-    draw.text((0, height // 2 + 9), lines[1], (90, 90, 90), small, anchor="lm")
+    draw.text((0, height // 2), name, INK, large, anchor="lm")
+    draw.text((0, 2), group, (90, 90, 90), small, anchor="la")
     return tile

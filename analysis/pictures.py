@@ -1,7 +1,7 @@
 """Pictures of segmentations: images, truth and several predictions side by side, with a legend."""
 
-import os
-from collections.abc import Mapping, Sequence
+import io
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +9,9 @@ from numpy import ndarray
 from PIL import Image, ImageDraw, ImageFont
 
 from tasks import IGNORE
+from utils.files import write_bytes
 
-PAPER, INK = (255, 255, 255), (30, 30, 30)
+PAPER, INK, RULE = (255, 255, 255), (30, 30, 30), (150, 150, 150)
 GAP = 6  # pixels between tiles
 
 
@@ -83,8 +84,12 @@ def sheet(
     entries: Sequence[tuple[str, tuple[int, int, int]]],
     *,
     caption: str = "",
+    ruled: Collection[int] = (),
 ) -> ndarray:
-    """Tiles under `titles`, a `caption` above, and a legend of (name, colour) `entries` below."""
+    """Tiles under `titles`, a `caption` above, and a legend of (name, colour) `entries` below.
+
+    A thin line parts the rows whose numbers are in `ruled` from those above them.
+    """
     font = ImageFont.load_default(14)
     line = 22  # height of a line of text
     widths = [
@@ -103,7 +108,9 @@ def sheet(
     for left, title in zip(lefts, titles, strict=True):
         draw.text((left, top - line), title, INK, font)
     y = top
-    for row in rows:
+    for number, row in enumerate(rows):
+        if number in ruled:
+            draw.line((GAP, y - GAP // 2, width - GAP, y - GAP // 2), RULE, 1)
         for left, cell in zip(lefts, row, strict=True):
             canvas.paste(cell, (left, y))
         y += max(cell.height for cell in row) + GAP
@@ -131,12 +138,7 @@ def wrapped(
 
 
 def save(picture: ndarray, path: Path | str) -> None:
-    """Write RGB uint8 (H, W, 3) to `path`, whole or not at all; makes its folder."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{os.getpid()}.{path.name}")
-    try:
-        Image.fromarray(picture).save(temporary)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    """Write RGB uint8 (H, W, 3) to `path` as PNG, whole or not at all; makes its folder."""
+    data = io.BytesIO()
+    Image.fromarray(picture).save(data, format="PNG")
+    write_bytes(path, data.getvalue())

@@ -16,13 +16,14 @@ import numpy as np
 from numpy import ndarray
 from PIL import Image
 
-from analysis.commands import Parser, main, percent, progress, text_table, write_bytes, write_csv
+from analysis.commands import Parser, main, percent, progress, text_table, write_csv
 from analysis.network import Trained, load_step
 from analysis.overlays import blend, write_names
 from analysis.pictures import save, sheet, tile, to_dataset_labels
 from dataset.base import voc_palette
 from dataset.decode import read_image
 from tasks import BACKGROUND
+from utils.files import write_bytes
 
 SIDE = 480  # longer side of photo and overlay in the picture, pixels
 

@@ -19,21 +19,21 @@ from pathlib import Path
 import torch
 
 from analysis.commands import Bar, Parser, at_least, main, percent, text_table, write_csv
-from analysis.figures import figure, look, save_figure, style
+from analysis.figures import figure, legend, look, save_figure, style
 from analysis.linear_probe import (
     Probe,
+    all_classes,
     evaluate_probe,
     features_of,
     fit_probe,
     fixed_views,
     part_of,
     random_views,
+    train_views,
 )
 from analysis.network import Trained, find_runs
 from metrics.scores import group_scores
-from tasks import PROBING, make_step
 from train import Training, evaluate
-from utils.checkpoint import checksum
 
 
 @dataclass(frozen=True)
@@ -57,15 +57,10 @@ def work(options: Namespace) -> None:
     for run in runs:
         for trained in run.steps():
             title = f"{run.name} step {trained.step.index}"
-            weights = checksum(
-                {
-                    "body": dict(trained.method.net.body.state_dict()),
-                    "head": dict(trained.method.net.head.state_dict()),
-                }
-            )
-            if weights not in probed:
-                probed[weights] = probe(trained, settings, title)
-            rows.append({"run": run.name} | compare(trained, observe(trained, title), probed[weights]))
+            encoder = trained.encoder
+            if encoder not in probed:
+                probed[encoder] = probe(trained, settings, title)
+            rows.append({"run": run.name} | compare(trained, observe(trained, title), probed[encoder]))
     out = Path(options.out)
     write_csv(out / "probe.csv", rows)
     views = "fresh random crops (published protocol)" if settings.random_views else "fixed central views"
@@ -78,19 +73,14 @@ def work(options: Namespace) -> None:
 
 def probe(trained: Trained, settings: Settings, title: str) -> torch.Tensor:
     """Confusion matrix (C, C) of a fresh classifier of all classes on the frozen features."""
-    task = trained.step.task.removesuffix(PROBING) + PROBING
-    data = replace(trained.data, step=make_step(trained.dataset, task), setting="overlap", index_dir="")
+    data = all_classes(trained)
     torch.manual_seed(settings.seed)
     fresh = Probe(data.step, trained.method.net)
     if settings.random_views:
         images = part_of(replace(data, protocol="plop", seed=settings.seed).train, settings.num_images)
         batches, num_batches = random_views(trained, images, seed=settings.seed)
     else:
-        # What a test sees, of the training images: the only view that every epoch can share.
-        samples, labels = data.samples("train"), replace(data, protocol="plop").table("train")
-        images = data.test
-        images.samples, images.table = samples, labels
-        images = part_of(images, settings.num_images)
+        images = part_of(train_views(data), settings.num_images)
         batches, num_batches = fixed_views(trained, images, seed=settings.seed, title=f"{title}: features")
     fit_probe(fresh, batches, settings.training, num_batches=num_batches, title=f"{title}: probe")
     return evaluate_probe(
@@ -136,7 +126,7 @@ def draw(rows: Sequence[dict], trained: Trained):
     made = figure(
         10.5,
         4.4,
-        "Knowledge gone: the dashed line falls.  Only the access to it lost: the solid line falls below.",
+        "Dashed falls: the features have lost it.  Only solid falls: they still have it, unread.",
     )
     panels = made.subplots(1, 2, sharey=True)
     left = "All classes: observed on those seen so far, probed on all"
@@ -148,21 +138,10 @@ def draw(rows: Sequence[dict], trained: Trained):
         for number, name in enumerate(names):
             own = [row for row in rows if row["run"] == name]
             steps = [row["step"] for row in own]
-            for key, line, what in zip(
-                keys, ("-", "--"), ("own classifier", "fresh linear probe"), strict=True
-            ):
+            for key, line in zip(keys, ("-", "--"), strict=True):
                 values = [float("nan") if row[key] is None else 100 * row[key] for row in own]
                 filled = "full" if line == "-" else "none"
-                axes.plot(
-                    steps,
-                    values,
-                    line,
-                    fillstyle=filled,
-                    linewidth=2,
-                    markersize=7,
-                    **look(number),
-                    label=f"{name}: {what}",
-                )
+                axes.plot(steps, values, line, fillstyle=filled, **look(number))
         axes.set(
             title=title,
             xlabel="network after step",
@@ -170,16 +149,14 @@ def draw(rows: Sequence[dict], trained: Trained):
             xticks=sorted({row["step"] for row in rows}),
         )
     panels[0].set_ylabel("mIoU, %")
-    made.legend(
-        *panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=min(4, 2 * len(names))
-    )
+    legend(made, names, "own classifier", "fresh linear probe")
     return made
 
 
 def parser() -> Parser:
     """The command line."""
     made = Parser("probe", "Linear probing of every step's frozen features.")
-    made.add_argument("runs", nargs="+", help="folders of runs (all their steps), or checkpoints")
+    made.add_run_flags("probing", "table and figure")
     made.add_argument(
         "--epochs", type=at_least(1), default=10, help="passes over the training images, per probe"
     )
@@ -193,8 +170,6 @@ def parser() -> Parser:
         "--num_images", type=at_least(0), default=0, help="train on so many images only; 0: on all"
     )
     made.add_argument("--seed", type=int, default=42, help="of the probe's weights, order and crops")
-    made.add_argument("--out", default="probing", help="folder for table and figure")
-    made.add_data_flags()
     return made
 
 

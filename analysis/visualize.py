@@ -22,11 +22,25 @@ from torch import Tensor
 from analysis.choose import choose
 from analysis.commands import Parser, at_least, main
 from analysis.network import Run, Trained, find_runs
-from analysis.overlays import ERRORS, errors, heading, uncertainty, uncertainty_legend, write_names
+from analysis.overlays import (
+    ERRORS,
+    errors,
+    heading,
+    spotlight,
+    uncertainty,
+    uncertainty_legend,
+    write_names,
+)
 from analysis.pictures import PAPER, colour, save, sheet, tile, to_dataset_labels
 from dataset.decode import read_image
 from dataset.images import StepImages, apply_table
 from tasks import BACKGROUND, IGNORE
+
+CAPTIONS = {
+    "predictions": "What each network sees after every step",
+    "errors": "What each network gets wrong after every step; a class not learned yet counts as background",
+    "uncertainty": "How unsure each network is after every step: 1 - largest softmax probability",
+}
 
 
 @dataclass
@@ -51,7 +65,7 @@ class Shown:
 
 def work(options: Namespace) -> None:
     """Choose images, ask every network, draw the three pictures."""
-    runs = find_runs(options.checkpoints, data_root=options.data_root, cache_dir=options.cache_dir)
+    runs = find_runs(options.runs, data_root=options.data_root, cache_dir=options.cache_dir)
     trained = next(runs[0].steps())
     images = trained.data.of(trained.step.num_steps - 1).test  # labelled with all classes
     if not options.images:
@@ -97,38 +111,44 @@ def ask(trained: Trained, run: str, shown: Sequence[Shown]) -> None:
 # -- drawing ---------------------------------------------------------------------------------------
 def draw(shown: Sequence[Shown], runs: Sequence[Run], trained: Trained, *, side: int) -> dict[str, ndarray]:
     """The three pictures by name; no errors where no image has a truth."""
-    palette, step = trained.dataset.palette, trained.step
-    skip = {BACKGROUND} if trained.dataset.has_background else set()
+    palette, step, has_background = trained.dataset.palette, trained.step, trained.dataset.has_background
+    skip = {BACKGROUND} if has_background else set()
     names = {
         label: name for label, name in zip(step.order, trained.class_names, strict=True) if label not in skip
     }
 
-    def classes(one: Shown, predicted: ndarray, *_) -> Image.Image:
-        return named_tile(to_dataset_labels(predicted, step.order), palette, names, side)
+    def named(one: Shown, predicted: ndarray, *_) -> Image.Image:
+        return named_tile(colour(to_dataset_labels(predicted, step.order), palette), predicted)
 
     def wrong(one: Shown, predicted: ndarray, unsure: ndarray, right: ndarray) -> Image.Image:
-        return tile(errors(one.pixels, right, predicted, has_background=trained.dataset.has_background), side)
+        return named_tile(errors(one.pixels, right, predicted, has_background=has_background), predicted)
 
     def doubt(one: Shown, predicted: ndarray, unsure: ndarray, right: ndarray) -> Image.Image:
         return tile(uncertainty(unsure), side)
 
-    def grid(some: Sequence[Shown], cell, entries, caption: str) -> ndarray:
-        rows = [row for one in some for row in rows_of(one, runs, cell, (palette, names), side=side)]
-        return sheet(rows, titles(shown, trained), entries, caption=caption)
+    def named_tile(pixels: ndarray, predicted: ndarray) -> Image.Image:
+        made = tile(pixels, side)
+        write_names(made, to_dataset_labels(predicted, step.order), names)
+        return made
 
-    pictures = {
-        "predictions": grid(
-            shown, classes, class_legend(shown, trained), "What each network sees after every step"
-        )
-    }
+    def truth(one: Shown, cell) -> Image.Image:
+        if one.labels is None:
+            return Image.new("RGB", tile(one.pixels, side).size, PAPER)
+        plain = spotlight(one.pixels, one.labels, has_background=has_background)
+        made = tile(colour(one.labels, palette) if cell is named else plain, side)
+        write_names(made, one.labels, names)
+        return made
+
+    def grid(some: Sequence[Shown], cell, entries, caption: str) -> ndarray:
+        rows = [row for one in some for row in rows_of(one, runs, cell, truth(one, cell), side=side)]
+        ruled = range(len(runs), len(rows), len(runs)) if len(runs) > 1 else ()
+        return sheet(rows, titles(shown, trained), entries, caption=caption, ruled=ruled)
+
+    pictures = {"predictions": grid(shown, named, class_legend(shown, trained), CAPTIONS["predictions"])}
     with_truth = [one for one in shown if one.labels is not None]
     if with_truth:
-        caption = (
-            "What each network gets wrong after every step; a class not learned yet counts as background"
-        )
-        pictures["errors"] = grid(with_truth, wrong, list(ERRORS.items()), caption)
-    caption = "How unsure each network is after every step: 1 - largest softmax probability"
-    pictures["uncertainty"] = grid(shown, doubt, uncertainty_legend(), caption)
+        pictures["errors"] = grid(with_truth, wrong, list(ERRORS.items()), CAPTIONS["errors"])
+    pictures["uncertainty"] = grid(shown, doubt, uncertainty_legend(), CAPTIONS["uncertainty"])
     return pictures
 
 
@@ -147,33 +167,22 @@ def titles(shown: Sequence[Shown], trained: Trained) -> list[str]:
     return heads
 
 
-def rows_of(one: Shown, runs: Sequence[Run], cell, look, *, side: int) -> list[list[Image.Image]]:
+def rows_of(
+    one: Shown, runs: Sequence[Run], cell, truth: Image.Image, *, side: int
+) -> list[list[Image.Image]]:
     """One row of tiles per run; image and truth stand in the first."""
     image = tile(one.pixels, side, smooth=True)
     blank = Image.new("RGB", image.size, PAPER)
-    truth = blank if one.labels is None else named_tile(one.labels, *look, side)
     rows = []
     for run in runs:
-        name = one.name if not rows else ""
+        first = not rows
         cells = [
             cell(one, *one.answers[run.name, index]) if (run.name, index) in one.answers else blank
             for index in steps_shown([one])
         ]
-        rows.append(
-            [
-                heading((run.name, name), height=image.height),
-                *([blank, blank] if rows else [image, truth]),
-                *cells,
-            ]
-        )
+        name = heading(run.name, one.name if first else "", height=image.height)
+        rows.append([name, *([image, truth] if first else [blank, blank]), *cells])
     return rows
-
-
-def named_tile(labels: ndarray, palette: ndarray, names: dict[int, str], side: int) -> Image.Image:
-    """Painted dataset labels with class names."""
-    made = tile(colour(labels, palette), side)
-    write_names(made, labels, names)
-    return made
 
 
 def class_legend(shown: Sequence[Shown], trained: Trained) -> list[tuple[str, tuple[int, int, int]]]:
@@ -197,15 +206,13 @@ def class_legend(shown: Sequence[Shown], trained: Trained) -> list[tuple[str, tu
 def parser() -> Parser:
     """The command line."""
     made = Parser("visualize", "Image, truth and what every run says after every step, side by side.")
-    made.add_argument("checkpoints", nargs="+", help="checkpoints, or folders of runs (all their steps)")
+    made.add_run_flags("pictures", "the pictures")
     made.add_argument("--images", nargs="+", default=[], help="ids of test images, or picture files")
     made.add_argument(
         "--num_images", type=at_least(1), default=3, help="without --images: how many to choose"
     )
     made.add_argument("--candidates", type=at_least(1), default=200, help="... from this many test images")
     made.add_argument("--side", type=at_least(32), default=160, help="longer side of a tile, pixels")
-    made.add_argument("--out", default="pictures", help="folder for the pictures")
-    made.add_data_flags()
     return made
 
 

@@ -9,7 +9,7 @@ from torch import nn
 from analysis.choose import coarse, disagreement, diverse
 from analysis.commands import text_table, write_csv
 from analysis.linear_probe import Probe, evaluate_probe, fit_probe, order
-from analysis.overlays import ERRORS, blend, errors, uncertainty, write_names
+from analysis.overlays import ERRORS, blend, errors, spotlight, uncertainty, write_names
 from analysis.prototypes import ClassMeans, blended_labels_at, cosines, labels_at, taught_rows
 from segmentation_module import SegmentationModel
 from tasks import IGNORE, named_step
@@ -148,3 +148,21 @@ def test_tables_align_and_files_are_tidy(tmp_path):
     assert text_table(["run", "x"], [["FT", "10.0"], ["long", "-"]]) == "run      x\nFT    10.0\nlong     -"
     write_csv(tmp_path / "a" / "b.csv", [{"x": 1, "y": None}])
     assert (tmp_path / "a" / "b.csv").read_text() == "x,y\n1,\n"
+
+
+def test_a_large_region_gets_its_name_before_a_small_one_beside_it():
+    labels = np.ones((40, 40), np.uint8)
+    labels[16:24, 10:18] = 0  # nearly in the middle
+    named, large = (Image.new("RGB", (160, 160), (200, 0, 0)) for _ in range(2))
+    write_names(named, labels, {0: "small", 1: "large"})
+    write_names(large, labels, {1: "large"})
+    changed = {tuple(place) for place in np.argwhere((np.asarray(large) != (200, 0, 0)).any(2))}
+    assert changed and all((np.asarray(named)[place] == np.asarray(large)[place]).all() for place in changed)
+
+
+def test_truth_beside_errors_has_no_colours_but_those_of_the_photo():
+    image = np.full((1, 3, 3), (200, 100, 0), np.uint8)
+    shown = spotlight(image, np.array([[0, 1, IGNORE]]))
+    assert shown[0, 1].tolist() == [200, 100, 0]
+    assert all(len(set(pixel.tolist())) == 1 for pixel in shown[0, [0, 2]])
+    assert (spotlight(image, np.array([[0, 1, 2]]), has_background=False) == image).all()

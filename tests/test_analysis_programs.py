@@ -1,6 +1,8 @@
 """visualize, predict, probe and drift as a user runs them, on networks with random weights."""
 
 import csv
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,7 +15,7 @@ from analysis.network import find_runs, load_step
 from dataset import build_dataset
 from methods import METHODS
 from tasks import make_step
-from utils import checkpoint
+from utils import checkpoint, recipes
 
 WORDS = [
     "--task",
@@ -191,3 +193,35 @@ def test_drift_is_none_where_everything_is_frozen(runs, here):
     with np.load(here / "drift" / "drift.npz") as arrays:
         assert arrays["FT/step_0/cosines"].shape == (7, 7)
         assert not arrays["DFT*/step_0/rows"][5:].any()  # rows of classes to come do not count yet
+
+
+# -- what else a run stored ------------------------------------------------------------------------
+def test_analyses_need_no_recipes(runs, here, monkeypatch):
+    def broken(*args):
+        raise ValueError("recipes.yaml cannot be read")
+
+    monkeypatch.setattr(recipes, "read_recipes", broken)
+    monkeypatch.setattr(argparser, "read_recipes", broken)
+    assert load_step(runs["FT"] / "step_1.pt").step.index == 1
+
+
+def test_images_that_training_skipped_are_skipped_again(runs, here, small_data, tmp_path):
+    content = checkpoint.load(runs["FT"] / "step_0.pt")
+    copied = shutil.copytree(small_data.parent, tmp_path / "data")
+    content["config"] |= {"dataset": str(copied / small_data.name), "skip_bad_images": True}
+    path = tmp_path / "skipping" / "step_0.pt"
+    checkpoint.save(content, path)
+    bad = build_dataset(content["config"]["dataset"]).samples("train")[0]
+    Path(bad.mask).write_bytes(b"no picture")
+    trained = load_step(path, cache_dir=str(tmp_path / "cache"))
+    assert [one["id"] for one in trained.dataset.skipped] == [bad.id]
+    assert load_step(path, data=False).dataset.skipped == ()  # who needs no images looks at none
+
+
+@pytest.mark.parametrize("program", [visualize, probe, drift, predict])
+def test_a_truncated_checkpoint_is_answered_in_one_line(program, runs, here, capsys):
+    whole = (runs["FT"] / "step_0.pt").read_bytes()
+    Path("step_0.pt").write_bytes(whole[: len(whole) // 2])
+    assert program.cli(["step_0.pt", *["photo.png"] * (program is predict)]) == 2
+    error = capsys.readouterr().err
+    assert "step_0.pt is damaged" in error and error.count("\n") == 1

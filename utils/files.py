@@ -1,11 +1,16 @@
-"""Text files that are written whole or not at all."""
+"""Files that are written whole or not at all."""
 
 import os
 from pathlib import Path
 
 
 def write_text(path: Path | str, text: str) -> Path:
-    """Replace `path` by `text` atomically (temporary file beside it, fsync, rename); makes its folder.
+    """Replace `path` by `text` in UTF-8; otherwise as `write_bytes`."""
+    return write_bytes(path, text.encode("utf-8"))
+
+
+def write_bytes(path: Path | str, data: bytes) -> Path:
+    """Replace `path` by `data` atomically (temporary file beside it, fsync, rename); makes its folder.
 
     Raises:
         OSError: if it cannot be written; what was at `path` is untouched then.
@@ -14,8 +19,8 @@ def write_text(path: Path | str, text: str) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        with open(temporary, "w", encoding="utf-8") as file:
-            file.write(text)
+        with open(temporary, "wb") as file:
+            file.write(data)
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
