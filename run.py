@@ -96,14 +96,17 @@ def train_step(config: SimpleNamespace, step: Step, steps: list[int], dataset, f
     loader = make_loader(method.train_set(data), argparser.batch_size(config), train=True, seed=config.seed,
                          num_workers=config.num_workers)
     method.training = training = argparser.training(config, steps, step.index)
+    rescue = Rescue(files.unfinished(step.index), method, about, minutes=config.ckpt_interval)
+    if not config.overwrite:
+        rescue.open()
     if step.index > 0:
         method.start_increment(loader)
     compile_network(method)
     method.model = distributed.distribute(method.net, device)
     progress = start(method, training, batches=len(loader), device=device)
     log = RunLog(files.log_folder(step.index), f"{config.method} {step.task} step {step.index}")
-    with Rescue(files.unfinished(step.index), method, about, minutes=config.ckpt_interval) as rescue:
-        if not config.overwrite and rescue.restore(progress, device=device):
+    with rescue:
+        if rescue.restore(progress):
             log.say(f"continuing in epoch {progress.epoch}, batch {progress.batch}")
         try:
             log.say(f"{len(loader.dataset)} images, ready after {time.perf_counter() - began:.1f} s")

@@ -19,7 +19,7 @@ class NeST(Method):
     """Mixin: new classifiers begin as tuned combinations of old ones; then the host method trains as usual.
 
     Stands before the host: `class PLOPNeST(NeST, PLOP)`. Nothing of the pre-tuning is kept but the
-    classifiers and the statistics of the norms, so a checkpoint is the host's.
+    classifiers and the statistics of the norms.
     """
 
     warm_epochs: Annotated[int, "epochs of pre-tuning (NeST scripts: 5 VOC, 15 ADE)"] = 5
@@ -29,12 +29,16 @@ class NeST(Method):
     # Not offered: after pre-tuning, which overwrites all that it sets, the published flag does nothing.
     init_balanced: ClassVar[bool] = False
 
+    pretuned: bool = False  # an interrupted run has done it; its weights replace what is here
+
     needs_teacher = True
     needs_background = True
     needs_new_classes = True
 
     def start_increment(self, loader) -> None:
         super().start_increment(loader)
+        if self.pretuned:
+            return
         weight, bias = old_classifiers(self.net)  # (K, D), (K,)
         importance, projection = vote(
             self.features(self.teacher, loader, num_epochs=1), weight, bias, num_new=self.step.num_new
@@ -55,6 +59,13 @@ class NeST(Method):
         )
         self.net.train(was_training)
         set_classifiers(self.net, *transfer.classifiers(weight, bias))
+
+    def state_dict(self) -> dict:
+        return super().state_dict() | {"step": self.step.index}
+
+    def load_state_dict(self, state: dict) -> None:
+        super().load_state_dict(state)
+        self.pretuned = state.get("step") == self.step.index
 
     @staticmethod
     def features(net: SegmentationModel, loader, *, num_epochs: int) -> Iterator[tuple[Tensor, Tensor]]:

@@ -38,7 +38,8 @@ class REMINDER(PLOP):
 
     def start_increment(self, loader) -> None:
         super().start_increment(loader)
-        self.prototypes = self.find_prototypes(loader)
+        if self.prototypes is None:  # else an interrupted run has found them
+            self.prototypes = self.find_prototypes(loader)
 
     @torch.no_grad()
     def find_prototypes(self, loader) -> Tensor:

@@ -62,6 +62,7 @@ class Rescue:
         self.path, self.method, self.about = path, method, about
         self.seconds, self.every = 60 * minutes, every if is_distributed() else 1
         self.saved, self.calls, self.received = time.monotonic(), 0, 0
+        self.found: dict = {}
 
     def __enter__(self) -> "Rescue":
         self._handlers = {number: signal.signal(number, self._notice) for number in SIGNALS}
@@ -114,14 +115,14 @@ class Rescue:
             checkpoint.save(self.about | content, self.path)
         self.saved = time.monotonic()
 
-    def restore(self, progress, *, device: torch.device) -> bool:
-        """Continue an unfinished step, if there is one.
+    def open(self) -> None:
+        """Find an unfinished step and hand the method its state, so that it need not prepare itself again.
 
         Raises:
             ValueError: if it was begun with other values than now.
         """
         if not self.path.is_file():
-            return False
+            return
         content = checkpoint.load(self.path)
         differing = differences(content["config"], self.about["config"])
         if differing or len(content["rng"]) != self._processes():
@@ -129,10 +130,17 @@ class Rescue:
             raise ValueError(
                 f"{self.path} was begun with other values of {changed}; give these, or --overwrite it"
             )
-        self.method.net.load_state_dict(content["net"])
         self.method.load_state_dict(content["method_state"])
-        progress.load_state_dict(content["progress"])
-        set_rng_state(content["rng"][rank()])
+        self.found = content
+
+    def restore(self, progress) -> bool:
+        """Continue the unfinished step that `open` has found; False if there is none."""
+        if not self.found:
+            return False
+        self.method.net.load_state_dict(self.found["net"])
+        progress.load_state_dict(self.found["progress"])
+        set_rng_state(self.found["rng"][rank()])
+        self.found = {}
         return True
 
     @staticmethod
