@@ -7,7 +7,7 @@ import numpy as np
 from numpy import ndarray
 
 from analysis.commands import progress
-from analysis.network import Run
+from analysis.runs import Run
 from dataset.images import StepImages
 from tasks import IGNORE
 

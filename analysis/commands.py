@@ -3,6 +3,7 @@
 import argparse
 import csv
 import io
+import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
@@ -11,7 +12,8 @@ from tqdm import tqdm
 from utils.commands import answer
 from utils.files import write_text
 
-PATIENCE = 5.0  # seconds before a progress bar appears
+PATIENCE = 5.0  # seconds of a program's life before progress bars appear
+BEGAN = time.monotonic()
 
 
 class Parser(argparse.ArgumentParser):
@@ -60,8 +62,9 @@ def at_least(lowest: int) -> Callable[[str], int]:
 
 
 def progress(items: Iterable, title: str, **options) -> Iterable:
-    """`items` with a progress bar, which appears on a terminal when they take longer than five seconds."""
-    bar = {"leave": False, "dynamic_ncols": True, "disable": None, "delay": PATIENCE}
+    """`items` with a progress bar, which a terminal shows when the program has run for five seconds."""
+    delay = max(0.0, BEGAN + PATIENCE - time.monotonic())
+    bar = {"leave": False, "dynamic_ncols": True, "disable": None, "delay": delay}
     return tqdm(items, desc=title, **bar | options)
 
 

@@ -27,8 +27,9 @@ from analysis.commands import Parser, at_least, main, text_table, write_csv
 from analysis.drift_figures import draw_classes, draw_cosines, draw_summary
 from analysis.figures import save_figure, style
 from analysis.linear_probe import all_classes, features_of, part_of, train_views
-from analysis.network import Trained, find_runs
+from analysis.network import Trained
 from analysis.prototypes import ClassMeans, blended_labels_at, cosines, labels_at, taught_rows
+from analysis.runs import find_runs
 from utils.files import write_bytes
 
 

@@ -1,6 +1,5 @@
 """Trained steps from their checkpoints alone: network, method, task and data, ready to look at."""
 
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -26,7 +25,6 @@ from tasks import Step, make_step
 from train import to_device
 from utils import checkpoint
 
-SHARED = {"dataset": "another dataset", "groups": "other classes, or in another order"}  # by runs compared
 BATCH_SIZE = 16  # images per forward pass; in evaluation mode no result depends on it
 
 
@@ -140,66 +138,3 @@ def opened(name: str, root: str, leaky: bool, skips: bool) -> SegmentationDatase
     if skips:
         skip_bad_images(dataset)
     return dataset
-
-
-@dataclass(frozen=True)
-class Run:
-    """The checkpoints of one chain of steps.
-
-    Attributes:
-        name: method, or the name of the folder where several runs are of the same method.
-        paths: its checkpoints, by step.
-    """
-
-    name: str
-    paths: tuple[Path, ...]
-    data_root: str = ""
-    cache_dir: str = "cache"
-
-    def steps(self) -> Iterator[Trained]:
-        """One step after another, so that only one network is in memory."""
-        for path in self.paths:
-            yield load_step(path, data_root=self.data_root, cache_dir=self.cache_dir)
-
-
-def find_runs(words: Sequence[str], *, data_root: str = "", cache_dir: str = "cache") -> list[Run]:
-    """The runs that `words` name: folders of checkpoints, or single checkpoints; those of one folder are
-    one run.
-
-    Raises:
-        FileNotFoundError: if a word names neither. ValueError: if the runs learned different classes or
-            orders.
-    """
-    folders: dict[Path, dict[int, Path]] = {}
-    methods, first = {}, {}
-    for path in dict.fromkeys(file for word in words for file in step_files(Path(word))):
-        about = {
-            key: value for key, value in checkpoint.load(path).items() if key in ("method", "step", *SHARED)
-        }
-        first = first or about
-        for key, what in SHARED.items():
-            if about[key] != first[key]:
-                raise ValueError(f"{path} learned {what}, other than {words[0]}: compare runs of one task")
-        folder = path.resolve().parent
-        folders.setdefault(folder, {})[about["step"]] = path
-        methods[folder] = about["method"]
-    runs = []
-    for folder, paths in folders.items():
-        name = methods[folder] if list(methods.values()).count(methods[folder]) == 1 else folder.name
-        runs.append(Run(name, tuple(paths[index] for index in sorted(paths)), data_root, cache_dir))
-    return runs
-
-
-def step_files(path: Path) -> list[Path]:
-    """The checkpoints that `path` means: itself, or those of the finished steps in it."""
-    if path.is_file():
-        return [path]
-    if not path.exists():
-        raise FileNotFoundError(f"there is no {path}")
-    found = [file for file in path.glob("step_*.pt") if file.stem.removeprefix("step_").isdigit()]
-    if not found:
-        raise FileNotFoundError(
-            f"{path} holds no step_<k>.pt: name a run's folder, "
-            "checkpoints/<setting>/<run>, or its checkpoints"
-        )
-    return sorted(found, key=lambda file: int(file.stem.removeprefix("step_")))

@@ -7,12 +7,28 @@ from pathlib import Path
 import numpy as np
 from numpy import ndarray
 from PIL import Image, ImageDraw, ImageFont
+from torch import Tensor
 
+from dataset.decode import BadFileError, read_image
 from tasks import IGNORE
 from utils.files import write_bytes
 
 PAPER, INK, RULE = (255, 255, 255), (30, 30, 30), (150, 150, 150)
 GAP = 6  # pixels between tiles
+
+
+def read_photo(path: Path | str) -> Tensor:
+    """The picture in a file that belongs to no dataset, uint8 (3, H, W).
+
+    Raises:
+        FileNotFoundError: if there is no such file. ValueError: if it is no picture.
+    """
+    if not Path(path).exists():
+        raise FileNotFoundError(f"there is no {path}")
+    try:
+        return read_image(Path(path)).contiguous()
+    except BadFileError as error:
+        raise ValueError(f"{path} is no picture that can be read") from error
 
 
 def colour(labels: ndarray, palette: ndarray) -> ndarray:

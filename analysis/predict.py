@@ -19,9 +19,9 @@ from PIL import Image
 from analysis.commands import Parser, main, percent, progress, text_table, write_csv
 from analysis.network import Trained, load_step
 from analysis.overlays import blend, write_names
-from analysis.pictures import save, sheet, tile, to_dataset_labels
+from analysis.pictures import read_photo, save, sheet, tile, to_dataset_labels
+from analysis.runs import last_step
 from dataset.base import voc_palette
-from dataset.decode import read_image
 from tasks import BACKGROUND
 from utils.files import write_bytes
 
@@ -34,9 +34,9 @@ def work(options: Namespace) -> None:
     twice = {name for name in names if names.count(name) > 1}
     if twice:
         raise ValueError(f"two photos are called {min(twice)}; predict them into different folders (--out)")
-    trained = load_step(options.checkpoint, data_root=options.data_root, data=False)
+    trained = load_step(last_step(Path(options.checkpoint)), data_root=options.data_root, data=False)
     for name, photo in progress(list(zip(names, options.photos, strict=True)), "photos", unit="photo"):
-        image = read_image(Path(photo)).contiguous()
+        image = read_photo(photo)
         predicted, unsure = (values[0].numpy() for values in trained.predict(trained.view(image)[None]))
         rows = shares(predicted, unsure, trained)
         labels = to_dataset_labels(predicted, trained.step.order)
@@ -94,10 +94,11 @@ def overlay(image: ndarray, labels: ndarray, trained: Trained, rows: list[dict])
     write_names(
         painted, small, {row["label"]: row["class"] for row in rows if row["label"] not in clear}, size=14
     )
-    entries = [
-        (f"{row['class']} {percent(row['share'])} %", tuple(int(value) for value in palette[row["label"]]))
-        for row in rows
-    ]
+    entries = []
+    for row in rows:
+        note = " (left clear)" if row["label"] in clear else ""
+        name = f"{row['class']}{note} {percent(row['share'])} %"
+        entries.append((name, tuple(int(value) for value in palette[row["label"]])))
     return sheet([[photo, painted]], ["photo", "prediction"], entries, caption=title(trained))
 
 
@@ -113,7 +114,7 @@ def save_mask(labels: ndarray, size: tuple[int, int], palette: ndarray, path: Pa
 def parser() -> Parser:
     """The command line."""
     made = Parser("predict", "What a trained network sees in plain photos.")
-    made.add_argument("checkpoint", help="a step's checkpoint")
+    made.add_argument("checkpoint", help="a step's checkpoint, or the folder of a run (its last step)")
     made.add_argument("photos", nargs="+", help="picture files")
     made.add_argument("--out", default="predictions", help="folder for masks, overlays and tables")
     made.add_argument(

@@ -31,7 +31,8 @@ from analysis.linear_probe import (
     random_views,
     train_views,
 )
-from analysis.network import Trained, find_runs
+from analysis.network import Trained
+from analysis.runs import find_runs
 from metrics.scores import group_scores
 from train import Training, evaluate
 

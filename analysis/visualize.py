@@ -21,7 +21,7 @@ from torch import Tensor
 
 from analysis.choose import choose
 from analysis.commands import Parser, at_least, main
-from analysis.network import Run, Trained, find_runs
+from analysis.network import Trained
 from analysis.overlays import (
     ERRORS,
     errors,
@@ -31,8 +31,8 @@ from analysis.overlays import (
     uncertainty_legend,
     write_names,
 )
-from analysis.pictures import PAPER, colour, save, sheet, tile, to_dataset_labels
-from dataset.decode import read_image
+from analysis.pictures import PAPER, colour, read_photo, save, sheet, tile, to_dataset_labels
+from analysis.runs import Run, find_runs
 from dataset.images import StepImages, apply_table
 from tasks import BACKGROUND, IGNORE
 
@@ -92,7 +92,7 @@ def find(word: str, images: StepImages, trained: Trained) -> Shown:
         image, indices = images[index]
         return Shown(word, image, to_dataset_labels(indices.numpy(), trained.step.order))
     if Path(word).is_file():
-        return Shown(Path(word).stem, trained.view(read_image(Path(word))), None)
+        return Shown(Path(word).stem, trained.view(read_photo(word)), None)
     raise ValueError(
         f"--images {word}: neither a picture file nor the id of a test image, such as {images.ids[0]}"
     )

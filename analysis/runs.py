@@ -1,0 +1,89 @@
+"""Which checkpoints belong together: the runs that words on the command line mean."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from analysis.network import Trained, load_step
+from utils import checkpoint
+
+SHARED = {"dataset": "different datasets", "groups": "different classes, or in different orders"}
+
+
+@dataclass(frozen=True)
+class Run:
+    """The checkpoints of one chain of steps.
+
+    Attributes:
+        name: method, or the name of the folder where several runs are of the same method.
+        paths: its checkpoints, by step.
+    """
+
+    name: str
+    paths: tuple[Path, ...]
+    data_root: str = ""
+    cache_dir: str = "cache"
+
+    def steps(self) -> Iterator[Trained]:
+        """One step after another, so that only one network is in memory."""
+        for path in self.paths:
+            yield load_step(path, data_root=self.data_root, cache_dir=self.cache_dir)
+
+
+def find_runs(words: Sequence[str], *, data_root: str = "", cache_dir: str = "cache") -> list[Run]:
+    """The runs that `words` name: single checkpoints, folders of them, or folders of such folders; what lies
+    in one folder is one run.
+
+    Raises:
+        FileNotFoundError: if a word names neither. ValueError: if the runs learned different classes or
+            orders.
+    """
+    folders: dict[Path, dict[int, Path]] = {}
+    methods, first = {}, {}
+    for path in dict.fromkeys(file for word in words for file in step_files(Path(word))):
+        about = {
+            key: value for key, value in checkpoint.load(path).items() if key in ("method", "step", *SHARED)
+        }
+        first = first or about | {"path": path}
+        for key, what in SHARED.items():
+            if about[key] != first[key]:
+                raise ValueError(f"{first['path']} and {path} learned {what}: compare runs of one task")
+        folder = path.resolve().parent
+        folders.setdefault(folder, {})[about["step"]] = path
+        methods[folder] = about["method"]
+    runs = []
+    for folder, paths in folders.items():
+        name = methods[folder] if list(methods.values()).count(methods[folder]) == 1 else folder.name
+        runs.append(Run(name, tuple(paths[index] for index in sorted(paths)), data_root, cache_dir))
+    return runs
+
+
+def step_files(path: Path) -> list[Path]:
+    """The checkpoints that `path` means: itself, those of the finished steps in it, or of all runs in it.
+
+    Raises:
+        FileNotFoundError: if it means none.
+    """
+    if path.is_file():
+        return [path]
+    if not path.exists():
+        raise FileNotFoundError(f"there is no {path}")
+    for pattern in ("step_*.pt", "*/step_*.pt"):
+        found = [file for file in path.glob(pattern) if file.stem.removeprefix("step_").isdigit()]
+        if found:
+            return sorted(found, key=lambda file: (file.parent, int(file.stem.removeprefix("step_"))))
+    raise FileNotFoundError(
+        f"{path} holds no step_<k>.pt: name a run's folder, checkpoints/<setting>/<run>, or its checkpoints"
+    )
+
+
+def last_step(path: Path) -> Path:
+    """The one checkpoint that `path` means: itself, or that of the last finished step of the run in it.
+
+    Raises:
+        FileNotFoundError: if there is none. ValueError: if there are several runs.
+    """
+    *others, last = step_files(path)
+    if any(file.parent != last.parent for file in others):
+        raise ValueError(f"{path} holds several runs, such as {last.parent}: name one")
+    return last
