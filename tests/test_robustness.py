@@ -18,12 +18,8 @@ from tests.dataset_trees import write_folder, write_image, write_mask
 from tests.test_dataset_decode import png
 
 NUM_CLASSES = 3
-few = settings(
-    max_examples=60,
-    deadline=None,
-    derandomize=True,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
+unlimited = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+few = settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=unlimited)
 sizes = st.tuples(st.integers(1, 40), st.integers(1, 40))  # width, height
 
 
