@@ -15,7 +15,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from methods import METHODS
 from scripts import benchmark_data
 from scripts import benchmark_textbook as textbook
-from scripts.benchmark_tools import Row, compare, in_turns, number, product_rate
+from scripts.benchmark_tools import Row, compare, in_turns, number, peak_rate
 from segmentation_module import PRECISIONS, Parts
 from tasks import Step
 from train import Training, optimizer_step, start, to_device
@@ -109,7 +109,7 @@ def textbook_forms() -> Iterator[None]:
 def rows(bench: Bench, *, rounds: int, compiled: bool) -> list[Row]:
     """Every method's iteration against its textbook form, then DFT* against fine-tuning."""
     dtype = PRECISIONS[bench.parts.precision]
-    rate = product_rate(bench.device, dtype)
+    rate = peak_rate(bench.device, dtype)
     classes, options = f"{bench.step.num_seen} classes", {"rounds": rounds, "images": bench.images}
     found, iterations = [], {}
     for name in NAMES:

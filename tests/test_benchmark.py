@@ -5,7 +5,7 @@ import json
 import torch
 
 from scripts import benchmark, benchmark_losses
-from scripts.benchmark_tools import Row, distance, kept_bytes, number, plain_types, product_rate, table
+from scripts.benchmark_tools import Row, distance, kept_bytes, number, peak_rate, plain_types, table
 
 CPU = torch.device("cpu")
 SMALL = ["--backbone", "tiny", "--size", "64", "--batch", "2", "--classes", "7", "--rounds", "1"]
@@ -69,4 +69,4 @@ def test_small_tools():
     assert distance(torch.tensor([2.0]), torch.tensor([1.0])) == 0.5
     x = torch.ones(1000, requires_grad=True)
     assert kept_bytes(lambda: x.exp().sum()) == 4000
-    assert product_rate(CPU, torch.float32) > 0
+    assert peak_rate(CPU, torch.float32) > 0
