@@ -4,13 +4,13 @@ from typing import Annotated
 
 from torch import Tensor
 
-from methods.distillation import Distillation
+from methods.with_teacher import WithTeacher
 from segmentation_module import Output
 from utils.losses import cross_entropy, knowledge_distillation
 from utils.pixel_means import pixel_means
 
 
-class LWF(Distillation):
+class LWF(WithTeacher):
     """Cross entropy, and the teacher's softmax as soft target of the old channels."""
 
     loss_kd: Annotated[float, "weight of distillation (preset LWF of MiB and PLOP)"] = 100.0

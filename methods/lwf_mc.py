@@ -4,13 +4,13 @@ from typing import Annotated
 
 from torch import Tensor
 
-from methods.distillation import Distillation
+from methods.with_teacher import WithTeacher
 from segmentation_module import Output
 from utils.losses import binary_cross_entropy, binary_distillation
 from utils.pixel_means import pixel_means
 
 
-class LWFMC(Distillation):
+class LWFMC(WithTeacher):
     """Binary cross entropy of all channels with the label, and of the old ones with the teacher's sigmoids.
 
     On the old channels the two disagree by design: labels of this step call old classes background.

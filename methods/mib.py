@@ -6,13 +6,13 @@ from typing import Annotated
 import torch
 from torch import Tensor
 
-from methods.distillation import Distillation
+from methods.with_teacher import WithTeacher
 from segmentation_module import Output
 from utils.losses import unbiased_cross_entropy, unbiased_knowledge_distillation
 from utils.pixel_means import pixel_means
 
 
-class MiB(Distillation):
+class MiB(WithTeacher):
     """Unbiased losses: this step's background may be an old class, and the teacher's background a new one."""
 
     loss_kd: Annotated[float, "weight of unbiased distillation (preset MiB of MiB and PLOP)"] = 10.0

@@ -5,7 +5,7 @@ from typing import Annotated
 import torch
 from torch import Tensor
 
-from methods.distillation import Distillation
+from methods.with_teacher import WithTeacher
 from methods.mib import init_from_background
 from segmentation_module import Output
 from tasks import Step
@@ -23,7 +23,7 @@ from utils.thresholds import (
 )
 
 
-class PLOP(Distillation):
+class PLOP(WithTeacher):
     """Local POD on every stage, and cross entropy on background that a certain teacher has relabelled.
 
     Where steps bring no classes (Cityscapes by domain) there is nothing to relabel: plain cross entropy and

@@ -9,7 +9,7 @@ from typing import Annotated
 import torch
 from torch import Tensor
 
-from methods.distillation import Distillation
+from methods.with_teacher import WithTeacher
 from models import BACKBONES, backbone_name
 from models.resnet import RESNETS
 from modules import parallel
@@ -21,7 +21,7 @@ from utils.pixel_means import pixel_means
 from utils.pooled_cube import pooled_cube_distillation
 
 
-class RCIL(Distillation):
+class RCIL(WithTeacher):
     """Two branches per block, merged and frozen at each step while the second goes on, and pooled cubes.
 
     Tasks without new classes (domain-incremental) keep plain cross entropy beside the pooled cubes. The four

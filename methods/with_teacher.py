@@ -8,7 +8,7 @@ from methods.base import Method
 from segmentation_module import Output
 
 
-class Distillation(Method, ABC):
+class WithTeacher(Method, ABC):
     """Cross entropy at step 0; from then on a loss between the network's answer and its predecessor's."""
 
     needs_teacher = True
