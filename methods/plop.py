@@ -5,8 +5,8 @@ from typing import Annotated
 import torch
 from torch import Tensor
 
-from methods.with_teacher import WithTeacher
 from methods.mib import init_from_background
+from methods.with_teacher import WithTeacher
 from segmentation_module import Output
 from tasks import Step
 from utils.batches import first_epochs
