@@ -32,4 +32,6 @@ train --method DFT_STAR --task 4-1
 train --method FT --task offline
 
 python -m scripts.demo_report "$out"
+python -m analysis.report "$out/results" --out "$out/report" > /dev/null
+echo "curves, class maps and confusion matrices: open $out/report/report.html in a browser"
 echo "took $((SECONDS - began)) s after the set-up"

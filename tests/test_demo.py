@@ -8,12 +8,14 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 
 from dataset.shapes import OtherShapes
 from models import BACKBONES
 from models.pretrained import read_weights
-from scripts import demo_report
+from scripts import demo_report, pretrain_shapes
 from scripts.pretrain_shapes import pretrain
+from tests.trained_runs import make_runs
 from train import Training
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -76,6 +78,29 @@ def test_runs_know_the_checkpoint_of_their_last_step(folder):
     assert first.checkpoint == folder / "checkpoints" / "shapes_2-1_overlap" / "FT_tiny" / "step_2.pt"
 
 
+def test_demo_ends_with_its_table_and_a_picture_of_every_run(folder, capsys):
+    made = make_runs(Path("shapes"), folder / "made")
+    for run, method, step in (
+        ("shapes_2-1_overlap/FT_tiny", "FT", 2),
+        ("shapes_2-1_overlap/Other_tiny", "DFT*", 2),
+        ("shapes_offline_overlap/FT_tiny", "FT", 0),
+    ):
+        place = folder / "checkpoints" / run
+        place.mkdir(parents=True)
+        shutil.copy(made[method] / f"step_{step}.pt", place)
+    assert demo_report.main([str(folder)]) == 0
+    said = capsys.readouterr().out
+    assert "does not rank" in said and f"picture: {folder / 'pictures.png'}" in said
+    with Image.open(folder / "pictures.png") as picture:
+        assert picture.width > 5 * 160 and picture.height > 6 * 160  # image, truth, three runs; six images
+
+
+def test_a_demo_without_checkpoints_is_one_line(folder, capsys):
+    assert demo_report.main([str(folder)]) == 2
+    error = capsys.readouterr().err
+    assert "no checkpoint at" in error and error.count("\n") == 1
+
+
 @pytest.mark.parametrize("missing", ["results", "results/shapes_offline_overlap"])
 def test_an_incomplete_demo_is_one_line(folder, missing, capsys):
     shutil.rmtree(folder / missing)
@@ -93,6 +118,16 @@ def test_pretraining_writes_the_body_that_the_backbone_reads(tmp_path):
     body.load_pretrained(str(path))
     saved = read_weights(path)
     assert all(torch.equal(value, saved[name]) for name, value in body.state_dict().items())
+
+
+def test_pretraining_as_the_demo_calls_it_says_what_it_wrote(tmp_path, monkeypatch, capsys):
+    for name, value in {"NUM_IMAGES": 8, "EPOCHS": 1, "BATCH_SIZE": 4}.items():
+        monkeypatch.setattr(pretrain_shapes, name, value)
+    path = tmp_path / "tiny.pth"
+    words = ["--path", path, "--cache_dir", tmp_path / "cache", "--logdir", tmp_path / "logs"]
+    pretrain_shapes.main([str(word) for word in words])
+    assert capsys.readouterr().out.startswith(f"{path}: backbone pre-trained") and path.is_file()
+    assert list((tmp_path / "logs" / "pretrain_shapes").iterdir())
 
 
 @pytest.mark.parametrize("script", sorted(ROOT.glob("scripts/*.sh")), ids=lambda path: path.name)
