@@ -2,6 +2,7 @@
 
 import copy
 import re
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from utils import checkpoint
 
 KINDS = ["mixed", "all ignored", "only background", "only new classes"]
 methods = pytest.mark.parametrize("name", METHODS)
+WAITING = {"UCD"}  # how many pixels it compares depends on the batch
 
 
 def begun(name: str, index: int):
@@ -66,6 +68,29 @@ def test_the_network_runs_once_per_batch(name):
     method.net.register_forward_hook(lambda *_: calls.append(1))
     method.losses(make_images(), make_labels(method.step, "mixed"))
     assert len(calls) == 1
+
+
+@pytest.mark.parametrize("name", [name for name in METHODS if name not in WAITING])
+@pytest.mark.parametrize("index", [0, 2])
+def test_an_iteration_stays_on_its_device_and_never_waits_for_it(name, index, monkeypatch):
+    # Tensors without values stand for a GPU's: whoever reads one, or mixes it with a CPU's, fails.
+    monkeypatch.setattr(torch, "autocast", lambda *_, **__: nullcontext())  # knows no such device
+    method = begun(name, index)
+    images, labels = make_images(), make_labels(method.step, "mixed")
+    for key, value in vars(method).items():
+        setattr(method, key, onto(value, "meta"))
+    method.model = method.net
+    losses = method.losses(images.to("meta"), labels.to("meta"))
+    sum(losses.values()).backward()
+    method.after_backward()
+    assert all(value.is_meta for value in losses.values())
+
+
+def onto(value, device: str):
+    """Networks and tensors on `device`; anything else as it is."""
+    if isinstance(value, dict):
+        return {key: onto(entry, device) for key, entry in value.items()}
+    return value.to(device) if isinstance(value, torch.Tensor | torch.nn.Module) else value
 
 
 @methods

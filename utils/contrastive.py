@@ -71,16 +71,20 @@ def choose_pixels(
     small = torch.where(current, small, old_logits.argmax(1))
     chosen, by_teacher = small != BACKGROUND, (small != BACKGROUND) & ~current
 
-    student, teacher = (F.normalize(x, dim=1).movedim(1, -1) for x in (features, old_features))
-    probabilities = old_logits.softmax(1).movedim(1, -1)  # (N, h, w, C_old)
-    anchors = student[chosen]
+    # How many there are is known on the device alone: it is waited for here, twice, and nowhere else.
+    mine, taught = chosen.flatten().nonzero().flatten(), by_teacher.flatten().nonzero().flatten()
+    both = torch.cat([mine, taught])
+
+    student, teacher = (F.normalize(x, dim=1).movedim(1, -1).flatten(0, 2) for x in (features, old_features))
+    probabilities = old_logits.softmax(1).movedim(1, -1).flatten(0, 2)  # (N h w, C_old)
+    anchors, pixel_labels = student[mine], small.flatten()
     return Pixels(
         anchors=anchors,
-        contrasts=torch.cat([anchors, teacher[by_teacher]]).detach(),
-        anchor_labels=small[chosen],
-        contrast_labels=torch.cat([small[chosen], small[by_teacher]]),
-        anchor_probabilities=probabilities[chosen],
-        contrast_probabilities=torch.cat([probabilities[chosen], probabilities[by_teacher]]),
+        contrasts=torch.cat([anchors, teacher[taught]]).detach(),
+        anchor_labels=pixel_labels[mine],
+        contrast_labels=pixel_labels[both],
+        anchor_probabilities=probabilities[mine],
+        contrast_probabilities=probabilities[both],
         # Differs from UCD: without any labelled pixel its minimum is one of nothing, and stops the run.
         first_new=torch.where(current, small, max_label + 1).min(),
     )
