@@ -50,8 +50,8 @@ def scatter(
     span = (LEFT, WIDTH - RIGHT)
     xs = logarithmic(x_values, *span) if log else linear(x_values, *span, low=0)
     ys = linear(y_values, HEIGHT - BOTTOM, TOP, low=0)
-    parts = [iso(level, xs, ys) for level in range(10, 100, 10)] if harmonics else []
     places = [(xs(point.x), ys(point.y)) for point in points]
+    parts = [iso(level, xs, ys, places) for level in range(10, 100, 10)] if harmonics else []
     for point, (x, y) in zip(points, places, strict=True):
         tone = "joint" if point.star else f"c{point.number % COLOURS}"
         note = f"{point.label}{' (' + point.note + ')' if point.note else ''}: {point.x:,.6g}, {point.y:.1f}"
@@ -63,8 +63,8 @@ def scatter(
     return chart(xs, ys, "".join(parts), title=title, x_label=x_label, y_label=y_label)
 
 
-def iso(level: float, xs: Axis, ys: Axis) -> str:
-    """Where the harmonic mean of x and y is `level`, inside the axes."""
+def iso(level: float, xs: Axis, ys: Axis, points: Sequence[tuple[float, float]]) -> str:
+    """Where the harmonic mean of x and y is `level`, inside the axes; unnamed near one of `points`."""
     places = []
     for number in range(121):
         x = xs.low + (xs.high - xs.low) * number / 120
@@ -73,9 +73,11 @@ def iso(level: float, xs: Axis, ys: Axis) -> str:
             places.append(f"{xs(x):.1f},{ys(y):.1f}")
     if len(places) < 8:
         return ""
-    if level >= min(xs.high, ys.high) - 4:  # there is no room for its name, which stands where x = y
+    x, y = xs(level) + 2, ys(level) - 2  # of its name, which stands where both means are equal
+    near = any(abs(x - other) < 40 and abs(y - height) < 14 for other, height in points)
+    if near or level >= min(xs.high, ys.high) - 4:
         return f'<path class="iso" d="M{"L".join(places)}"/>'
-    name = f'<text class="iso" x="{xs(level) + 2:.1f}" y="{ys(level) - 2:.1f}">{level:g}</text>'
+    name = f'<text class="iso" x="{x:.1f}" y="{y:.1f}">{level:g}</text>'
     return f'<path class="iso" d="M{"L".join(places)}"/>{name}'
 
 

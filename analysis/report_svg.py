@@ -147,8 +147,8 @@ def lines(
     parts = []
     for name, value in levels:
         parts.append(f'<path class="level" d="M{LEFT},{ys(value):.1f}H{WIDTH - RIGHT}"/>')
-        place = f'x="{WIDTH - RIGHT}" y="{ys(value) - 4:.1f}" text-anchor="end"'
-        parts.append(f'<text class="level" {place}>{escape(name)}</text>')
+        curves = [[(xs(x), ys(mean)) for x, mean, _ in one.points] for one in series]
+        parts.append(level_name(name, ys(value), curves))
     for one in series:
         parts.append(f'<g class="series c{one.number % COLOURS}" data-series="{one.number}">')
         banded = [(x, mean, std) for x, mean, std in one.points if std]
@@ -166,6 +166,23 @@ def lines(
             parts.append(marker(one.number, xs(x), ys(mean), title=note))
         parts.append("</g>")
     return chart(xs, ys, "".join(parts), title=title, x_label=x_label, y_label=y_label)
+
+
+def level_name(name: str, height: float, curves: Sequence[Sequence[tuple[float, float]]]) -> str:
+    """The name of a horizontal line, over or under one of its ends: where it covers least of `curves`."""
+    spots = [
+        (x, y) for curve in curves for (x0, y0), (x1, y1) in zip(curve, curve[1:], strict=False)
+        for x, y in ((x0 + k / 16 * (x1 - x0), y0 + k / 16 * (y1 - y0)) for k in range(17))
+    ]  # fmt: skip
+    width, best, fewest = 5.5 * len(name), "", math.inf
+    for shift in (-4, 12, -11, 19):
+        for anchor, edge in (("end", WIDTH - RIGHT), ("start", LEFT + 4)):
+            left, foot = edge - width * (anchor == "end"), height + shift
+            covered = sum(left - 5 < x < left + width + 5 and foot - 13 < y < foot + 5 for x, y in spots)
+            if covered < fewest and TOP - 4 < foot < HEIGHT - BOTTOM:
+                place = f'x="{edge}" y="{foot:.1f}" text-anchor="{anchor}"'
+                best, fewest = f'<text class="level" {place}>{escape(name)}</text>', covered
+    return best
 
 
 def thinned(texts: Sequence[str]) -> list[tuple[float, str]]:

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from analysis import report
+from analysis.report_svg import level_name
 from tests.result_files import compared, joint, write_run
 
 
@@ -122,3 +123,13 @@ def test_mistakes_are_answered_in_one_line(tmp_path, capsys):
         error = capsys.readouterr().err
         assert error.count("\n") == 1 and str(tmp_path / word) in error
     assert not (tmp_path / "out").exists()
+
+
+def test_the_name_of_a_level_covers_no_curve_that_it_can_avoid():
+    flat, rising = [(50, 100), (420, 100)], [(50, 120), (420, 100)]
+    (foot,) = re.findall(r' y="([^"]+)"', level_name("joint training", 104, [flat, rising]))
+    assert float(foot) - 13 > 100 or float(foot) + 5 < 100  # neither through the one nor the other
+
+
+def test_a_lone_level_has_its_name_over_its_right_end():
+    assert 'text-anchor="end"' in level_name("joint training", 104, [])
