@@ -24,21 +24,22 @@ JOINT = "joint"
 COLUMNS = ("all", "old", "new", "forgetting", "s / step", "peak MB")
 
 
-def numbers(results: list[dict], taught: dict[int, int]) -> list[float]:
+def numbers(results: list[dict], taught: dict[int, int]) -> list[float | None]:
     """The values of COLUMNS for one run; `taught` says at which step a class (by label) is taught in the
     task.
 
     mIoU in % after the last step, background among the old classes; forgetting is the mean over classes of
-    the best earlier IoU minus the last; seconds are the mean over the incremental steps; peak memory of the
-    whole run.
+    the best earlier IoU minus the last, None after one step; seconds are the mean over the incremental steps;
+    peak memory of the whole run.
     """
     last = results[-1]
     iou = {entry["label"]: entry["iou"] for entry in last["classes"]}
     groups = [list(iou), [k for k in iou if taught[k] == 0], [k for k in iou if taught[k] > 0]]
-    means = [100 * (average([iou[label] for label in group]) or 0.0) for group in groups]
+    shares = [average([iou[label] for label in group]) for group in groups]
+    shares.append(last["over_steps"]["mean_forgetting"])
     seconds = mean(result["cost"]["seconds"] for result in results[1:] or results)
     peak = max(result["cost"]["peak_memory_bytes"] for result in results)
-    return [*means, 100 * (last["over_steps"]["mean_forgetting"] or 0.0), seconds, peak / 1e6]
+    return [*(None if share is None else 100 * share for share in shares), seconds, peak / 1e6]
 
 
 def train(out: Path, name: str, seed: int, words: Sequence[str]) -> list[dict]:
@@ -56,15 +57,15 @@ def train(out: Path, name: str, seed: int, words: Sequence[str]) -> list[dict]:
 
 
 def table(runs: dict[str, list[list[dict]]]) -> str:
-    """Methods by numbers: mean over seeds, and standard deviation where there are several."""
+    """Methods by numbers: mean over seeds, and standard deviation where there are several; a dash for none."""
     example = next(seeds[0] for name, seeds in runs.items() if name != JOINT or len(runs) == 1)
     taught = {entry["label"]: entry["step"] for entry in example[-1]["classes"]}
     rows = [["method", *COLUMNS], ["---"] * (1 + len(COLUMNS))]
     for name, seeds in runs.items():
         cells = []
         for values in zip(*(numbers(results, taught) for results in seeds), strict=True):
-            spread = f" +- {stdev(values):.1f}" if len(values) > 1 else ""
-            cells.append(f"{mean(values):.1f}{spread}")
+            spread = f" +- {stdev(values):.1f}" if len(values) > 1 and None not in values else ""
+            cells.append("-" if None in values else f"{mean(values):.1f}{spread}")
         rows.append([name, *cells])
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
