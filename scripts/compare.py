@@ -57,7 +57,7 @@ def train(out: Path, name: str, seed: int, words: Sequence[str]) -> list[dict]:
 
 
 def table(runs: dict[str, list[list[dict]]]) -> str:
-    """Methods by numbers: mean over seeds, with standard deviation where there are several; a dash for none."""
+    """Methods by numbers: mean over seeds and, of several, standard deviation; a dash where there is none."""
     example = next(seeds[0] for name, seeds in runs.items() if name != JOINT or len(runs) == 1)
     taught = {entry["label"]: entry["step"] for entry in example[-1]["classes"]}
     rows = [["method", *COLUMNS], ["---"] * (1 + len(COLUMNS))]
