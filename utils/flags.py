@@ -96,9 +96,8 @@ FLAGS: dict[str, tuple[Flag, ...]] = {
              choices=tuple(NORMS)),
     ),
     "training": (
-        Flag(
-            "epochs", (30,), "one per step of this call; the last stands for all that follow", kind=int, nargs="+"
-        ),
+        Flag("epochs", (30,), "one per step of this call; the last stands for all that follow",
+             kind=int, nargs="+"),
         Flag("lr", (0.01, 0.001), "per step, like --epochs", kind=float, nargs="+"),
         Flag("batch_size", 24, "images per optimizer step, over all processes", kind=int),
         Flag("accumulate", 1, "split each optimizer step into this many batches (less memory)", kind=int),
