@@ -13,8 +13,8 @@ from tasks import BACKGROUND, IGNORE
 
 # Okabe and Ito's colours, told apart with every kind of colour vision.
 ERRORS = {
-    "missed: a class taken for background": (240, 228, 66),
-    "confused: a class taken for another one": (230, 90, 0),
+    "missed: taken for background": (240, 228, 66),
+    "confused: taken for another class": (230, 90, 0),
     "invented: background taken for a class": (86, 180, 233),
 }
 SURE_TO_UNSURE = colormaps["cividis"]  # of one hue and rising brightness, for every kind of colour vision
@@ -43,6 +43,12 @@ def errors(image: ndarray, truth: ndarray, predicted: ndarray, *, has_background
     for kind, where in zip(ERRORS, (missed, wrong & ~missed & ~invented, invented), strict=True):
         painted[where] = ERRORS[kind]
     return painted.astype(np.uint8)
+
+
+def error_legend() -> list[tuple[str, tuple[int, int, int]]]:
+    """Names and colours of what `errors` paints."""
+    grey = tuple(int(value) for value in dimmed(np.full((1, 1, 3), 128))[0, 0])
+    return [("right", grey), *ERRORS.items()]
 
 
 def spotlight(image: ndarray, labels: ndarray, *, has_background: bool = True) -> ndarray:

@@ -23,7 +23,7 @@ from analysis.choose import choose
 from analysis.commands import Parser, at_least, main
 from analysis.network import Trained
 from analysis.overlays import (
-    ERRORS,
+    error_legend,
     errors,
     heading,
     spotlight,
@@ -147,7 +147,7 @@ def draw(shown: Sequence[Shown], runs: Sequence[Run], trained: Trained, *, side:
     pictures = {"predictions": grid(shown, named, class_legend(shown, trained), CAPTIONS["predictions"])}
     with_truth = [one for one in shown if one.labels is not None]
     if with_truth:
-        pictures["errors"] = grid(with_truth, wrong, list(ERRORS.items()), CAPTIONS["errors"])
+        pictures["errors"] = grid(with_truth, wrong, error_legend(), CAPTIONS["errors"])
     pictures["uncertainty"] = grid(shown, doubt, uncertainty_legend(), CAPTIONS["uncertainty"])
     return pictures
 
