@@ -5,7 +5,7 @@ import torch
 
 from dataset.compose import one_hot
 from tasks import IGNORE
-from utils import losses, pixel_means
+from utils import losses, pixel_means, upsampling
 from utils.pixel_means import plain_means
 from utils.upsampling import upsampling_matrix
 
@@ -50,7 +50,7 @@ def graded(means, maps, small, others, weights=(1.0, 10.0)):
 @pytest.mark.parametrize("budget", [1, 300, 2000, 2**20])
 @pytest.mark.parametrize("size", [(13, 22), (16, 20), (4, 5), (3, 4)])
 def test_bands_give_what_all_rows_at_once_give(budget, size, monkeypatch):
-    monkeypatch.setattr(pixel_means, "ELEMENTS_CPU", budget)
+    monkeypatch.setattr(upsampling, "ELEMENTS_CPU", budget)
     logits, old_logits, labels = batch(size)
     factor = torch.rand(3, 1, 1, dtype=torch.float64)
     cases = [

@@ -10,6 +10,7 @@ from methods.plop import PLOP
 from tasks import IGNORE, Step
 from tests.worlds import PARTS, TinyLoader, make_images, make_labels, make_method
 from utils import thresholds as th
+from utils import upsampling
 
 NUM_OLD, NUM_SEEN = 5, 7
 
@@ -27,7 +28,9 @@ def test_scores_equal_the_published_entropy():
     torch.testing.assert_close(scores, want, rtol=0, atol=1e-8)
 
 
-def test_scores_from_small_logits_equal_those_of_the_whole_batch():
+@pytest.mark.parametrize("budget", [100, 2000, 2**20])  # bands of some rows, whole images, the whole batch
+def test_scores_from_small_logits_equal_those_of_the_whole_batch(budget, monkeypatch):
+    monkeypatch.setattr(upsampling, "ELEMENTS_CPU", budget)
     small = answers(dtype=torch.float32)
     whole = F.interpolate(small, size=(12, 15), mode="bilinear", align_corners=False)
     for got, want in zip(

@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from tasks import BACKGROUND, IGNORE
+from utils.acceleration import compiling
 
 
 def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:  # (N, C, H, W), (N, H, W)
@@ -30,7 +31,7 @@ def unbiased_cross_entropy(logits: Tensor, labels: Tensor, num_old: int) -> Tens
     # With the old channels folded into their log-sum-exp this is the plain loss of 1 + C_new channels.
     # Splitting instead of slicing lets the backward pass join the parts' gradients without filling zeros.
     old, new = logits.split([num_old, logits.shape[1] - num_old], dim=1)
-    folded = torch.cat([old.logsumexp(1, keepdim=True), new], dim=1)  # (N, 1 + C_new, H, W)
+    folded = torch.cat([log_sum_exp(old).unsqueeze(1), new], dim=1)  # (N, 1 + C_new, H, W)
     labels = labels.long()
     moved = (labels - num_old + 1).clamp(min=0)
     return cross_entropy(folded, moved.masked_fill(labels == IGNORE, IGNORE))
@@ -44,9 +45,10 @@ def knowledge_distillation(
     -1/C_old sum_k q_k log softmax(z_0..z_{C_old-1})_k with q = softmax(alpha u): the pixel's cross entropy
     divided by C_old. `alpha` acts on the teacher only. Pixels where `mask` is 0 give 0.
     """
-    return grouped_kd(
-        logits[:, : old_logits.shape[1]], old_logits, group=(BACKGROUND,), alpha=alpha, mask=mask
-    )
+    num_old = old_logits.shape[1]
+    old, _ = logits.split([num_old, logits.shape[1] - num_old], dim=1)
+    loss = -((alpha * old_logits).softmax(1) * old.log_softmax(1)).sum(1) / num_old
+    return loss if mask is None else loss * mask
 
 
 def unbiased_knowledge_distillation(
@@ -79,7 +81,7 @@ def grouped_kd(
     borders = {0, 1, num_old, num_all} | {k for k in range(1, num_all) if (k in group) != (k - 1 in group)}
     borders = sorted(borders)
     parts = logits.split([end - start for start, end in zip(borders, borders[1:], strict=False)], dim=1)
-    sums = [part.logsumexp(1) if part.shape[1] > 1 else part[:, 0] for part in parts]
+    sums = [log_sum_exp(part) if part.shape[1] > 1 else part[:, 0] for part in parts]
     log_all = reduce(torch.logaddexp, sums)
     log_group = reduce(
         torch.logaddexp, [s for s, start in zip(sums, borders, strict=False) if start in group]
@@ -161,6 +163,29 @@ def sigmoid_pseudo_labels(old_logits: Tensor, labels: Tensor, *, threshold: floa
     best, guess = old_logits.max(1)
     sure = (labels == BACKGROUND) & (guess != BACKGROUND) & (best.sigmoid() >= threshold)
     return torch.where(sure, guess.to(labels.dtype), labels)
+
+
+def log_sum_exp(logits: Tensor) -> Tensor:  # (N, C, H, W) -> (N, H, W)
+    """Log of the sum of the exponentials of all channels, of finite `logits`."""
+    return logits.logsumexp(1) if compiling() else _LogSumExp.apply(logits)
+
+
+class _LogSumExp(torch.autograd.Function):
+    """Keeps the exponentials, which torch's own computes again in its backward pass."""
+
+    @staticmethod
+    def forward(ctx, logits: Tensor) -> Tensor:
+        largest = logits.amax(1, keepdim=True)
+        parts = (logits - largest).exp_()
+        total = parts.sum(1)
+        ctx.save_for_backward(parts, total)
+        return total.log().add_(largest.squeeze(1))
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx, outer: Tensor) -> Tensor:
+        parts, total = ctx.saved_tensors
+        return parts * (outer / total).unsqueeze(1)
 
 
 def _softplus(logits: Tensor) -> Tensor:

@@ -5,18 +5,14 @@ its backward pass. Here a band of rows is up-sampled, its loss and gradient are 
 brought down again, and only that by the small logits is kept: 0.6 MB.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from utils.acceleration import compilable, compiling
-from utils.upsampling import upsampling_matrix
-
-# Up-sampled logits to hold at a time: on a CPU what its caches hold, on a GPU enough to keep it busy.
-ELEMENTS_CPU, ELEMENTS_GPU = 2**20, 2**26
+from utils.upsampling import bands, exact_products, portion, upsampling_matrix
 
 
 def pixel_means(loss_maps: Callable, small: Sequence[Tensor], maps: Sequence[Tensor]) -> tuple[Tensor, ...]:
@@ -52,9 +48,7 @@ class _PixelMeans(torch.autograd.Function):
     @staticmethod
     def forward(ctx, small: Tensor, loss_maps: Callable, others: list[Tensor], maps: list[Tensor]):
         (n, c, _, _), (height, width) = small.shape, maps[0].shape[-2:]
-        budget = ELEMENTS_CPU if small.device.type == "cpu" else ELEMENTS_GPU
-        images = max(1, budget // (c * height * width))
-        rows = max(1, min(height, budget // (c * width * images)))
+        images, rows = portion(c, (height, width), small.device)
         totals, gradients = [], []
         for start in range(0, n, images):
             part = slice(start, start + images)
@@ -84,14 +78,10 @@ def image_sums(
     down, across = upsampling_matrix(h, height, small), upsampling_matrix(w, width, small)
     wide, *others = (x @ across.T for x in (small, *others))  # (n, C, h, W)
     sums, slopes = [], []
-    for top in range(0, height, rows):
-        bottom = min(top + rows, height)
-        # Rows of the small map that this band reads, and one to spare on either side.
-        low = max(0, int((top + 0.5) * h / height - 0.5) - 1)
-        high = min(h, int((bottom - 0.5) * h / height - 0.5) + 3)
-        band = down[top:bottom, low:high]
-        logits, *rest = (band @ x[:, :, low:high] for x in (wide, *others))  # (n, C, r, W)
-        cut = [x[..., top:bottom, :] if x.shape[-2] == height else x for x in maps]
+    for own, read in bands(h, height, rows):
+        band = down[own, read]
+        logits, *rest = (band @ x[:, :, read] for x in (wide, *others))  # (n, C, r, W)
+        cut = [x[..., own, :] if x.shape[-2] == height else x for x in maps]
         if graded:
             terms, gradients = graded_sums(loss_maps, logits, [*rest, *cut])
         else:
@@ -99,7 +89,7 @@ def image_sums(
         sums = [a + b for a, b in zip(sums, terms, strict=True)] if sums else terms
         slopes = slopes or [torch.zeros_like(wide) for _ in gradients]
         for slope, gradient in zip(slopes, gradients, strict=True):
-            slope[:, :, low:high] += band.T @ gradient
+            slope[:, :, read] += band.T @ gradient
     return sums, [slope @ across for slope in slopes]
 
 
@@ -130,17 +120,6 @@ def fused_sums(
     one, zero = torch.ones_like(terms[0]), torch.zeros_like(terms[0])
     outer = [tuple(one if k == j else zero for j in range(len(terms))) for k in range(len(terms))]
     return list(terms), [pull(weights)[0] for weights in outer]
-
-
-@contextmanager
-def exact_products() -> Iterator[None]:
-    """Matrix products in float32 proper, also where the user allows TF32 for the network."""
-    matmul = torch.backends.cuda.matmul
-    before, matmul.fp32_precision = matmul.fp32_precision, "ieee"
-    try:
-        yield
-    finally:
-        matmul.fp32_precision = before
 
 
 def as_tuple(terms: Tensor | tuple[Tensor, ...]) -> tuple[Tensor, ...]:

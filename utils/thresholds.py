@@ -9,12 +9,12 @@ labelled background.
 import math
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from tasks import BACKGROUND, IGNORE
 from utils.acceleration import compilable
 from utils.distributed import all_reduce_sum
+from utils.upsampling import bands, exact_products, portion, upsampling_matrix
 
 
 @compilable
@@ -31,17 +31,22 @@ def entropy_scores(logits: Tensor, num_seen: int) -> tuple[Tensor, Tensor]:  # (
 def entropy_scores_of_small(
     logits_small: Tensor, size: tuple[int, int], num_seen: int
 ) -> tuple[Tensor, Tensor]:  # (N, C_old, h, w)
-    """`entropy_scores` after up-sampling to `size` (H, W).
-
-    Image by image, so that the softmax of the whole batch at full resolution never exists.
-    """
+    """`entropy_scores` after bilinear up-sampling to `size` (H, W), which as a whole never exists."""
     small = logits_small if logits_small.dtype == torch.float64 else logits_small.float()
-    scores = [
-        entropy_scores(F.interpolate(one, size=size, mode="bilinear", align_corners=False), num_seen)
-        for one in small.split(1)
-    ]
-    classes, entropies = zip(*scores, strict=True)
-    return torch.cat(classes), torch.cat(entropies)
+    (_, c, h, w), (height, width) = small.shape, size
+    down, across = upsampling_matrix(h, height, small), upsampling_matrix(w, width, small)
+    images, rows = portion(c, size, small.device)
+    parts = []
+    with exact_products():
+        for some in small.split(images):
+            wide = some @ across.T  # (n, C_old, h, W)
+            found = [
+                entropy_scores(down[own, read] @ wide[:, :, read], num_seen)
+                for own, read in bands(h, height, rows)
+            ]
+            parts.append([torch.cat(maps, dim=1) for maps in zip(*found, strict=True)])
+    classes, scores = (torch.cat(maps) for maps in zip(*parts, strict=True))
+    return classes, scores
 
 
 def confidence_scores(logits: Tensor) -> tuple[Tensor, Tensor]:  # (N, C_old, H, W)

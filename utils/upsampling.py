@@ -1,10 +1,43 @@
 """Bilinear up-sampling as two matrix products, for those who need a part of it, or its transpose."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+# Up-sampled values to hold at a time: on a CPU what its caches hold, on a GPU enough to keep it busy.
+ELEMENTS_CPU, ELEMENTS_GPU = 2**18, 2**26
+
+
+def portion(channels: int, size: tuple[int, int], device: torch.device) -> tuple[int, int]:
+    """Images, and rows of each, to up-sample to `size` (H, W) at a time."""
+    height, width = size
+    budget = ELEMENTS_CPU if device.type == "cpu" else ELEMENTS_GPU
+    images = max(1, budget // (channels * height * width))
+    return images, max(1, min(height, budget // (channels * width * images)))
+
+
+def bands(small: int, large: int, rows: int) -> Iterator[tuple[slice, slice]]:
+    """Every `rows` of `large` rows, and which of `small` rows they are interpolated from."""
+    for top in range(0, large, rows):
+        bottom = min(top + rows, large)
+        low = int((top + 0.5) * small / large - 0.5) - 1  # one to spare on either side
+        high = int((bottom - 0.5) * small / large - 0.5) + 3
+        yield slice(top, bottom), slice(max(0, low), min(small, high))
+
+
+@contextmanager
+def exact_products() -> Iterator[None]:
+    """Matrix products in float32 proper, also where the user allows TF32 for the network."""
+    matmul = torch.backends.cuda.matmul
+    before, matmul.fp32_precision = matmul.fp32_precision, "ieee"
+    try:
+        yield
+    finally:
+        matmul.fp32_precision = before
 
 
 def upsampling_matrix(small: int, large: int, like: Tensor, *, align_corners: bool = False) -> Tensor:
