@@ -110,10 +110,11 @@ def fixed_views(
 
     Images of different sizes stay in batches of one.
     """
-    batches = list(features_of(trained, trained.loader(images), title))
+    found = features_of(trained, trained.loader(images), title)
     if not images.same_size:
+        batches = list(found)
         return (lambda epoch: (batches[row] for row in order(len(batches), 1, seed, epoch))), len(batches)
-    features, labels = (torch.cat(parts) for parts in zip(*batches, strict=True))
+    features, labels = gathered(found, len(images))
     size = min(BATCH_SIZE, len(labels))
 
     def epoch_of(epoch: int) -> Features:
@@ -121,6 +122,18 @@ def fixed_views(
             yield features[rows], labels[rows]
 
     return epoch_of, len(labels) // size
+
+
+def gathered(batches: Features, count: int) -> tuple[Tensor, Tensor]:
+    """`count` features and labels, batch after batch, in two tensors; never held twice (VOC's take 14 GB)."""
+    whole: list[Tensor] = []
+    done = 0
+    for parts in batches:
+        whole = whole or [part.new_empty((count, *part.shape[1:])) for part in parts]
+        for all_of, part in zip(whole, parts, strict=True):
+            all_of[done : done + len(part)] = part
+        done += len(parts[0])
+    return whole[0], whole[1]
 
 
 def order(count: int, size: int, seed: int, epoch: int) -> Iterator:

@@ -1,10 +1,14 @@
 """What was published for a method in a setting, and whether a result is as near as honest sources are."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 from utils.comparison import band
-from utils.recipes import rows
+from utils.recipes import Row, rows
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -44,10 +48,20 @@ class Published:
         return f"{', '.join(f'{value:g}' for value in self.every)} ({self.convention}{protocol})"
 
 
+@cache
+def known_rows() -> list[Row]:
+    """The rows of the recipes; none, with a warning, if their file cannot be read."""
+    try:
+        return rows()
+    except (ValueError, OSError) as error:
+        log.warning(f"no published values beside the results: {error}")
+        return []
+
+
 def published_values(setting: Mapping[str, str], num_steps: int) -> list[Published]:
     """What recipes know of a method, dataset, task, setting, backbone and protocol; each once."""
     found = {}
-    for row in rows():
+    for row in known_rows():
         if row.published and row.fits(setting):
             about = row.published
             every = tuple(

@@ -8,7 +8,7 @@ from torch import nn
 
 from analysis.choose import coarse, disagreement, diverse
 from analysis.commands import text_table, write_csv
-from analysis.linear_probe import Probe, evaluate_probe, fit_probe, order
+from analysis.linear_probe import Probe, evaluate_probe, fit_probe, gathered, order
 from analysis.overlays import ERRORS, blend, errors, spotlight, uncertainty, write_names
 from analysis.prototypes import ClassMeans, blended_labels_at, cosines, labels_at, taught_rows
 from segmentation_module import SegmentationModel
@@ -87,6 +87,13 @@ def test_every_epoch_sees_every_fixed_view_once_in_another_order():
     epochs = [[row for rows in order(12, 4, 0, epoch) for row in rows] for epoch in range(2)]
     assert epochs[0] != epochs[1]
     assert sorted(epochs[0]) == sorted(epochs[1]) == list(range(12))
+
+
+def test_gathered_batches_are_those_that_came():
+    batches = [(torch.randn(n, 2, 3, 3), torch.full((n, 6, 6), n, dtype=torch.uint8)) for n in (4, 4, 1)]
+    whole = gathered(iter(batches), 9)
+    for got, parts in zip(whole, zip(*batches, strict=True), strict=True):
+        assert got.dtype == parts[0].dtype and torch.equal(got, torch.cat(parts))
 
 
 # -- which images ----------------------------------------------------------------------------------

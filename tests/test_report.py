@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 import pytest
 from PIL import Image
 
-from analysis import report
+from analysis import report, report_published
 from analysis.report_svg import level_name
 from tests.result_files import compared, joint, write_run
 
@@ -133,3 +133,16 @@ def test_the_name_of_a_level_covers_no_curve_that_it_can_avoid():
 
 def test_a_lone_level_has_its_name_over_its_right_end():
     assert 'text-anchor="end"' in level_name("joint training", 104, [])
+
+
+def test_results_are_reported_without_published_values_if_recipes_are_broken(tmp_path, monkeypatch, caplog):
+    def broken():
+        raise ValueError("recipes.yaml cannot be read")
+
+    monkeypatch.setattr(report_published, "rows", broken)
+    report_published.known_rows.cache_clear()
+    try:
+        assert report.cli([str(compared(tmp_path / "results")), "--out", str(tmp_path / "out")]) == 0
+    finally:
+        report_published.known_rows.cache_clear()
+    assert "no published values" in caplog.text and (tmp_path / "out" / "report.html").is_file()
