@@ -1,11 +1,14 @@
 """The computations of the analyses: class means, cosines, probes, choice of images, errors."""
 
+import time
+
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 from torch import nn
 
+from analysis import commands
 from analysis.choose import coarse, disagreement, diverse
 from analysis.commands import text_table, write_csv
 from analysis.linear_probe import Probe, evaluate_probe, fit_probe, gathered, order
@@ -173,3 +176,9 @@ def test_truth_beside_errors_has_no_colours_but_those_of_the_photo():
     assert shown[0, 1].tolist() == [200, 100, 0]
     assert all(len(set(pixel.tolist())) == 1 for pixel in shown[0, [0, 2]])
     assert (spotlight(image, np.array([[0, 1, 2]]), has_background=False) == image).all()
+
+
+@pytest.mark.parametrize("age, delay", [(60.0, 0.0), (0.0, 5.0)])
+def test_progress_shows_once_the_program_has_run_for_five_seconds(monkeypatch, age, delay):
+    monkeypatch.setattr(commands, "BEGAN", time.monotonic() - age)
+    assert commands.progress(range(3), "x").delay == pytest.approx(delay, abs=0.5)
