@@ -1,5 +1,6 @@
 """The computations of the analyses: class means, cosines, probes, choice of images, errors."""
 
+import io
 import time
 
 import numpy as np
@@ -181,4 +182,5 @@ def test_truth_beside_errors_has_no_colours_but_those_of_the_photo():
 @pytest.mark.parametrize("age, delay", [(60.0, 0.0), (0.0, 5.0)])
 def test_progress_shows_once_the_program_has_run_for_five_seconds(monkeypatch, age, delay):
     monkeypatch.setattr(commands, "BEGAN", time.monotonic() - age)
-    assert commands.progress(range(3), "x").delay == pytest.approx(delay, abs=0.5)
+    bar = commands.progress(range(3), "x", disable=False, file=io.StringIO())
+    assert bar.delay == pytest.approx(delay, abs=0.5)
