@@ -72,7 +72,7 @@ def run(config: SimpleNamespace, device: torch.device) -> None:
     for index in steps:
         if index == 1:
             started = time.perf_counter()  # published convention: the incremental steps without step 0
-        if not config.test and (config.overwrite or not files.checkpoint(index).is_file()):
+        if not config.test and not argparser.finished(config, files, index):
             train_step(config, first.at(index), steps, dataset, files, device)
         test_step(config, first.at(index), dataset, files, device)
     distributed.say(argparser.closing(config))

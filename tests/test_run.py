@@ -48,6 +48,15 @@ def test_a_finished_step_is_not_trained_again(cli, tmp_path):
     assert path.stat().st_mtime_ns != before
 
 
+def test_a_step_that_continued_another_file_than_the_one_beside_it_is_named(cli, tmp_path):
+    words = ["--method", "FT", "--step", "0", "1"]
+    assert "another" not in cli(*words)[1]
+    assert "another" not in cli(*words)[1]
+    cli("--method", "FT", "--step", "0", "--overwrite", "--lr", "0.5")
+    said = "was trained on another step_0.pt than the one beside it; --overwrite trains it again"
+    assert said in cli(*words)[1]
+
+
 def test_step_0_is_shared_between_methods_that_train_it_alike(cli, tmp_path):
     cli("--method", "FT", "--step", "0")
     shared = run_folder(tmp_path, "FT") / "step_0.pt"

@@ -26,7 +26,7 @@ def save(content: dict, path: Path | str) -> None:
         FloatingPointError: if a weight is not finite.
     """
     path = Path(path)
-    content = {key: value for key, value in content.items() if key not in ("format", "checksum")}
+    content = own(content)
     content |= {"format": FORMAT, "checksum": checksum(content)}
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
@@ -79,9 +79,22 @@ def load(path: Path | str) -> dict:
         raise ValueError(f"{path} was not written by this framework; see python -m utils.convert --help")
     if content["format"] != FORMAT:
         raise ValueError(f"{path} has format {content['format']}, this version reads format {FORMAT}")
-    if content.pop("checksum", None) != checksum({key: content[key] for key in content if key != "format"}):
+    if content.get("checksum") != checksum(own(content)):
         raise ValueError(f"{path} is damaged: its checksum does not match; train the step again")
     return content
+
+
+def own(content: dict) -> dict:
+    """What its writer put into a checkpoint."""
+    return {key: value for key, value in content.items() if key not in ("format", "checksum")}
+
+
+def peek(path: Path | str) -> dict:
+    """A checkpoint whose tensors are not read and whose checksum is not verified; {} if it cannot be read."""
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, KeyError):
+        return {}
 
 
 def checksum(value) -> int:

@@ -107,6 +107,7 @@ def begin(
     about = describe(values, step, method, fingerprint=fingerprint)
     content = read_previous(previous, about) if previous else None
     if content:
+        about["continues"] = content["checksum"]
         about["drift"] = differences(content["config"], values)
         if about["drift"]:
             say(f"differs from step {content['step']}: {'; '.join(about['drift'])}")
@@ -118,6 +119,13 @@ def begin(
         take_over(method, content, parts, device)
     method.net.to(device, memory_format=torch.channels_last)
     return method, about
+
+
+def say_if_outdated(own: Path, before: Path) -> None:
+    """Tell the user if the finished step `own` was trained on another file than what is now `before`."""
+    continues = checkpoint.peek(own).get("continues")
+    if before.is_file() and continues not in (None, checkpoint.peek(before).get("checksum")):
+        say(f"{own} was trained on another {before.name} than the one beside it; --overwrite trains it again")
 
 
 def take_over(method, previous: dict, parts: Parts, device: torch.device) -> None:

@@ -16,7 +16,7 @@ from segmentation_module import Parts
 from tasks import Step
 from train import Training
 from utils.comparison import compare
-from utils.continuation import begin, describe
+from utils.continuation import begin, describe, say_if_outdated
 from utils.distributed import is_main, world_size
 from utils.files import write_text
 from utils.flags import DEFAULTS
@@ -35,6 +35,14 @@ def run_files(config: SimpleNamespace) -> RunFiles:
     run = "_".join(word for word in words if word)
     roots = Path(config.checkpoint), Path(config.results_dir), Path(config.logdir)
     return RunFiles(*roots, setting=setting, run=run, kin=run.removeprefix(words[0]) if config.name else "")
+
+
+def finished(config: SimpleNamespace, files: RunFiles, index: int) -> bool:
+    """Whether step `index` has been trained and is not wanted anew."""
+    done = files.checkpoint(index).is_file() and not config.overwrite
+    if done and index > 0:
+        say_if_outdated(files.checkpoint(index), files.checkpoint(index - 1))
+    return done
 
 
 def network_parts(config: SimpleNamespace, *, pretrained: bool) -> Parts:
