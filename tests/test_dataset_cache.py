@@ -6,6 +6,7 @@ import pickle
 import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -109,6 +110,16 @@ def test_what_is_on_disk_serves_later_runs_and_steps(data, unread):
     assert added < 4 * 36 * 36 * len(new) + 100 * len(new) + 100  # nothing twice
     unread()
     assert len(items_of(cached(again(data), "disk").train)) == 2 * len(data.train)
+
+
+def test_runs_that_begin_together_decode_an_image_once(data, monkeypatch):
+    read, seen = Folder.read, []
+    monkeypatch.setattr(Folder, "read", lambda self, sample: seen.append(sample.id) or read(self, sample))
+    data.presence("train")
+    with ThreadPoolExecutor(2) as pool:
+        first, second = pool.map(lambda run: cached(run, "disk"), [again(data), again(data)])
+    assert sorted(seen) == sorted(data.train.ids)
+    assert_same(items_of(first.train), items_of(second.train))
 
 
 def test_a_changed_file_is_decoded_anew(data):
