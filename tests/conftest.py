@@ -12,6 +12,7 @@ from PIL import Image
 
 import run
 from dataset.shapes import Shapes
+from tests.trained_runs import make_runs
 
 ROOT = Path(__file__).resolve().parent.parent
 SMALL = [
@@ -70,6 +71,19 @@ def cli(small_data, tmp_path, monkeypatch, capsys):
         return status, captured.out, captured.err
 
     return call
+
+
+@pytest.fixture(scope="session")
+def runs(small_data, tmp_path_factory) -> dict[str, Path]:
+    """Folders of checkpoints of FT and DFT*, three steps each, with random weights."""
+    return make_runs(small_data, tmp_path_factory.mktemp("runs"))
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch) -> Path:
+    """An empty folder, where the test works."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
 
 
 @pytest.fixture

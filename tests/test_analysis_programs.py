@@ -7,18 +7,6 @@ import pytest
 from PIL import Image
 
 from analysis import drift, predict, probe, visualize
-from tests.trained_runs import make_runs
-
-
-@pytest.fixture(scope="module")
-def runs(small_data, tmp_path_factory):
-    return make_runs(small_data, tmp_path_factory.mktemp("runs"))
-
-
-@pytest.fixture
-def here(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
 
 
 def rows_of(path):

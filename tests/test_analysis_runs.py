@@ -12,19 +12,7 @@ from analysis import drift, predict, probe, visualize
 from analysis.network import load_step
 from analysis.runs import find_runs
 from dataset import build_dataset
-from tests.trained_runs import make_runs
 from utils import checkpoint, recipes
-
-
-@pytest.fixture(scope="module")
-def runs(small_data, tmp_path_factory):
-    return make_runs(small_data, tmp_path_factory.mktemp("runs"))
-
-
-@pytest.fixture
-def here(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
 
 
 # -- loading ---------------------------------------------------------------------------------------
