@@ -13,7 +13,8 @@ ANCHORS = (
 )  # fmt: skip
 NAMED = 60  # classes up to which there is room for names
 VALUED = 10  # classes up to which there is room for numbers
-PAPER, INK = (255, 255, 255), (30, 30, 30)
+PAPER, INK, QUIET = (255, 255, 255), (30, 30, 30), (110, 110, 110)
+AXES = "rows true,\ncolumns\npredicted"
 
 
 def colours(shares: np.ndarray) -> np.ndarray:
@@ -53,6 +54,8 @@ def confusion_picture(shares: np.ndarray, names: Sequence[str], columns: Sequenc
         for number, name in enumerate(names):
             draw.text((margin - 4, margin + (number + 0.5) * side), name, INK, font, anchor="rm")
         canvas.paste(upright(columns, font, margin, side), (margin, 0))
+        if draw.multiline_textbbox((4, 4), AXES, font)[2] < margin:
+            draw.multiline_text((4, 4), AXES, QUIET, font)
     if wide <= VALUED:
         dark = is_dark(colours(np.sqrt(shares)))
         for y, x in np.argwhere(shares >= 0.005):
