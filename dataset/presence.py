@@ -5,7 +5,6 @@ from this table, so masks are decoded for it once per dataset and never again; p
 """
 
 import hashlib
-import os
 import zipfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -13,7 +12,6 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TypeVar
-from uuid import uuid4
 
 import numpy as np
 import torch
@@ -24,6 +22,7 @@ from dataset.base import Sample, SegmentationDataset
 from dataset.decode import BadFileError
 from tasks import IGNORE
 from utils.distributed import broadcast_object, is_main
+from utils.files import replacing
 
 THREADS = 8  # decoding leaves Python's lock, and more than the cores helps where files come over a network
 FORMAT = "1"  # of the cached files; part of their names
@@ -91,23 +90,13 @@ def _load_or_scan(dataset: SegmentationDataset, split: str, cache_dir: Path) -> 
             return Presence(**stored)
     except (OSError, ValueError, EOFError, TypeError, zipfile.BadZipFile):
         pass  # none yet, or a damaged one
-    temporary = path.with_name(f".{path.name}.{uuid4().hex}.tmp")
-    try:  # before the work of the scan
-        cache_dir.mkdir(parents=True, exist_ok=True)
-        temporary.touch()
+    try:
+        with replacing(path) as file:  # before the work of the scan
+            table = scan(dataset, samples, f"{dataset.name} {split}")
+            np.savez(file, ids=table.ids, image=table.image, label=table.label, pixels=table.pixels)
     except OSError as error:
         reason = f"cannot write to {cache_dir} ({error.strerror})"
         raise ValueError(f"{reason}; give another folder by --cache_dir") from None
-    try:
-        table = scan(dataset, samples, f"{dataset.name} {split}")
-        with temporary.open("wb") as file:
-            np.savez(file, ids=table.ids, image=table.image, label=table.label, pixels=table.pixels)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
     return table
 
 

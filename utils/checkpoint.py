@@ -13,6 +13,8 @@ from pathlib import Path
 
 import torch
 
+from utils.files import replacing
+
 FORMAT = 1
 PLAIN = (str, int, float, bool, type(None))
 
@@ -28,21 +30,11 @@ def save(content: dict, path: Path | str) -> None:
     path = Path(path)
     content = own(content)
     content |= {"format": FORMAT, "checksum": checksum(content)}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        with open(temporary, "wb") as file:
+        with replacing(path) as file:
             torch.save(content, file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException as error:
-        temporary.unlink(missing_ok=True)
-        if isinstance(error, RuntimeError):  # torch wraps a failed write
-            raise OSError(
-                f"cannot write {path}; is the disk full? ({' '.join(str(error).split())})"
-            ) from error
-        raise
+    except RuntimeError as error:  # torch wraps a failed write
+        raise OSError(f"cannot write {path}; is the disk full? ({' '.join(str(error).split())})") from error
     sync_folder(path.parent)
 
 

@@ -1,7 +1,11 @@
 """Files that are written whole or not at all."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
+from uuid import uuid4
 
 
 def write_text(path: Path | str, text: str) -> Path:
@@ -15,16 +19,23 @@ def write_bytes(path: Path | str, data: bytes) -> Path:
     Raises:
         OSError: if it cannot be written; what was at `path` is untouched then.
     """
+    with replacing(path) as file:
+        file.write(data)
+    return Path(path)
+
+
+@contextmanager
+def replacing(path: Path | str) -> Iterator[BinaryIO]:
+    """A file to write, which takes the place of `path` when the block ends, and is gone if it fails."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = path.with_name(f".{path.name}.{uuid4().hex}.tmp")  # nodes may share the folder
     try:
         with open(temporary, "wb") as file:
-            file.write(data)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
-    return path
