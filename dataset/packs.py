@@ -11,7 +11,6 @@ import fcntl
 import hashlib
 import json
 import logging
-import os
 import threading
 import zlib
 from collections.abc import Iterator, Sequence
@@ -27,6 +26,7 @@ from dataset.base import Sample, SegmentationDataset
 from dataset.cache import as_bytes
 from dataset.decode import BadFileError
 from dataset.presence import by_main, in_threads
+from utils.files import replacing
 
 log = logging.getLogger(__name__)
 
@@ -159,18 +159,9 @@ def read_table(path: Path) -> dict[str, Entry]:
 def write(folder: Path, dataset: SegmentationDataset, keys: dict[Sample, str]) -> None:
     """A pack of the images in `keys`, under its name when it is whole, or not at all."""
     path = folder / f"{hashlib.sha256(''.join(sorted(keys.values())).encode()).hexdigest()[:16]}.pack"
-    temporary = path.with_suffix(".tmp")
-    try:
-        with temporary.open("wb") as file:
-            table = append(file, dataset, keys)
-            text = json.dumps(table).encode()
-            file.write(text + len(text).to_bytes(8, "big") + zlib.crc32(text).to_bytes(4, "big") + MAGIC)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+    with replacing(path) as file:
+        text = json.dumps(append(file, dataset, keys)).encode()
+        file.write(text + len(text).to_bytes(8, "big") + zlib.crc32(text).to_bytes(4, "big") + MAGIC)
 
 
 def append(file: BinaryIO, dataset: SegmentationDataset, keys: dict[Sample, str]) -> dict[str, Entry]:
