@@ -41,10 +41,10 @@ def find_runs(words: Sequence[str], *, data_root: str = "", cache_dir: str = "ca
     folders: dict[Path, dict[int, Path]] = {}
     methods, first = {}, {}
     for path in dict.fromkeys(file for word in words for file in step_files(Path(word))):
-        about = {
-            key: value for key, value in checkpoint.load(path).items() if key in ("method", "step", *SHARED)
-        }
-        first = first or about | {"path": path}
+        about = checkpoint.peek(path)
+        if not {"method", "step", *SHARED} <= about.keys():
+            checkpoint.load(path)  # says what is wrong with it
+        first = first or {key: about[key] for key in SHARED} | {"path": path}
         for key, what in SHARED.items():
             if about[key] != first[key]:
                 raise ValueError(f"{first['path']} and {path} learned {what}: compare runs of one task")
