@@ -1,6 +1,7 @@
 """MiB: modelling the background (Cermelli et al., CVPR 2020)."""
 
 import math
+from functools import partial
 from typing import Annotated
 
 import torch
@@ -8,7 +9,7 @@ from torch import Tensor
 
 from methods.with_teacher import WithTeacher
 from segmentation_module import Output
-from utils.losses import unbiased_cross_entropy, unbiased_knowledge_distillation
+from utils.losses import unbiased_losses
 from utils.pixel_means import pixel_means
 
 
@@ -27,13 +28,9 @@ class MiB(WithTeacher):
             init_from_background(self.net.cls)
 
     def incremental_losses(self, out: Output, old: Output, labels: Tensor) -> dict[str, Tensor]:
-        unce, unkd = pixel_means(self.loss_maps, [out.logits_small, old.logits_small], [labels])
+        loss_maps = partial(unbiased_losses, alpha=self.alpha)
+        unce, unkd = pixel_means(loss_maps, [out.logits_small, old.logits_small], [labels])
         return {"unce": unce, "unkd": self.loss_kd * unkd}
-
-    def loss_maps(self, logits: Tensor, old_logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """Unbiased cross entropy and distillation of each pixel, (N, H, W) both."""
-        unce = unbiased_cross_entropy(logits, labels, self.step.num_old)
-        return unce, unbiased_knowledge_distillation(logits, old_logits, alpha=self.alpha)
 
 
 @torch.no_grad()

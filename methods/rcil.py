@@ -16,7 +16,7 @@ from modules import parallel
 from modules.norms import NORMS
 from segmentation_module import Output, Parts, SegmentationModel
 from tasks import Step
-from utils.losses import cross_entropy, unbiased_cross_entropy, unbiased_knowledge_distillation
+from utils.losses import cross_entropy, unbiased_losses
 from utils.pixel_means import pixel_means
 from utils.pooled_cube import pooled_cube_distillation
 
@@ -101,13 +101,8 @@ class RCIL(WithTeacher):
         if not self.step.grows:
             (ce,) = pixel_means(cross_entropy, [out.logits_small], [labels])
             return {"ce": ce} | pckd
-        unce, unkd = pixel_means(self.loss_maps, [out.logits_small, old.logits_small], [labels])
+        unce, unkd = pixel_means(unbiased_losses, [out.logits_small, old.logits_small], [labels])
         return {"unce": unce, "unkd": self.loss_kd * unkd} | pckd
-
-    def loss_maps(self, logits: Tensor, old_logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """Unbiased cross entropy and distillation of each pixel, (N, H, W) both."""
-        unce = unbiased_cross_entropy(logits, labels, self.step.num_old)
-        return unce, unbiased_knowledge_distillation(logits, old_logits)
 
     def pooled_cubes(self, old: Output, out: Output) -> tuple[Tensor, Tensor]:
         """Spatial and channel part of pooled cube distillation, the larger the fewer classes are new."""

@@ -106,11 +106,7 @@ def unbiased(num_old: int) -> tuple[Callable, Callable]:
         unce = textbook.unbiased_cross_entropy(logits, labels, num_old)
         return unce, textbook.unbiased_distillation(logits, old_logits)
 
-    def ours(logits, old_logits, labels):
-        unce = losses.unbiased_cross_entropy(logits, labels, num_old)
-        return unce, losses.unbiased_knowledge_distillation(logits, old_logits)
-
-    return plain, ours
+    return plain, losses.unbiased_losses
 
 
 def with_distillation() -> tuple[Callable, Callable]:

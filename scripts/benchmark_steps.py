@@ -89,8 +89,9 @@ class Bench:
 def textbook_forms() -> Iterator[None]:
     """Inside, methods use the textbook forms of their losses."""
 
-    def unbiased_distillation(logits, old_logits, *, alpha: float):
-        return textbook.unbiased_distillation(logits, alpha * old_logits)
+    def unbiased_losses(logits, old_logits, labels, *, alpha: float):
+        unce = textbook.unbiased_cross_entropy(logits, labels, old_logits.shape[1])
+        return unce, textbook.unbiased_distillation(logits, alpha * old_logits)
 
     def pod(old, new, layers, *, schedule: float):
         return schedule * textbook.pod(old, new, [layer.factor for layer in layers])
@@ -99,8 +100,7 @@ def textbook_forms() -> Iterator[None]:
         patch("methods.base.pixel_means", plain_means),
         patch("methods.mib.pixel_means", plain_means),
         patch("methods.plop.pixel_means", plain_means),
-        patch("methods.mib.unbiased_cross_entropy", textbook.unbiased_cross_entropy),
-        patch("methods.mib.unbiased_knowledge_distillation", unbiased_distillation),
+        patch("methods.mib.unbiased_losses", unbiased_losses),
         patch("methods.plop.pod", pod),
     ):
         yield

@@ -18,6 +18,7 @@ LOSSES = {
     "unbiased_cross_entropy without old classes": lambda z, y, u: losses.unbiased_cross_entropy(z, y, 0),
     "knowledge_distillation": lambda z, y, u: losses.knowledge_distillation(z, u, alpha=0.7),
     "unbiased_knowledge_distillation": lambda z, y, u: losses.unbiased_knowledge_distillation(z, u),
+    "unbiased_losses": lambda z, y, u: sum(losses.unbiased_losses(z, u, y)),
     "region-specific distillation": lambda z, y, u: losses.grouped_kd(
         z, u, group=range(u.shape[1], z.shape[1]), mask=(y >= u.shape[1]) & (y != IGNORE)
     ),
@@ -135,6 +136,20 @@ def test_masked_pixels_are_not_distilled():
     mask = labels >= NUM_OLD
     loss = losses.unbiased_knowledge_distillation(logits, old, mask=mask)
     assert loss[~mask].eq(0).all() and loss[mask].ne(0).all()
+
+
+@pytest.mark.parametrize("kind", BATCHES)
+@pytest.mark.parametrize("num_old", [1, 2, NUM_OLD])
+def test_both_unbiased_losses_at_once_are_what_each_is_alone(kind, num_old):
+    logits, labels, old = batch(kind)
+    old = old[:, :num_old]
+    together = losses.unbiased_losses(logits, old, labels, alpha=0.7)
+    unce = losses.unbiased_cross_entropy(logits, labels, num_old)
+    alone = unce, losses.unbiased_knowledge_distillation(logits, old, alpha=0.7)
+    for got, want in zip(together, alone, strict=True):
+        torch.testing.assert_close(got, want)
+        slopes = (torch.autograd.grad(loss.sum(), logits, retain_graph=True)[0] for loss in (got, want))
+        torch.testing.assert_close(*slopes)
 
 
 def test_binary_losses_are_the_textbook_form():
