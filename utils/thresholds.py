@@ -21,11 +21,14 @@ from utils.upsampling import bands, exact_products, portion, upsampling_matrix
 def entropy_scores(logits: Tensor, num_seen: int) -> tuple[Tensor, Tensor]:  # (N, C_old, H, W)
     """The teacher's class (int64, the lowest of equals) and score of every pixel, both (N, H, W).
 
-    Differs from PLOP: no 1e-8 inside the logarithm, which a log-softmax does not need.
+    Differs from PLOP: no 1e-8 inside a logarithm, for none is taken of a probability.
     """
-    log_p = logits.log_softmax(1)
-    entropy = -(log_p.exp() * log_p).sum(1)
-    return logits.max(1).indices, entropy / _scale(logits.shape[1], num_seen)  # argmax is slower
+    largest, classes = logits.max(1)
+    below = logits - largest.unsqueeze(1)
+    parts = below.exp()
+    total = parts.sum(1)
+    entropy = total.log() - (parts * below).sum(1) / total  # both terms are positive: nothing cancels
+    return classes, entropy / _scale(logits.shape[1], num_seen)
 
 
 def entropy_scores_of_small(
@@ -131,7 +134,7 @@ def pseudo_labels(
     Labels of new classes and IGNORE stay. Also returns where the teacher is believed, bool (N, H, W),
     whatever the label there.
     """
-    believed = scores < thresholds[classes]
+    believed = scores < thresholds.index_select(0, classes.flatten()).view_as(classes)
     answers = torch.where(believed, classes, IGNORE).to(labels.dtype)
     return torch.where(labels < num_old, answers, labels), believed
 
