@@ -85,8 +85,7 @@ def start(method, training: Training, *, batches: int, device: torch.device) -> 
     groups = [group for group in method.param_groups(training.lr, training.weight_decay) if group["params"]]
     if not groups:
         raise ValueError("nothing is trainable at this step: every part of the network is frozen")
-    fused = device.type == "cuda"
-    optimizer = torch.optim.SGD(groups, lr=training.lr, momentum=0.9, nesterov=True, fused=fused)
+    optimizer = torch.optim.SGD(groups, lr=training.lr, momentum=0.9, nesterov=True, fused=True)
     factor = poly(training.epochs * steps, training.lr_power)
     scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
     scaler = torch.amp.GradScaler(device.type, enabled=training.scale_loss)
