@@ -28,6 +28,12 @@ def begun(name: str, index: int):
     return method
 
 
+def trained(method, *, epochs: int) -> None:
+    """Train `method` on a few batches."""
+    training, device = Training(epochs=epochs, lr=0.01), torch.device("cpu")
+    fit(method, TinyLoader(method.step), training, device=device, log=SilentLog())
+
+
 @methods
 @pytest.mark.parametrize("index", [0, 2])
 @pytest.mark.parametrize("kind", KINDS)
@@ -104,13 +110,7 @@ def test_frozen_parts_and_teacher_stay_bit_identical(name):
         for name, buffer in module.named_buffers(recurse=False)
     }
     teacher = copy.deepcopy(method.teacher.state_dict()) if method.teacher else {}
-    fit(
-        method,
-        TinyLoader(method.step),
-        Training(epochs=2, lr=0.01),
-        device=torch.device("cpu"),
-        log=SilentLog(),
-    )
+    trained(method, epochs=2)
     method.net.train()
     after = dict(method.net.state_dict())
     for key, value in (frozen | buffers).items():
@@ -123,26 +123,14 @@ def test_frozen_parts_and_teacher_stay_bit_identical(name):
 def test_training_moves_something(name):
     method = begun(name, 1)
     before = {key: value.clone() for key, value in method.net.named_parameters()}
-    fit(
-        method,
-        TinyLoader(method.step),
-        Training(epochs=1, lr=0.01),
-        device=torch.device("cpu"),
-        log=SilentLog(),
-    )
+    trained(method, epochs=1)
     assert any(not torch.equal(value, before[key]) for key, value in method.net.named_parameters())
 
 
 @methods
 def test_state_survives_a_checkpoint(name, tmp_path):
     method = begun(name, 1)
-    fit(
-        method,
-        TinyLoader(method.step),
-        Training(epochs=1, lr=0.01),
-        device=torch.device("cpu"),
-        log=SilentLog(),
-    )
+    trained(method, epochs=1)
     method.end_increment()
     state = method.state_dict()
     checkpoint.save({"net": method.net.state_dict(), "method_state": state}, tmp_path / "step_1.pt")
