@@ -152,6 +152,14 @@ def test_both_unbiased_losses_at_once_are_what_each_is_alone(kind, num_old):
         torch.testing.assert_close(*slopes)
 
 
+@pytest.mark.parametrize("name", ["cross_entropy", "unbiased_cross_entropy", "unbiased_losses"])
+def test_labels_without_a_channel_are_refused(name):
+    logits, labels, old = batch()
+    labels[0, 0, 0] = NUM_ALL
+    with pytest.raises((IndexError, RuntimeError), match="out of bounds"):
+        LOSSES[name](logits, labels, old)
+
+
 def test_binary_losses_are_the_textbook_form():
     logits, labels, old = batch(scale=30.0)  # beyond the threshold at which softplus gives up by default
     labels[0, 0] = IGNORE

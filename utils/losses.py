@@ -64,7 +64,8 @@ def unbiased_losses(
 ) -> tuple[Tensor, Tensor]:  # (N, C, H, W), (N, C_old, H, W), (N, H, W)
     """`unbiased_cross_entropy` and `unbiased_knowledge_distillation` at once, (N, H, W) each (MiB).
 
-    They share the log-sum-exps over old and new channels, so that every channel is read once for both.
+    They share the log-sum-exps over old and new channels, so that every channel is read once for both. Labels
+    from C on that are not IGNORE raise, as in `cross_entropy`.
     """
     num_old, num_new = old_logits.shape[1], logits.shape[1] - old_logits.shape[1]
     background, old, new = logits.split([1, num_old - 1, num_new], dim=1)
@@ -72,9 +73,10 @@ def unbiased_losses(
     log_old = torch.logaddexp(background, log_sum_exp(old)) if num_old > 1 else background
     log_all = torch.logaddexp(log_old, log_new)
 
-    index = labels.long() - num_old  # among the new channels; what is below 0 is background
-    own = new.gather(1, index.clamp(0, num_new - 1).unsqueeze(1)).squeeze(1)
-    ce = (log_all - torch.where(index >= 0, own, log_old)).masked_fill(labels == IGNORE, 0)
+    ignored = labels == IGNORE
+    index = labels.long().masked_fill(ignored, 0) - num_old  # among the new channels; below 0 is background
+    own = new.gather(1, index.clamp(min=0).unsqueeze(1)).squeeze(1)
+    ce = (log_all - torch.where(index >= 0, own, log_old)).masked_fill(ignored, 0)
 
     targets = (alpha * old_logits).softmax(1)
     hidden, seen = targets.split([1, num_old - 1], dim=1)  # by background, in the teacher's eyes, or not
