@@ -8,8 +8,8 @@ from numpy import ndarray
 from PIL import Image, ImageDraw, ImageFont
 from scipy import ndimage
 
-from analysis.pictures import INK, PAPER, colour
 from tasks import BACKGROUND, IGNORE
+from utils.pictures import INK, PAPER, colour
 
 # Okabe and Ito's colours, told apart with every kind of colour vision.
 ERRORS = {

@@ -8,9 +8,9 @@ from html import escape
 import numpy as np
 from PIL import Image
 
-from analysis.confusion import NAMED, VALUED, by_row, colours, is_dark
 from analysis.report_rows import Row
 from metrics.scores import average as mean_of_known
+from utils.confusion_picture import NAMED, VALUED, by_row, colours, is_dark
 
 LEVELS = 21  # colours of the cells: one per five points
 

@@ -31,10 +31,10 @@ from analysis.overlays import (
     uncertainty_legend,
     write_names,
 )
-from analysis.pictures import PAPER, colour, read_photo, save, sheet, tile, to_dataset_labels
 from analysis.runs import Run, find_runs
 from dataset.images import StepImages, apply_table
 from tasks import BACKGROUND, IGNORE
+from utils.pictures import PAPER, colour, read_photo, save, sheet, tile, to_dataset_labels
 
 CAPTIONS = {
     "predictions": "What each network sees after every step",

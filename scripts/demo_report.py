@@ -9,9 +9,9 @@ import numpy as np
 import torch
 
 from analysis.network import load_step
-from analysis.pictures import comparison, save, to_dataset_labels
 from metrics.results import read_results
 from metrics.scores import average
+from utils.pictures import comparison, save, to_dataset_labels
 
 JOINT = "joint"
 NOTES = """\

@@ -172,3 +172,11 @@ def test_trainer_runner_model_and_data_name_no_method():
     for file in files:
         code = re.sub(r'"""[\s\S]*?"""|#.*', "", file.read_text(encoding="utf-8"))
         assert not pattern.search(code), f"{file.name} names a method: {pattern.search(code)}"
+
+
+def test_nothing_that_trains_imports_the_analyses():
+    root = Path(__file__).resolve().parent.parent
+    folders = ["methods", "models", "modules", "dataset", "metrics", "utils"]
+    files = [*root.glob("*.py"), *(file for folder in folders for file in (root / folder).glob("*.py"))]
+    wrong = re.compile(r"^\s*(from|import) analysis\b", re.M)
+    assert len(files) > 50 and not [file.name for file in files if wrong.search(file.read_text("utf-8"))]

@@ -10,10 +10,10 @@ import torch
 from PIL import Image
 from tensorboardX.proto import event_pb2
 
-from analysis.confusion import by_row, confusion_picture
 from dataset import build_dataset
 from dataset.increment import increment_data
 from tasks import make_step
+from utils.confusion_picture import by_row, confusion_picture
 from utils.logger import RunLog
 from utils.sample_pictures import some_images
 

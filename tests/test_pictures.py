@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from analysis.pictures import GAP, colour, comparison, save, tile, to_dataset_labels
 from dataset.base import voc_palette
 from tasks import IGNORE
+from utils.pictures import GAP, colour, comparison, save, tile, to_dataset_labels
 
 PALETTE = voc_palette()
 NAMES = ("background", "cat", "dog", "cow")

@@ -10,7 +10,7 @@ import numpy as np
 from tensorboardX import SummaryWriter
 from tqdm import tqdm
 
-from analysis.confusion import by_row, confusion_picture
+from utils.confusion_picture import by_row, confusion_picture
 from utils.distributed import is_main, world_size
 from utils.sample_pictures import sample_picture
 

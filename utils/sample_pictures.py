@@ -5,9 +5,9 @@ from zlib import crc32
 import numpy as np
 import torch
 
-from analysis.pictures import comparison, to_dataset_labels
 from dataset.images import StepImages
 from dataset.transform import normalize
+from utils.pictures import comparison, to_dataset_labels
 
 
 def some_images(images: StepImages, count: int) -> list[int]:
