@@ -11,13 +11,7 @@ from types import SimpleNamespace
 
 import torch
 
-from dataset import DATASETS
-from methods import METHODS, hyper_parameters, method_named
-from models import backbone_name, default_weights
-from task_tables import lookup
-from utils import checkpoint
-from utils.flags import DEFAULTS, build_parser, checked, peek, unknown_flag
-from utils.from_config import (
+from config.build import (
     batch_size,
     begin_step,
     closing,
@@ -32,11 +26,17 @@ from utils.from_config import (
     test_batch_size,
     training,
 )
+from config.flags import DEFAULTS, build_parser, checked, peek, unknown_flag
+from config.published_command_lines import Line, translate
+from config.recipes import find_recipes, named, read_recipes, source_of
+from dataset import DATASETS
+from experiment import checkpoint
+from methods import METHODS, hyper_parameters, method_named
+from models import backbone_name, default_weights
+from task_tables import lookup
 from utils.naming import closest
-from utils.published_lines import Line, translate
-from utils.recipes import find_recipes, named, read_recipes, source_of
 
-# What turns the namespace into the parts' own terms lives in utils/from_config.py and is used from here.
+# What turns the namespace into the parts' own terms lives in config/build.py and is used from here.
 __all__ = [
     "batch_size",
     "begin_step",

@@ -19,20 +19,21 @@ import torch
 import argparser
 from dataset.cache import cached
 from dataset.loader import make_loader
+from experiment import checkpoint
+from experiment.autosave import Rescue
+from experiment.files import RunFiles
+from experiment.lock import RunLock
+from experiment.log import RunLog
+from experiment.nonfinite import replay, write_failure
+from experiment.previous_step import restored
 from metrics.cost import training_cost
 from metrics.results import write_result
+from modules.folding import fold_norms
 from tasks import Step, make_step
 from train import NonFiniteLoss, evaluate, fit, start
-from utils import checkpoint, distributed
-from utils.acceleration import allow_tf32, compile_network, use_compiled
+from utils import distributed
 from utils.commands import answer
-from utils.continuation import restored
-from utils.failure import replay, write_failure
-from utils.folding import fold_norms
-from utils.layout import RunFiles
-from utils.lock import RunLock
-from utils.logger import RunLog
-from utils.resume import Rescue
+from utils.compile import allow_tf32, compile_network, use_compiled
 
 
 def main(argv: list[str] | None = None) -> int:

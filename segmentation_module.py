@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from models import build_backbone
 from modules.deeplab import DeepLabV3Head
+from modules.folding import folded_copy
 from modules.norms import NORMS
-from utils.folding import folded_copy
 
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 

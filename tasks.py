@@ -1,22 +1,17 @@
 """Tasks: which classes (or domains) arrive at which step.
 
-`python -m tasks` lists the published tasks, `python -m tasks voc 15-1` the classes of each step by name, and
-with `--data_root DIR` also how many images and pixels each step has.
+`python -m dataset` (or `python -m tasks`) lists them; see `dataset/__main__.py`.
 """
 
-import argparse
-import sys
-from collections.abc import Sequence
+import runpy
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from task_tables import ASCENDING, NUM_DOMAINS, lookup, portion_out, task_names
-from utils.naming import closest
+from task_tables import ASCENDING, NUM_DOMAINS, lookup, portion_out
+from utils.labels import BACKGROUND
 
 PROBING = "-probing"  # every step knows all classes: what RevisitingCSS probes frozen networks with
 
-IGNORE = 255  # label of pixels that no loss and no metric looks at
-BACKGROUND = 0
 
 
 @dataclass(frozen=True)
@@ -157,50 +152,5 @@ def named_step(
     return Step(dataset, name, 0, tuple(groups), has_background).at(index)
 
 
-def preview(step: Step, class_names: Sequence[str]) -> str:
-    """What each step of a task teaches, by name."""
-    lines = [f"{step.dataset} {step.task}: {step.num_steps} steps, {step.num_total} classes"]
-    for index in range(step.num_steps):
-        names = ", ".join(class_names[label] for label in step.groups[index])
-        if step.domains:
-            names = f"all classes, domains {', '.join(map(str, step.domains[index]))}"
-        lines.append(f"step {index}: {names}")
-    return "\n".join(lines)
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """The preview of tasks on the command line; returns the exit status."""
-    from dataset import DATASETS, build_dataset  # needs this module itself
-    from dataset.increment import SETTINGS, increment_data
-
-    parser = argparse.ArgumentParser(prog="python -m tasks", description="What the steps of a task teach.")
-    parser.add_argument("dataset", nargs="?", help="name of a dataset, or the YAML file of your own data")
-    parser.add_argument("task", nargs="?", help="published name, papers' name, or class counts such as 6-1")
-    parser.add_argument("--data_root", default="", help="folder of the dataset: count images and pixels too")
-    parser.add_argument("--setting", default="overlap", choices=SETTINGS, help="which images a step sees")
-    options = parser.parse_args(arguments)
-    try:
-        if options.task is None:
-            names = [closest(options.dataset, DATASETS, "dataset")] if options.dataset else DATASETS
-            for name in names:
-                print(f"{name}: {', '.join(task_names(name))}, or class counts such as 6-1")
-            return 0
-        try:
-            dataset, there = build_dataset(options.dataset, options.data_root), True
-        except FileNotFoundError:
-            if options.data_root or options.dataset.endswith((".yaml", ".yml")):
-                raise
-            # Without data, the class of a published dataset still knows the names of its classes.
-            dataset, there = DATASETS[closest(options.dataset, DATASETS, "dataset")], False
-        step = make_step(dataset, options.task)
-        print(preview(step, dataset.class_names))
-        if there:
-            print(increment_data(dataset, step, setting=options.setting).describe())
-    except (ValueError, OSError) as error:
-        print(f"tasks: error: {error}", file=sys.stderr)
-        return 2
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    runpy.run_module("dataset", run_name="__main__")  # the preview of tasks, which opens datasets

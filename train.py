@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from dataset.transform import normalize
+from dataset.transform import to_device
 from metrics import ConfusionMatrix
 from utils.distributed import is_distributed
 from utils.schedule import poly
@@ -175,10 +175,6 @@ def read_losses(pending: list[dict[str, Tensor]], progress: Progress, batch: int
             progress.sums[name] = progress.sums.get(name, 0.0) + value
 
 
-def to_device(images: Tensor, labels: Tensor, device: torch.device) -> tuple[Tensor, Tensor]:
-    """uint8 images (N, 3, H, W) and labels (N, H, W) as normalised float32 and int64 on `device`."""
-    images = normalize(images.to(device, non_blocking=True)).contiguous(memory_format=torch.channels_last)
-    return images, labels.to(device, non_blocking=True).long()
 
 
 @torch.inference_mode()

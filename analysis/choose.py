@@ -9,7 +9,7 @@ from numpy import ndarray
 from analysis.commands import progress
 from analysis.runs import Run
 from dataset.images import StepImages
-from tasks import IGNORE
+from utils.labels import IGNORE
 
 COARSE = 128  # longest side of the maps that are compared, pixels
 

@@ -25,11 +25,11 @@ from torch import Tensor
 
 from analysis.commands import Parser, at_least, main, text_table, write_csv
 from analysis.drift_figures import draw_classes, draw_cosines, draw_summary
+from analysis.features import all_classes, features_of, part_of, train_views
 from analysis.figures import save_figure, style
-from analysis.linear_probe import all_classes, features_of, part_of, train_views
-from analysis.network import Trained
 from analysis.prototypes import ClassMeans, blended_labels_at, cosines, labels_at, taught_rows
 from analysis.runs import find_runs
+from analysis.trained import Trained
 from utils.files import write_bytes
 
 

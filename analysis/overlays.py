@@ -8,8 +8,8 @@ from numpy import ndarray
 from PIL import Image, ImageDraw, ImageFont
 from scipy import ndimage
 
-from tasks import BACKGROUND, IGNORE
-from utils.pictures import INK, PAPER, colour
+from utils.labels import BACKGROUND, IGNORE
+from utils.pictures.segmentations import INK, PAPER, colour
 
 # Okabe and Ito's colours, told apart with every kind of colour vision.
 ERRORS = {

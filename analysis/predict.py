@@ -17,13 +17,14 @@ from numpy import ndarray
 from PIL import Image
 
 from analysis.commands import Parser, main, percent, progress, text_table, write_csv
-from analysis.network import Trained, load_step
 from analysis.overlays import blend, write_names
 from analysis.runs import last_step
+from analysis.trained import Trained, load_step
 from dataset.base import voc_palette
-from tasks import BACKGROUND
+from dataset.decode import read_photo
 from utils.files import write_bytes
-from utils.pictures import read_photo, save, sheet, tile, to_dataset_labels
+from utils.labels import BACKGROUND
+from utils.pictures.segmentations import save, sheet, tile, to_dataset_labels
 
 SIDE = 480  # longer side of photo and overlay in the picture, pixels
 

@@ -19,20 +19,11 @@ from pathlib import Path
 import torch
 
 from analysis.commands import Bar, Parser, at_least, main, percent, text_table, write_csv
+from analysis.features import all_classes, features_of, fixed_views, part_of, random_views, train_views
 from analysis.figures import figure, legend, look, save_figure, style
-from analysis.linear_probe import (
-    Probe,
-    all_classes,
-    evaluate_probe,
-    features_of,
-    fit_probe,
-    fixed_views,
-    part_of,
-    random_views,
-    train_views,
-)
-from analysis.network import Trained
+from analysis.linear_probe import Probe, evaluate_probe, fit_probe
 from analysis.runs import find_runs
+from analysis.trained import Trained
 from metrics.scores import group_scores
 from train import Training, evaluate
 

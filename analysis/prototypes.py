@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from tasks import IGNORE
+from utils.labels import IGNORE
 
 
 class ClassMeans:

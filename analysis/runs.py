@@ -4,8 +4,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from analysis.network import Trained, load_step
-from utils import checkpoint
+from analysis.trained import Trained, load_step
+from experiment import checkpoint
 
 SHARED = {"dataset": "different datasets", "groups": "different classes, or in different orders"}
 

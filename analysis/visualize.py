@@ -21,7 +21,6 @@ from torch import Tensor
 
 from analysis.choose import choose
 from analysis.commands import Parser, at_least, main
-from analysis.network import Trained
 from analysis.overlays import (
     error_legend,
     errors,
@@ -32,9 +31,11 @@ from analysis.overlays import (
     write_names,
 )
 from analysis.runs import Run, find_runs
+from analysis.trained import Trained
+from dataset.decode import read_photo
 from dataset.images import StepImages, apply_table
-from tasks import BACKGROUND, IGNORE
-from utils.pictures import PAPER, colour, read_photo, save, sheet, tile, to_dataset_labels
+from utils.labels import BACKGROUND, IGNORE
+from utils.pictures.segmentations import PAPER, colour, save, sheet, tile, to_dataset_labels
 
 CAPTIONS = {
     "predictions": "What each network sees after every step",

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from dataset.base import Sample, SegmentationDataset
+from dataset.decode import as_bytes
 from dataset.presence import in_threads
 
 PLACES = ("none", "ram", "disk")
@@ -63,9 +64,6 @@ class Decoded:
         return getattr(self.dataset, name)
 
 
-def as_bytes(image: Tensor, labels: Tensor) -> Tensor:  # uint8 (3, H, W), (H, W)
-    """Both as one block of 4 H W bytes: pixel by pixel, as decoders leave them and resizing likes them."""
-    return torch.cat([image.permute(1, 2, 0).flatten(), labels.flatten()])
 
 
 class InMemory:

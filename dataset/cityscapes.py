@@ -7,7 +7,8 @@ import numpy as np
 
 from dataset.base import Sample
 from dataset.files import FileDataset
-from tasks import IGNORE, Step
+from tasks import Step
+from utils.labels import IGNORE
 
 # In the order of their numbers in the published tasks; the last three are the official validation cities.
 CITIES = (

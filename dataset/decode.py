@@ -89,3 +89,22 @@ def _grey_bits(path: Path) -> int:
     """Bits per pixel of a grey PNG: Pillow scales values of 2 and 4 bits up to 0..255."""
     with path.open("rb") as file:
         return file.read(25)[24]
+
+
+def as_bytes(image: Tensor, labels: Tensor) -> Tensor:  # uint8 (3, H, W), (H, W)
+    """Both as one block of 4 H W bytes: pixel by pixel, as decoders leave them and resizing likes them."""
+    return torch.cat([image.permute(1, 2, 0).flatten(), labels.flatten()])
+
+
+def read_photo(path: Path | str) -> Tensor:
+    """The picture in a file that belongs to no dataset, uint8 (3, H, W).
+
+    Raises:
+        FileNotFoundError: if there is no such file. ValueError: if it is no picture.
+    """
+    if not Path(path).exists():
+        raise FileNotFoundError(f"there is no {path}")
+    try:
+        return read_image(Path(path)).contiguous()
+    except BadFileError as error:
+        raise ValueError(f"{path} is no picture that can be read") from error

@@ -8,7 +8,7 @@ import yaml
 
 from dataset.base import Sample
 from dataset.files import PICTURES, FileDataset, inside, pictures, read_list
-from tasks import IGNORE
+from utils.labels import IGNORE
 from utils.naming import closest
 
 KEYS = ("name", "root", "classes", "background", "ignore", "train", "val", "test", "tasks")

@@ -4,8 +4,10 @@ import random
 from collections.abc import Iterator
 
 import torch
+from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
+from dataset.transform import to_device
 from utils.distributed import rank, world_size
 
 
@@ -86,3 +88,15 @@ def make_loader(
         pin_memory=torch.cuda.is_available(),
         generator=torch.Generator().manual_seed(seed),  # else each pass draws from the global generator
     )
+
+
+def first_epochs(loader, device: torch.device, num_epochs: int = 1) -> Iterator[tuple[Tensor, Tensor]]:
+    """Batches of epochs 0, 1, ... as training itself will see them, on `device`.
+
+    Yields normalised float32 images (N, 3, H, W) and int64 labels (N, H, W). The loader's position is
+    moved; the training loop sets its own.
+    """
+    for epoch in range(num_epochs):
+        loader.batch_sampler.seek(epoch, 0)
+        for images, labels in loader:
+            yield to_device(images, labels, device)

@@ -23,8 +23,7 @@ import torch
 from torch import Tensor
 
 from dataset.base import Sample, SegmentationDataset
-from dataset.cache import as_bytes
-from dataset.decode import BadFileError
+from dataset.decode import BadFileError, as_bytes
 from dataset.presence import by_main, in_threads
 from utils.files import replacing
 

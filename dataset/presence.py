@@ -20,9 +20,9 @@ from tqdm import tqdm
 
 from dataset.base import Sample, SegmentationDataset
 from dataset.decode import BadFileError
-from tasks import IGNORE
 from utils.distributed import broadcast_object, is_main
 from utils.files import replacing
+from utils.labels import IGNORE
 
 THREADS = 8  # decoding leaves Python's lock, and more than the cores helps where files come over a network
 FORMAT = "1"  # of the cached files; part of their names

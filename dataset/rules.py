@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from tasks import BACKGROUND, IGNORE, Step
+from tasks import Step
+from utils.labels import BACKGROUND, IGNORE
 
 SETTINGS = ("overlap", "disjoint", "sequential", "partitioned")
 PROTOCOLS = ("plop", "mib")

@@ -18,7 +18,7 @@ from numpy import ndarray
 from torch import Tensor
 
 from dataset.base import Sample, SegmentationDataset
-from tasks import IGNORE
+from utils.labels import IGNORE
 
 Field = Callable[[ndarray, ndarray], ndarray]  # a function of the plane; u and v are 1 at the object's radius
 

@@ -78,3 +78,9 @@ def normalize(images: Tensor) -> Tensor:  # uint8 (N, 3, H, W)
 def _statistics(device: torch.device) -> tuple[Tensor, Tensor]:
     mean, std = (torch.tensor(values, device=device).view(3, 1, 1) for values in (MEAN, STD))
     return mean, std
+
+
+def to_device(images: Tensor, labels: Tensor, device: torch.device) -> tuple[Tensor, Tensor]:
+    """uint8 images (N, 3, H, W) and labels (N, H, W) as normalised float32 and int64 on `device`."""
+    images = normalize(images.to(device, non_blocking=True)).contiguous(memory_format=torch.channels_last)
+    return images, labels.to(device, non_blocking=True).long()

@@ -9,8 +9,8 @@ from torch import Tensor
 from segmentation_module import Parts, SegmentationModel, make_model
 from tasks import Step
 from train import Training
-from utils.losses import cross_entropy
-from utils.pixel_means import pixel_means
+from utils.losses.pixel_means import pixel_means
+from utils.losses.pixelwise import cross_entropy
 
 
 class Method:

@@ -10,9 +10,15 @@ from methods.eir_softmax import EIRSoftmax
 from modules.norms import NORMS
 from modules.refined_head import RefinedHead
 from segmentation_module import Parts, SegmentationModel
-from tasks import BACKGROUND, IGNORE, Step
-from utils.losses import binary_cross_entropy, multilabel_bce, num_with_target, sigmoid_pseudo_labels
-from utils.pixel_means import pixel_means
+from tasks import Step
+from utils.labels import BACKGROUND, IGNORE
+from utils.losses.pixel_means import pixel_means
+from utils.losses.pixelwise import (
+    binary_cross_entropy,
+    multilabel_bce,
+    num_with_target,
+    sigmoid_pseudo_labels,
+)
 
 
 class DetachedBackground(SegmentationModel):

@@ -7,14 +7,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from dataset.compose import cell_size, compose
-from dataset.recall import MemoryDraws, WithMemory
+from dataset.memory.compose import cell_size, compose
+from dataset.memory.replay import MemoryDraws, WithMemory
 from methods.replay import Replay
-from tasks import BACKGROUND, IGNORE, Step
+from tasks import Step
 from utils.distributed import rank
-from utils.losses import grouped_kd
-from utils.pixel_means import pixel_means
-from utils.thresholds import confidence_scores
+from utils.labels import BACKGROUND, IGNORE
+from utils.losses.pixel_means import pixel_means
+from utils.losses.pixelwise import grouped_kd
+from utils.losses.pseudo_labels import confidence_scores
 
 
 class EIRSoftmax(Replay):

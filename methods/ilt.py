@@ -6,7 +6,7 @@ from torch import Tensor
 
 from methods.lwf import LWF
 from segmentation_module import Output
-from utils.losses import feature_distillation
+from utils.losses.pixelwise import feature_distillation
 
 
 class ILT(LWF):

@@ -6,8 +6,8 @@ from torch import Tensor
 
 from methods.with_teacher import WithTeacher
 from segmentation_module import Output
-from utils.losses import binary_cross_entropy, binary_distillation
-from utils.pixel_means import pixel_means
+from utils.losses.pixel_means import pixel_means
+from utils.losses.pixelwise import binary_cross_entropy, binary_distillation
 
 
 class LWFMC(WithTeacher):

@@ -1,16 +1,15 @@
 """MiB: modelling the background (Cermelli et al., CVPR 2020)."""
 
-import math
 from functools import partial
 from typing import Annotated
 
-import torch
 from torch import Tensor
 
 from methods.with_teacher import WithTeacher
+from modules.classifiers import init_from_background
 from segmentation_module import Output
-from utils.losses import unbiased_losses
-from utils.pixel_means import pixel_means
+from utils.losses.pixel_means import pixel_means
+from utils.losses.pixelwise import unbiased_losses
 
 
 class MiB(WithTeacher):
@@ -33,14 +32,3 @@ class MiB(WithTeacher):
         return {"unce": unce, "unkd": self.loss_kd * unkd}
 
 
-@torch.no_grad()
-def init_from_background(classifiers) -> None:
-    """Start the newest rows where the background is, sharing its probability among them (MiB section 3.2).
-
-    New weights are the background's; new biases and the background's own become b_bg - log(n_new + 1).
-    """
-    first, newest = classifiers[0], classifiers[-1]
-    bias = first.bias[0] - math.log(newest.out_channels + 1)
-    newest.weight.copy_(first.weight[:1].expand_as(newest.weight))
-    newest.bias.fill_(bias)
-    first.bias[0] = bias

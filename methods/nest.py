@@ -6,13 +6,13 @@ from typing import Annotated, ClassVar
 import torch
 from torch import Tensor
 
+from dataset.loader import first_epochs
 from methods.base import Method
 from methods.mib import MiB
 from methods.plop import PLOP
 from segmentation_module import SegmentationModel
-from utils.batches import first_epochs
 from utils.distributed import broadcast_object
-from utils.weight_transfer import WeightTransfer, pretune, vote
+from utils.losses.weight_transfer import WeightTransfer, pretune, vote
 
 
 class NeST(Method):

@@ -5,15 +5,15 @@ from typing import Annotated
 import torch
 from torch import Tensor
 
-from methods.mib import init_from_background
+from dataset.loader import first_epochs
 from methods.with_teacher import WithTeacher
+from modules.classifiers import init_from_background
 from segmentation_module import Output
 from tasks import Step
-from utils.batches import first_epochs
-from utils.losses import cross_entropy
-from utils.pixel_means import pixel_means
-from utils.pod import Layer, pod, pod_schedule
-from utils.thresholds import (
+from utils.losses.pixel_means import pixel_means
+from utils.losses.pixelwise import cross_entropy
+from utils.losses.pod import Layer, pod, pod_schedule
+from utils.losses.pseudo_labels import (
     adaptive_factor,
     entropy_scores_of_small,
     largest_score,

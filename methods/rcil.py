@@ -13,12 +13,13 @@ from methods.with_teacher import WithTeacher
 from models import BACKBONES, backbone_name
 from models.resnet import RESNETS
 from modules import parallel
+from modules.classifiers import init_weights_from_background
 from modules.norms import NORMS
 from segmentation_module import Output, Parts, SegmentationModel
 from tasks import Step
-from utils.losses import cross_entropy, unbiased_losses
-from utils.pixel_means import pixel_means
-from utils.pooled_cube import pooled_cube_distillation
+from utils.losses.pixel_means import pixel_means
+from utils.losses.pixelwise import cross_entropy, unbiased_losses
+from utils.losses.pooled_cube import pooled_cube_distillation
 
 
 class RCIL(WithTeacher):
@@ -119,8 +120,3 @@ class RCIL(WithTeacher):
             parallel.merge_for_inference(self.net)
 
 
-@torch.no_grad()
-def init_weights_from_background(classifiers) -> None:
-    """Start the newest weight rows from the background's; unlike in MiB every bias stays what it is."""
-    newest = classifiers[-1]
-    newest.weight.copy_(classifiers[0].weight[:1].expand_as(newest.weight))

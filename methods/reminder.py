@@ -5,14 +5,13 @@ from typing import Annotated
 import torch
 from torch import Tensor
 
-from dataset.loader import make_loader
+from dataset.loader import first_epochs, make_loader
 from methods.plop import PLOP, weighted_cross_entropy
 from segmentation_module import Output
-from utils.batches import first_epochs
-from utils.class_similarity import class_means, resemblance, resemblance_kd
 from utils.distributed import all_reduce_sum, world_size
-from utils.losses import at_least_float32
-from utils.pixel_means import pixel_means
+from utils.losses.class_similarity import class_means, resemblance, resemblance_kd
+from utils.losses.pixel_means import pixel_means
+from utils.losses.pixelwise import at_least_float32
 
 
 class REMINDER(PLOP):

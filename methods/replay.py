@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Annotated, ClassVar
 
-from dataset.memory import Memory
-from dataset.recall import WithMemory
+from dataset.memory.replay import WithMemory
+from dataset.memory.store import Memory
 from methods.base import Method
 from utils.distributed import is_main
 

@@ -6,8 +6,8 @@ from torch import Tensor
 
 from methods.mib import MiB
 from segmentation_module import Output
-from utils.contrastive import choose_pixels, pixel_contrast, spatial_attention
-from utils.losses import at_least_float32
+from utils.losses.contrastive import choose_pixels, pixel_contrast, spatial_attention
+from utils.losses.pixelwise import at_least_float32
 
 
 class UCD(MiB):

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from models.pretrained import fill, read_weights
-from modules.windows import SwinBlock, shift_mask
+from modules.swin_block import SwinBlock, shift_mask
 
 
 class PatchMerging(nn.Module):

@@ -7,7 +7,7 @@ import torch.distributed as dist
 from torch import nn
 
 from modules.abn import ABN, SLOPE
-from modules.abn_memory import LeanABN, LeanBlock
+from modules.lean_abn import LeanABN, LeanBlock
 from modules.residual import ResidualBlock
 from utils.distributed import is_distributed
 

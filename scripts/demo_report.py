@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from analysis.network import load_step
+from analysis.trained import load_step
 from metrics.results import read_results
 from metrics.scores import average
-from utils.pictures import comparison, save, to_dataset_labels
+from utils.pictures.segmentations import comparison, save, to_dataset_labels
 
 JOINT = "joint"
 NOTES = """\

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import yaml
 
-from utils.comparison import CONVENTIONS, band
-from utils.published_lines import num_steps
-from utils.recipes import Row, rows
+from config.published_command_lines import num_steps
+from config.published_numbers import CONVENTIONS, band
+from config.recipes import Row, rows
 
 ROOT = Path(__file__).resolve().parent.parent
 MEASURED = ROOT / "scripts" / "measured.yaml"

@@ -14,14 +14,14 @@ import torch
 from dataset.increment import increment_data
 from dataset.loader import make_loader
 from dataset.shapes import OtherShapes
+from experiment import checkpoint
+from experiment.autosave import seed_everything
+from experiment.log import RunLog
 from methods.base import Method
 from metrics.scores import scores
 from segmentation_module import Parts
 from tasks import Step
 from train import Training, evaluate, fit
-from utils import checkpoint
-from utils.logger import RunLog
-from utils.resume import seed_everything
 
 FILE = Path(__file__).resolve().parent.parent / "pretrained" / "tiny_shapes.pth"
 NUM_IMAGES, EPOCHS, LR, BATCH_SIZE, SEED = 2400, 8, 0.05, 16, 0

@@ -13,7 +13,8 @@ from torch._dynamo.utils import counters
 from tests.two_processes import Share
 from tests.worlds import make_method
 from train import Training, start, train_one_epoch
-from utils import acceleration, distributed
+from utils import compile as acceleration
+from utils import distributed
 
 
 class Losses:

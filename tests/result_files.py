@@ -4,10 +4,10 @@ from types import SimpleNamespace
 
 import torch
 
+from config.flags import DEFAULTS
 from metrics import ConfusionMatrix
 from metrics.results import write_result
 from tasks import Step
-from utils.flags import DEFAULTS
 
 GROUPS = ((0, 1, 2), (3,), (4,))
 NAMES = ("background", "disc", "ring & rod", "plus", "star")

@@ -12,7 +12,7 @@ from torch import nn
 from models import build_backbone
 from models.resnet import resnet50
 from modules.abn import ABN
-from modules.abn_memory import LeanABN, LeanBlock
+from modules.lean_abn import LeanABN, LeanBlock
 from modules.norms import BLOCKS, NORMS, iabn
 from modules.residual import ResidualBlock
 

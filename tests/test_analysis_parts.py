@@ -12,13 +12,15 @@ from torch import nn
 from analysis import commands
 from analysis.choose import coarse, disagreement, diverse
 from analysis.commands import text_table, write_csv
-from analysis.linear_probe import Probe, evaluate_probe, fit_probe, gathered, order
+from analysis.features import gathered, order
+from analysis.linear_probe import Probe, evaluate_probe, fit_probe
 from analysis.overlays import ERRORS, blend, errors, spotlight, uncertainty, write_names
 from analysis.prototypes import ClassMeans, blended_labels_at, cosines, labels_at, taught_rows
 from segmentation_module import SegmentationModel
-from tasks import IGNORE, named_step
+from tasks import named_step
 from tests.adapters.mib_methods import Head
 from train import Training
+from utils.labels import IGNORE
 
 MISSED, CONFUSED, INVENTED = ERRORS.values()
 

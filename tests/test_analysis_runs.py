@@ -9,10 +9,11 @@ from PIL import Image
 
 import argparser
 from analysis import drift, predict, probe, visualize
-from analysis.network import load_step
 from analysis.runs import find_runs
+from analysis.trained import load_step
+from config import recipes
 from dataset import build_dataset
-from utils import checkpoint, recipes
+from experiment import checkpoint
 
 
 # -- loading ---------------------------------------------------------------------------------------

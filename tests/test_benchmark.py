@@ -4,8 +4,9 @@ import json
 
 import torch
 
-from scripts import benchmark, benchmark_losses
-from scripts.benchmark_tools import Row, distance, kept_bytes, number, peak_rate, plain_types, table
+from scripts.benchmark import __main__ as benchmark
+from scripts.benchmark import losses as benchmark_losses
+from scripts.benchmark.tools import Row, distance, kept_bytes, number, peak_rate, plain_types, table
 
 CPU = torch.device("cpu")
 SMALL = ["--backbone", "tiny", "--size", "64", "--batch", "2", "--classes", "7", "--rounds", "1"]

@@ -7,7 +7,7 @@ import sys
 import pytest
 import torch
 
-from utils import checkpoint
+from experiment import checkpoint
 
 CONTENT = {
     "net": {"w": torch.arange(6.0).view(2, 3), "n": torch.tensor(3)},
@@ -61,7 +61,7 @@ def test_code_in_a_checkpoint_is_not_executed(tmp_path):
 def test_foreign_checkpoint_is_told_how_to_be_converted(tmp_path):
     path = tmp_path / "foreign.pth"
     torch.save({"model_state": {"module.body.w": torch.ones(1)}}, path)
-    with pytest.raises(ValueError, match="utils.convert"):
+    with pytest.raises(ValueError, match="scripts.convert"):
         checkpoint.load(path)
 
 
@@ -83,7 +83,7 @@ def test_full_disk_leaves_the_previous_file_intact(tmp_path):
     checkpoint.save(CONTENT, path)
     before = path.read_bytes()
     script = (
-        "import resource, signal, sys, torch; from utils import checkpoint\n"
+        "import resource, signal, sys, torch; from experiment import checkpoint\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))\n"
         "try: checkpoint.save({'net': {'w': torch.ones(1_000_000)}}, sys.argv[1])\n"

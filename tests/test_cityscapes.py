@@ -10,12 +10,12 @@ from PIL import Image
 
 import run
 from dataset.cityscapes import CITIES, EVALUATED
+from experiment import checkpoint
 from methods import METHODS
 from tasks import named_step
 from tests.conftest import SMALL
 from tests.worlds import PARTS, TinyLoader, make_images, make_labels
 from train import Training, start
-from utils import checkpoint
 
 PER_CITY = 5  # of which the clean split holds out one
 

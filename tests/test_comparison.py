@@ -2,8 +2,8 @@
 
 import pytest
 
-from utils.comparison import band, compare
-from utils.recipes import rows
+from config.published_numbers import band, compare
+from config.recipes import rows
 
 ROWS = {row.name: row for row in rows()}
 VALUES = {"seed": 42, "index_dir": "", "no_pretrained": False, "pretrained_path": "resnet101"}

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import pytest
 import torch
 
-from dataset.compose import cell_size, compose, emptiest_cells, fit, one_hot
-from dataset.instances import record
-from dataset.recall import MemoryDraws
-from tasks import IGNORE
+from dataset.memory.compose import cell_size, compose, emptiest_cells, fit, one_hot
+from dataset.memory.record import record
+from dataset.memory.replay import MemoryDraws
+from utils.labels import IGNORE
 
 
 @dataclass

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 import torch
 
+from experiment import checkpoint
 from methods import METHODS, hyper_parameters
 from tests.worlds import SilentLog, TinyLoader, make_images, make_labels, make_method
 from train import Training, fit
-from utils import checkpoint
 
 KINDS = ["mixed", "all ignored", "only background", "only new classes"]
 methods = pytest.mark.parametrize("name", METHODS)

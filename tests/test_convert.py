@@ -9,6 +9,7 @@ import pytest
 import torch
 
 import run
+from experiment import checkpoint
 from methods import METHODS
 from methods.eir import DetachedBackground
 from models import build_backbone
@@ -16,11 +17,10 @@ from modules.deeplab import DeepLabV3Head
 from modules.norms import NORMS
 from modules.parallel import ParallelBlock, ParallelHead
 from modules.refined_head import RefinedHead
+from scripts.convert import convert, flags_from_name, main
+from scripts.published_checkpoints import from_eir, from_rcil, same_names
 from segmentation_module import Parts, make_model
 from tests.dataset_trees import write_voc
-from utils import checkpoint
-from utils.convert import convert, flags_from_name, main
-from utils.foreign import from_eir, from_rcil, same_names
 
 GOLDENS = Path(__file__).parent / "goldens"
 BESIDE = {"epoch": 29, "best_score": np.float64(0.5), "scheduler_state": {"base_lrs": [np.float64(0.01)]}}
@@ -232,7 +232,7 @@ def test_what_does_not_fit_is_refused_in_one_line_and_nothing_is_written(tmp_pat
 
 
 def test_every_system_names_a_method():
-    from utils.foreign import SYSTEMS
+    from scripts.published_checkpoints import SYSTEMS
 
     for system in SYSTEMS.values():
         assert system.flags.split()[1] in METHODS

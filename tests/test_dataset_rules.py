@@ -6,7 +6,8 @@ import torch
 
 from dataset.images import apply_table
 from dataset.rules import PROTOCOLS, SETTINGS, label_table, partition, select
-from tasks import IGNORE, Step
+from tasks import Step
+from utils.labels import IGNORE
 
 GROUPS = ((0, 3, 1), (2,), (5, 4))  # learned in this order: 3, 1, then 2, then 5, 4
 IMAGES = {  # id: labels in it

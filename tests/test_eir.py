@@ -7,12 +7,13 @@ import torch
 
 from dataset.increment import increment_data
 from dataset.shapes import Shapes
+from experiment import checkpoint
 from methods.eir import EIR, sigmoid_decision
 from methods.eir_softmax import EIRSoftmax
 from methods.replay import Replay
 from segmentation_module import Parts
-from tasks import IGNORE, named_step
-from utils import checkpoint
+from tasks import named_step
+from utils.labels import IGNORE
 
 PARTS = Parts(backbone="tiny", output_stride=8)
 SIZE = 32

@@ -5,8 +5,8 @@ import shutil
 import pytest
 import torch
 
+from experiment import checkpoint
 from methods import METHODS
-from utils import checkpoint
 
 # One of them goes with the quick tests.
 methods = [name if name == "MiB" else pytest.param(name, marks=pytest.mark.slow) for name in METHODS]

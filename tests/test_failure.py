@@ -3,8 +3,8 @@
 import pytest
 import torch
 
+from experiment import checkpoint
 from methods.base import Method
-from utils import checkpoint
 
 
 @pytest.fixture

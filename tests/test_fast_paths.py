@@ -10,13 +10,13 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from methods import METHODS
 from modules.abn import ABN
+from modules.folding import fold_norms
 from modules.refined_head import RefinedHead
 from segmentation_module import Parts, make_model
 from tests.worlds import PARTS, TinyLoader, make_images, make_labels, make_method
 from train import Training, optimizer_step, start
-from utils import acceleration
-from utils.folding import fold_norms
-from utils.pixel_means import pixel_means, plain_means
+from utils import compile as acceleration
+from utils.losses.pixel_means import pixel_means, plain_means
 
 ITERATIONS = 20
 DYNAMO = pytest.mark.filterwarnings("ignore:The .grad attribute")  # its own reading of inputs

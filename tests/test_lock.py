@@ -8,12 +8,12 @@ import sys
 
 import pytest
 
-from utils.lock import RunLock
+from experiment.lock import RunLock
 
 
 def test_a_second_run_in_the_same_folder_is_refused(tmp_path):
     with RunLock(tmp_path):
-        script = f"from utils.lock import RunLock\nwith RunLock({str(tmp_path)!r}): print('entered')"
+        script = f"from experiment.lock import RunLock\nwith RunLock({str(tmp_path)!r}): print('entered')"
         second = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert second.returncode != 0 and "entered" not in second.stdout
     assert f"process {os.getpid()}" in second.stderr and "--name" in second.stderr

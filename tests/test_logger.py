@@ -12,10 +12,10 @@ from tensorboardX.proto import event_pb2
 
 from dataset import build_dataset
 from dataset.increment import increment_data
+from experiment.log import RunLog
+from experiment.log_pictures import some_images
 from tasks import make_step
-from utils.confusion_picture import by_row, confusion_picture
-from utils.logger import RunLog
-from utils.sample_pictures import some_images
+from utils.pictures.confusion import by_row, confusion_picture
 
 
 def events(folder: Path) -> list:

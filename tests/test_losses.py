@@ -5,8 +5,8 @@ import torch
 import torch.nn.functional as F
 from torch.autograd import gradcheck
 
-from tasks import IGNORE
-from utils import losses
+from utils.labels import IGNORE
+from utils.losses import pixelwise as losses
 
 NUM_OLD, NUM_NEW = 4, 3
 NUM_ALL = NUM_OLD + NUM_NEW

@@ -5,10 +5,10 @@ import torch
 import torch.nn.functional as F
 from torch.autograd import gradcheck
 
-from tasks import IGNORE
-from utils import contrastive
-from utils.class_similarity import class_means, of_new_class, resemblance, resemblance_kd
-from utils.contrastive import choose_pixels, pixel_contrast, spatial_attention
+from utils.labels import IGNORE
+from utils.losses import contrastive
+from utils.losses.class_similarity import class_means, of_new_class, resemblance, resemblance_kd
+from utils.losses.contrastive import choose_pixels, pixel_contrast, spatial_attention
 
 NUM_OLD, NUM_ALL = 3, 5
 

@@ -3,11 +3,12 @@
 import pytest
 import torch
 
-from dataset.compose import one_hot
-from tasks import IGNORE
-from utils import losses, pixel_means, upsampling
-from utils.pixel_means import plain_means
-from utils.upsampling import upsampling_matrix
+from dataset.memory.compose import one_hot
+from utils.labels import IGNORE
+from utils.losses import pixel_means, upsampling
+from utils.losses import pixelwise as losses
+from utils.losses.pixel_means import plain_means
+from utils.losses.upsampling import upsampling_matrix
 
 NUM_OLD, NUM_ALL = 3, 5
 

@@ -10,12 +10,13 @@ import torch
 from PIL import Image
 
 from dataset.increment import increment_data
-from dataset.instances import MARGIN, MEAN_COLOUR, keep_classes, record
-from dataset.memory import Memory, is_candidate, select
-from dataset.recall import WithMemory
+from dataset.memory.record import MARGIN, MEAN_COLOUR, keep_classes, record
+from dataset.memory.replay import WithMemory
+from dataset.memory.store import Memory, is_candidate, select
 from dataset.shapes import Shapes
-from tasks import IGNORE, named_step
-from utils import checkpoint
+from experiment import checkpoint
+from tasks import named_step
+from utils.labels import IGNORE
 
 STEPS = 3  # of task 2-2 on six classes
 

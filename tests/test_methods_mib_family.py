@@ -10,8 +10,8 @@ from methods import METHODS
 from tasks import Step
 from tests.worlds import GROUPS, TinyLoader, make_images, make_labels, make_method
 from train import Training, optimizer_step, start
-from utils.class_similarity import class_means
-from utils.pixel_means import plain_means
+from utils.losses.class_similarity import class_means
+from utils.losses.pixel_means import plain_means
 
 
 # -- distillation ---------------------------------------------------------------------------------------

@@ -14,7 +14,8 @@ from metrics.confusion import spilled
 from metrics.published_csv import honest_summary, published_summary, read_rows
 from metrics.results import read_results, table, write_result
 from metrics.scores import class_scores, forgetting, harmonic, intransigence, trainable_percent
-from tasks import IGNORE, Step
+from tasks import Step
+from utils.labels import IGNORE
 from utils.schedule import poly
 
 DATASET = SimpleNamespace(class_names=("background", "cat", "dog", "cow"), has_background=True, skipped=())

@@ -7,12 +7,12 @@ import torch
 import torch.nn.functional as F
 
 from methods import METHODS, hyper_parameters
-from tasks import IGNORE
 from tests.worlds import SilentLog, TinyLoader, make_method
 from train import Training, fit
-from utils import weight_transfer
-from utils.losses import unbiased_cross_entropy
-from utils.weight_transfer import WeightTransfer, count_votes, pretune, vote
+from utils.labels import IGNORE
+from utils.losses import weight_transfer
+from utils.losses.pixelwise import unbiased_cross_entropy
+from utils.losses.weight_transfer import WeightTransfer, count_votes, pretune, vote
 
 NUM_OLD, NUM_NEW, CHANNELS = 4, 3, 6
 

@@ -5,8 +5,8 @@ import pytest
 from PIL import Image
 
 from dataset.base import voc_palette
-from tasks import IGNORE
-from utils.pictures import GAP, colour, comparison, save, tile, to_dataset_labels
+from utils.labels import IGNORE
+from utils.pictures.segmentations import GAP, colour, comparison, save, tile, to_dataset_labels
 
 PALETTE = voc_palette()
 NAMES = ("background", "cat", "dog", "cow")

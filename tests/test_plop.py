@@ -7,10 +7,11 @@ import torch
 import torch.nn.functional as F
 
 from methods.plop import PLOP
-from tasks import IGNORE, Step
+from tasks import Step
 from tests.worlds import PARTS, TinyLoader, make_images, make_labels, make_method
-from utils import thresholds as th
-from utils import upsampling
+from utils.labels import IGNORE
+from utils.losses import pseudo_labels as th
+from utils.losses import upsampling
 
 NUM_OLD, NUM_SEEN = 5, 7
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from utils.pod import Layer, pod, pod_distance, strip_sums
+from utils.losses.pod import Layer, pod, pod_distance, strip_sums
 
 
 def textbook_strips(maps, scales=(1, 2, 4)):

@@ -5,11 +5,8 @@ import json
 import pytest
 
 import argparser
-from methods import METHODS, hyper_parameters
-from tests.conftest import ROOT
-from tests.parity import collect
-from utils.flags import DEFAULTS
-from utils.published_flags import (
+from config.flags import DEFAULTS
+from config.published_flags import (
     COMBINATIONS,
     FIXED,
     IDLE,
@@ -20,6 +17,9 @@ from utils.published_flags import (
     SIGNS,
     SWITCHES,
 )
+from methods import METHODS, hyper_parameters
+from tests.conftest import ROOT
+from tests.parity import collect
 
 # Built from the tables of the published scripts: what every line from PLOP on has, then what differs.
 EVERY = (

@@ -9,8 +9,9 @@ from methods.rcil import RCIL
 from models.resnet import tiny
 from modules import parallel
 from segmentation_module import Parts
-from tasks import IGNORE, Step
+from tasks import Step
 from tests.rcil_chain import GROUPS, PARTS, chain, images, started
+from utils.labels import IGNORE
 
 
 @pytest.mark.parametrize("last", [1, 2])

@@ -8,7 +8,7 @@ from methods.rcil import RCIL
 from segmentation_module import Output
 from tasks import Step
 from tests.rcil_chain import GROUPS
-from utils.pooled_cube import WINDOWS, pooled_cube_distillation
+from utils.losses.pooled_cube import WINDOWS, pooled_cube_distillation
 
 
 def textbook(old, new, spatial, channel):

@@ -5,13 +5,13 @@ import json
 import pytest
 
 import argparser
+from config import recipes
+from config.published_command_lines import num_steps
 from dataset import DATASETS
 from scripts import from_recipes
 from tests.adapters.scripts import command_line, understood
 from tests.conftest import ROOT
 from tests.parity import collect
-from utils import recipes
-from utils.published_lines import num_steps
 
 ROWS = {row.name: row for row in recipes.rows()}
 EIGHT = ("10-1", "15-1", "15-5", "19-1", "100-5", "100-10", "100-50", "50-50")

@@ -9,8 +9,9 @@ from xml.etree import ElementTree
 import pytest
 from PIL import Image
 
-from analysis import report, report_published
-from analysis.report_svg import level_name
+from analysis.report import __main__ as report
+from analysis.report import published as report_published
+from analysis.report.svg import level_name
 from tests.result_files import compared, joint, write_run
 
 

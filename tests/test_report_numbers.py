@@ -4,11 +4,11 @@ import json
 
 import pytest
 
-from analysis.report_published import published_values
-from analysis.report_rows import stat
-from analysis.report_runs import read_runs
-from analysis.report_settings import make_settings
-from analysis.report_tables import Cell, Table, latex, letter, markdown, overview, score_table
+from analysis.report.published import published_values
+from analysis.report.rows import stat
+from analysis.report.runs import read_runs
+from analysis.report.settings import make_settings
+from analysis.report.tables import Cell, Table, latex, letter, markdown, overview, score_table
 from tests.result_files import compared, write_run
 
 

@@ -12,10 +12,11 @@ import torch
 
 import run
 import train
+from experiment import checkpoint
+from experiment import previous_step as continuation
 from methods import nest, plop, reminder
 from methods.base import Method
 from tests.conftest import ROOT, SMALL
-from utils import checkpoint, continuation
 
 
 class Killed(BaseException):

@@ -13,9 +13,10 @@ from PIL import Image
 from dataset import build_dataset
 from dataset.folder import KEYS
 from dataset.increment import increment_data
-from tasks import IGNORE, make_step, named_step
+from tasks import make_step, named_step
 from tests.dataset_trees import write_folder, write_image, write_mask
 from tests.test_dataset_decode import png
+from utils.labels import IGNORE
 
 NUM_CLASSES = 3
 unlimited = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]

@@ -5,7 +5,7 @@ import json
 import pytest
 import torch
 
-from utils import checkpoint
+from experiment import checkpoint
 
 
 def weights(path) -> dict:

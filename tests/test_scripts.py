@@ -11,10 +11,10 @@ import time
 import pytest
 import torch
 
+from experiment import checkpoint
 from scripts.slurm import jobs
 from tests.conftest import ROOT
 from tests.dataset_trees import write_voc
-from utils import checkpoint
 
 NAME = "RevisitingCSS/ft_resnet101_15-1-FixBC-P"
 SCRIPT = ROOT / "scripts" / f"{NAME}.sh"

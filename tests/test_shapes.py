@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from dataset.shapes import OTHER_WORLD, SPLITS, WORLD, OtherShapes, Shapes
-from tasks import IGNORE
+from utils.labels import IGNORE
 
 
 @pytest.fixture(scope="module")

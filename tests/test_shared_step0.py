@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from utils import checkpoint
-from utils.shared_step0 import regroup
+from experiment import checkpoint
+from modules.classifiers import regroup
 
 
 def weights(tmp_path, run, step=0, task="4-1", setting="overlap"):

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-import tasks
+from dataset import __main__ as preview
 from dataset.cityscapes import (
     CityscapesClasses,
     CityscapesDomain,
@@ -131,7 +131,7 @@ def test_dataset_object_names_its_own_task():
 
 # -- the preview
 def test_preview_names_the_classes_of_each_step_without_data(capsys):
-    assert tasks.main(["voc", "15-1"]) == 0
+    assert preview.main(["voc", "15-1"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "voc 15-5s: 6 steps, 21 classes"
     assert lines[1].startswith("step 0: background, aeroplane")
@@ -146,7 +146,7 @@ def test_preview_counts_images_and_pixels_where_there_is_data(capsys, tmp_path, 
         "train: {images: data/images, masks: data/masks}\n"
         "val: {images: data/images, masks: data/masks}\n"
     )
-    assert tasks.main(["mine.yaml", "1-1"]) == 0
+    assert preview.main(["mine.yaml", "1-1"]) == 0
     out = capsys.readouterr().out
     assert "step 1: dog" in out
     assert "cat" in out and "40" in out  # 5 images of 8 pixels
@@ -163,7 +163,7 @@ def write_world(root):
 
 
 def test_list_of_tasks_has_every_dataset(capsys):
-    assert tasks.main([]) == 0
+    assert preview.main([]) == 0
     assert "15-5s" in capsys.readouterr().out
 
 
@@ -171,7 +171,7 @@ def test_list_of_tasks_has_every_dataset(capsys):
     "words", [["vok"], ["voc", "15-6"], ["none.yaml", "1-1"], ["voc", "15-1", "--data_root", "/none"]]
 )
 def test_mistake_in_the_preview_is_one_line_and_status_2(capsys, words):
-    assert tasks.main(words) == 2
+    assert preview.main(words) == 2
     assert len(capsys.readouterr().err.splitlines()) == 1
 
 

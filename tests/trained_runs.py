@@ -6,9 +6,9 @@ import torch
 
 import argparser
 from dataset import build_dataset
+from experiment import checkpoint
 from methods import METHODS
 from tasks import make_step
-from utils import checkpoint
 
 WORDS = "--task 4-1 --crop_size 32 --backbone tiny --output_stride 8 --recipe none --num_workers 0".split()
 

@@ -7,8 +7,9 @@ from torch import Tensor
 
 from methods import METHODS
 from segmentation_module import Parts
-from tasks import IGNORE, Step
+from tasks import Step
 from train import Training
+from utils.labels import IGNORE
 
 GROUPS = ((0, 1, 2), (3,), (4, 5))
 PARTS = Parts(backbone="tiny", output_stride=8)

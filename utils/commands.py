@@ -5,7 +5,9 @@ import sys
 import traceback
 from collections.abc import Callable
 
-from utils.resume import Interrupted
+
+class Interrupted(Exception):
+    """The system asked to stop; the unfinished step is saved."""
 
 
 def answer(program: str, work: Callable[[], None]) -> int:
@@ -28,3 +30,4 @@ def answer(program: str, work: Callable[[], None]) -> int:
         cause = f"{type(error).__name__}: {' '.join(str(error).split())}"
         print(f"{program}: failed: {cause}", file=sys.stderr, flush=True)
         return 1
+

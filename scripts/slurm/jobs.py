@@ -13,12 +13,12 @@ from pathlib import Path
 from string import Template
 
 import argparser
+from config.flags import DEFAULTS
 from dataset import DATASETS
+from experiment.previous_step import describe
+from experiment.shared_step0 import shared_step0
 from methods import METHODS
 from tasks import named_step
-from utils.continuation import describe
-from utils.flags import DEFAULTS
-from utils.shared_step0 import shared_step0
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 TEMPLATE = Path(__file__).with_name("job.template")

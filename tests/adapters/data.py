@@ -11,8 +11,9 @@ from dataset.images import apply_table
 from dataset.increment import increment_data
 from dataset.rules import lookup_table
 from dataset.transform import crop_box
-from tasks import IGNORE, Step
+from tasks import Step
 from tests.adapters import adapter
+from utils.labels import IGNORE
 
 
 class Maps(SegmentationDataset):

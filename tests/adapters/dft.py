@@ -8,7 +8,7 @@ from segmentation_module import SegmentationModel
 from tests.adapters import adapter
 from tests.adapters.mib_methods import CPU, Head, step_of
 from train import Training, optimizer_step, start
-from utils.losses import cross_entropy
+from utils.losses.pixelwise import cross_entropy
 
 FLAGS = {
     "freeze_backbone": "--fix_backbone",

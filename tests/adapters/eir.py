@@ -5,17 +5,18 @@ import random
 import numpy as np
 import torch
 
-from dataset.compose import Paste, compose, emptiest_cells, missing_labels, mix, one_hot
-from dataset.instances import keep_classes, present_classes, record
-from dataset.memory import is_candidate, select
-from dataset.recall import stored_crop
+from dataset.memory.compose import Paste, compose, emptiest_cells, missing_labels, mix, one_hot
+from dataset.memory.record import keep_classes, present_classes, record
+from dataset.memory.replay import stored_crop
+from dataset.memory.store import is_candidate, select
 from dataset.transform import normalize
 from methods.eir import sigmoid_decision
 from metrics import ConfusionMatrix
-from tasks import IGNORE, named_step
+from tasks import named_step
 from tests.adapters import adapter
 from tests.adapters.metrics import eir_metrics
-from utils.losses import grouped_kd, multilabel_bce, num_with_target, sigmoid_pseudo_labels
+from utils.labels import IGNORE
+from utils.losses.pixelwise import grouped_kd, multilabel_bce, num_with_target, sigmoid_pseudo_labels
 
 
 @adapter("eir.candidate_rule")

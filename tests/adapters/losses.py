@@ -1,8 +1,8 @@
 """Pixel losses of the MiB family and of EIR."""
 
-from tasks import IGNORE
 from tests.adapters import adapter
-from utils.losses import (
+from utils.labels import IGNORE
+from utils.losses.pixelwise import (
     binary_cross_entropy,
     binary_distillation,
     cross_entropy,

@@ -5,10 +5,10 @@ from torch import nn
 
 from methods import METHODS
 from methods.ewc import EWC
-from methods.mib import init_from_background
 from methods.pi import PI
 from methods.rw import RW
 from metrics import ConfusionMatrix
+from modules.classifiers import init_from_background
 from segmentation_module import SegmentationModel
 from tasks import Step
 from tests.adapters import adapter

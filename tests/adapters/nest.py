@@ -3,7 +3,7 @@
 import torch
 
 from tests.adapters import adapter
-from utils.weight_transfer import WeightTransfer, align_norms, pretune, vote, warm_loss
+from utils.losses.weight_transfer import WeightTransfer, align_norms, pretune, vote, warm_loss
 
 
 def transfer_of(inputs, importance=None, projection=None):

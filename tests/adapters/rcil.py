@@ -5,13 +5,14 @@ import re
 import torch
 from torch import nn
 
-from methods.rcil import RCIL, init_weights_from_background
+from config.recipes import find_recipes
+from methods.rcil import RCIL
 from modules.abn import ABN
+from modules.classifiers import init_weights_from_background
 from segmentation_module import Output, Parts
 from tasks import Step
 from tests.adapters import adapter
 from tests.adapters.rcil_branches import part_of, under
-from utils.recipes import find_recipes
 
 
 @adapter("rcil.init_classifier")

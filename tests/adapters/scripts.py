@@ -6,9 +6,9 @@ from pathlib import Path
 from unittest.mock import patch
 
 import argparser
+from config.published_command_lines import published_options
+from experiment.files import RunFiles
 from tests.adapters import adapter
-from utils.layout import RunFiles
-from utils.published_lines import published_options
 
 ALWAYS = ("step", "lr", "epochs", "batch_size")
 

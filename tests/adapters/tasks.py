@@ -10,8 +10,9 @@ from dataset.cityscapes import (
     label_map,
     published_domain_split,
 )
-from tasks import IGNORE, named_step
+from tasks import named_step
 from tests.adapters import adapter
+from utils.labels import IGNORE
 
 SPLITS = ("train", "val", "test")
 CLASSES = {"voc": 21, "ade": 151, "cityscape": 20, "cityscapes_domain": 19}

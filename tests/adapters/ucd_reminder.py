@@ -6,8 +6,8 @@ import torch
 import torch.nn.functional as F
 
 from tests.adapters import adapter
-from utils.class_similarity import class_means, of_new_class, resemblance, resemblance_kd
-from utils.contrastive import choose_pixels, pair_losses, pixel_contrast, spatial_attention
+from utils.losses.class_similarity import class_means, of_new_class, resemblance, resemblance_kd
+from utils.losses.contrastive import choose_pixels, pair_losses, pixel_contrast, spatial_attention
 
 
 @adapter("rcil.ucd_contrastive")

@@ -1,0 +1,103 @@
+"""Features of images through a trained network: of fixed views, computed once, or of fresh random crops."""
+
+import copy
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+
+from torch import Tensor
+
+from analysis.commands import progress
+from analysis.trained import BATCH_SIZE, Trained
+from dataset.images import StepImages, TrainImages
+from dataset.increment import IncrementData
+from dataset.loader import Batches, make_loader
+from tasks import PROBING, make_step
+
+Features = Iterable[
+    tuple[Tensor, Tensor]
+]  # features (N, D, h, w) and labels (N, H, W) of one batch after another
+
+
+def all_classes(trained: Trained) -> IncrementData:
+    """All images of the task, labelled with all of its classes."""
+    task = trained.step.task.removesuffix(PROBING) + PROBING
+    return replace(trained.data, step=make_step(trained.dataset, task), setting="overlap", index_dir="")
+
+
+def train_views(data: IncrementData) -> StepImages:
+    """The training images of `data` as a test sees them: the view that draws nothing at random."""
+    images = data.test
+    images.samples, images.table = data.samples("train"), replace(data, protocol="plop").table("train")
+    return images
+
+
+def features_of(trained: Trained, loader: Iterable, title: str) -> Iterator[tuple[Tensor, Tensor]]:
+    """Features and labels of every batch of `loader`, on the device of the network."""
+    for images, labels in progress(loader, title):
+        yield trained.forward(images).features.clone(), labels.to(trained.device)
+
+
+def fixed_views(
+    trained: Trained, images: StepImages, *, seed: int, title: str
+) -> tuple[Callable[[int], Features], int]:
+    """Batches of features that were computed once, in another order in every epoch; and how many an epoch
+    has.
+
+    Images of different sizes stay in batches of one.
+    """
+    found = features_of(trained, trained.loader(images), title)
+    if not images.same_size:
+        batches = list(found)
+        return (lambda epoch: (batches[row] for row in order(len(batches), 1, seed, epoch))), len(batches)
+    features, labels = gathered(found, len(images))
+    size = min(BATCH_SIZE, len(labels))
+
+    def epoch_of(epoch: int) -> Features:
+        for rows in order(len(labels), size, seed, epoch):
+            yield features[rows], labels[rows]
+
+    return epoch_of, len(labels) // size
+
+
+def gathered(batches: Features, count: int) -> tuple[Tensor, Tensor]:
+    """`count` features and labels, batch after batch, in two tensors; never held twice (VOC's take 14 GB)."""
+    whole: list[Tensor] = []
+    done = 0
+    for parts in batches:
+        whole = whole or [part.new_empty((count, *part.shape[1:])) for part in parts]
+        for all_of, part in zip(whole, parts, strict=True):
+            all_of[done : done + len(part)] = part
+        done += len(parts[0])
+    return whole[0], whole[1]
+
+
+def order(count: int, size: int, seed: int, epoch: int) -> Iterator:
+    """Rows of each batch of an epoch; plain numbers for batches of one."""
+    sampler = Batches(count, size, train=True, seed=seed)
+    sampler.seek(epoch)
+    for keys in sampler:
+        rows = [row for _, row in keys]
+        yield rows[0] if size == 1 else rows
+
+
+def random_views(
+    trained: Trained, images: TrainImages, *, seed: int
+) -> tuple[Callable[[int], Features], int]:
+    """Batches of features of fresh random crops, as published; and how many an epoch has."""
+    size = min(BATCH_SIZE, len(images))
+    loader = make_loader(images, size, train=True, seed=seed, num_workers=trained.num_workers)
+
+    def epoch_of(epoch: int) -> Features:
+        loader.batch_sampler.seek(epoch)
+        for pictures, labels in loader:
+            yield trained.forward(pictures).features.clone(), labels.to(trained.device)
+
+    return epoch_of, len(loader)
+
+
+def part_of(images: StepImages, count: int) -> StepImages:
+    """`count` of `images`, evenly spread; all of them if `count` is 0."""
+    part = copy.copy(images)
+    if 0 < count < len(images):
+        part.samples = [images.samples[index * len(images) // count] for index in range(count)]
+    return part

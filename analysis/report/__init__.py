@@ -1,0 +1,1 @@
+"""The report page: all numbers of finished runs, beside what was published."""

@@ -1,0 +1,140 @@
+"""Trained steps from their checkpoints alone: network, method, task and data, ready to look at."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from types import SimpleNamespace
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader
+from torchvision.transforms.v2 import InterpolationMode
+from torchvision.transforms.v2 import functional as F
+
+import argparser
+from dataset import DATASETS, build_dataset
+from dataset.base import SegmentationDataset
+from dataset.images import StepImages
+from dataset.increment import IncrementData
+from dataset.loader import make_loader
+from dataset.skip import skip_bad_images
+from dataset.transform import to_device
+from experiment import checkpoint
+from methods import METHODS
+from methods.base import Method
+from segmentation_module import Output
+from tasks import Step, make_step
+
+BATCH_SIZE = 16  # images per forward pass; in evaluation mode no result depends on it
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A method as it is after one step.
+
+    Attributes:
+        path: its checkpoint. step: the step that it learned last.
+        method: with its network in evaluation mode, nothing trainable. device: where the network is.
+        dataset: what it learned; only names and colours if the images are not there.
+        data: the images and labels of the step, as the run saw them. num_workers: of loaders.
+    """
+
+    path: Path
+    step: Step
+    method: Method
+    device: torch.device
+    dataset: SegmentationDataset
+    data: IncrementData
+    num_workers: int
+
+    @torch.inference_mode()
+    def forward(self, images: Tensor) -> Output:  # uint8 (N, 3, H, W)
+        """Everything that the network makes of `images`."""
+        images, _ = to_device(images, images.new_zeros(()), self.device)
+        return self.method.net(images)
+
+    def predict(self, images: Tensor) -> tuple[Tensor, Tensor]:  # uint8 (N, 3, H, W)
+        """Model index of each pixel's class, uint8 (N, H, W), and how unsure the network is, float32 (N, H,
+        W).
+
+        Unsure = 1 - the largest softmax probability. Both on the CPU.
+        """
+        logits = self.forward(images).logits
+        unsure = 1 - logits.softmax(1).amax(1)
+        return self.method.predict(logits).to("cpu", torch.uint8), unsure.float().cpu()
+
+    def loader(self, images: StepImages) -> DataLoader:
+        """Batches of `images` in their order."""
+        return make_loader(
+            images, BATCH_SIZE, train=False, num_workers=min(self.num_workers, len(images) // 64)
+        )
+
+    def view(self, photo: Tensor) -> Tensor:  # uint8 (3, H, W)
+        """`photo` at the scale of training: shorter side as long as a crop, nothing cut off."""
+        return F.resize(photo, [self.data.crop_size], InterpolationMode.BILINEAR, antialias=True)
+
+    @property
+    def encoder(self) -> int:
+        """Checksum of body and head: networks that share it have the same features."""
+        net = self.method.net
+        return checkpoint.checksum([dict(part.state_dict()) for part in (net.body, net.head)])
+
+    @property
+    def class_names(self) -> list[str]:
+        """Name of each class of the whole task, by model index."""
+        return [self.dataset.class_names[label] for label in self.step.order]
+
+
+def load_step(
+    path: Path | str, *, data_root: str = "", cache_dir: str = "cache", data: bool = True
+) -> Trained:
+    """The step whose checkpoint is at `path`, on the GPU if there is one.
+
+    Args:
+        path: a checkpoint. data_root: folder of its dataset, "" for the one that training was given.
+        cache_dir: folder for the scan of which image shows which class.
+        data: whether its images are needed; if not, they may be missing.
+
+    Raises:
+        FileNotFoundError: if the checkpoint, or data that is needed, is not there.
+        ValueError: if the checkpoint is damaged, or was trained on other classes than the dataset has now.
+    """
+    content = checkpoint.load(path)
+    stored = content["config"]
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    places = {"data_root": data_root or stored.get("data_root", ""), "cache_dir": cache_dir}
+    precision = {"precision": "fp32"} if device.type == "cpu" else {}  # half precision is for GPUs
+    config = argparser.restore(stored, **places, **precision)
+    dataset = dataset_of(config, needed=data)
+    step = make_step(dataset, config.task, content["step"])
+    if [list(group) for group in step.groups] != content["groups"]:
+        raise ValueError(f"{path} was trained on other classes than {config.dataset} {config.task} has now")
+    method = METHODS[config.method](step, **config.hyper)
+    method.net = method.build_model(step, argparser.network_parts(config, pretrained=False))
+    method.net.load_state_dict(content["net"])
+    method.load_state_dict(content["method_state"])
+    method.net.eval().requires_grad_(False).to(device, memory_format=torch.channels_last)
+    data = argparser.step_data(config, step, dataset)
+    return Trained(Path(path), step, method, device, dataset, data, config.num_workers)
+
+
+def dataset_of(config: SimpleNamespace, *, needed: bool) -> SegmentationDataset:
+    """The dataset as the run saw it; if its images are neither there nor needed, its class, which knows the
+    names.
+    """
+    try:
+        skips = needed and config.skip_bad_images  # which means to look at every image
+        return opened(config.dataset, config.data_root, config.leaky_split, skips)
+    except FileNotFoundError:
+        if needed or config.dataset not in DATASETS:
+            raise
+        return DATASETS[config.dataset]
+
+
+@lru_cache(maxsize=4)  # the steps of a run, and runs that are compared, share it
+def opened(name: str, root: str, leaky: bool, skips: bool) -> SegmentationDataset:
+    """The dataset `name` in `root`, `leaky` or not; without images that cannot be used if it `skips` them."""
+    dataset = build_dataset(name, root, leaky=leaky)
+    if skips:
+        skip_bad_images(dataset)
+    return dataset

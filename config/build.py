@@ -1,0 +1,168 @@
+"""From the namespace to what the parts of the framework take: the second half of `argparser.py`."""
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import torch
+
+from config.flags import DEFAULTS
+from config.published_numbers import compare
+from config.recipes import row_of
+from dataset import build_dataset
+from dataset.base import SegmentationDataset
+from dataset.increment import IncrementData, increment_data
+from dataset.skip import skip_bad_images
+from experiment.files import RunFiles
+from experiment.previous_step import begin, describe, say_if_outdated
+from experiment.shared_step0 import SharedStep0, shared_step0
+from methods import METHODS
+from metrics.published_csv import published_summary, read_rows
+from metrics.results import read_results, table
+from segmentation_module import Parts
+from tasks import Step
+from train import Training
+from utils.distributed import is_main, world_size
+from utils.files import write_text
+
+
+def run_files(config: SimpleNamespace) -> RunFiles:
+    """The files of the run; a seed other than the published 42, and other data, are part of its name."""
+    other_data = ["leaky"] * config.leaky_split + [config.masking] * (config.masking != DEFAULTS["masking"])
+    seed = "" if config.seed == DEFAULTS["seed"] else f"seed{config.seed}"
+    backbone = config.backbone.replace(":", "_").replace("/", "_")
+    words = [config.method.replace("*", "_STAR"), backbone, config.name, *other_data, seed]
+    setting = f"{Path(config.dataset).stem}_{config.task}_{config.setting}"
+    run = "_".join(word for word in words if word)
+    roots = Path(config.checkpoint), Path(config.results_dir), Path(config.logdir)
+    return RunFiles(*roots, setting=setting, run=run, kin=run.removeprefix(words[0]) if config.name else "")
+
+
+def finished(config: SimpleNamespace, files: RunFiles, index: int) -> bool:
+    """Whether step `index` has been trained and is not wanted anew."""
+    done = files.checkpoint(index).is_file() and not config.overwrite
+    if done and index > 0:
+        say_if_outdated(files.checkpoint(index), files.checkpoint(index - 1))
+    return done
+
+
+def network_parts(config: SimpleNamespace, *, pretrained: bool) -> Parts:
+    """How this run's networks are built; only a network that starts training needs `pretrained` weights."""
+    return Parts(config.backbone, output_stride=config.output_stride, pooling=config.pooling,
+                 precision=config.precision, norm=config.norm,
+                 pretrained=config.pretrained_path if pretrained else "")
+
+
+def run_dataset(config: SimpleNamespace) -> SegmentationDataset:
+    """The data set of the run."""
+    dataset = build_dataset(config.dataset, config.data_root, leaky=config.leaky_split)
+    if config.skip_bad_images:
+        skip_bad_images(dataset)
+    return dataset
+
+
+def step_data(config: SimpleNamespace, step: Step, dataset) -> IncrementData:
+    """The images that a step trains and is tested on."""
+    same_name = ("setting", "protocol", "masking", "crop_size", "index_dir", "cache_dir", "seed")
+    options = {name: getattr(config, name) for name in same_name} | {"evaluation": config.eval}
+    return increment_data(dataset, step, ignore_background=config.ignore_test_bg, **options)
+
+
+def step0_of_others(config: SimpleNamespace, step: Step, dataset) -> SharedStep0 | None:
+    """Where runs that train this step 0 alike share it; None at later steps, or if it is not wanted."""
+    if step.index > 0 or config.no_share or config.step_ckpt:
+        return None
+    method = METHODS[config.method](step, **config.hyper)
+    about = describe(flat(config), step, method, fingerprint=dataset.fingerprint("train"))
+    ids = step_data(config, step, dataset).train.ids
+    return shared_step0(Path(config.checkpoint) / "shared_step0", method, about, ids=ids, flags=set(DEFAULTS))
+
+
+def training(config: SimpleNamespace, steps: list[int], index: int) -> Training:
+    """Numbers of the optimisation of step `index`."""
+    return Training(
+        epochs=of_step(config, "epochs", steps, index), lr=of_step(config, "lr", steps, index),
+        weight_decay=config.weight_decay, accumulate=config.accumulate, print_interval=config.print_interval,
+        scale_loss=config.precision == "fp16",
+    )
+
+
+def batch_size(config: SimpleNamespace) -> int:
+    """Images per process and batch.
+
+    Raises:
+        ValueError: if the global batch does not divide evenly.
+    """
+    parts = world_size() * config.accumulate
+    if config.batch_size % parts:
+        size = config.batch_size
+        raise ValueError(f"--batch_size {size} does not divide by processes x accumulation = {parts}")
+    return config.batch_size // parts
+
+
+def test_batch_size(config: SimpleNamespace) -> int:
+    """Images per batch of a test; equal for any number of processes, so that every count is, too."""
+    return min(config.batch_size, 1 if config.eval == "full" else 8)  # 8: 1.3 GB of logits of ADE20K
+
+
+def flat(config: SimpleNamespace) -> dict:
+    """All resolved values, the method's own among them, in plain types."""
+    return {name: getattr(config, name) for name in DEFAULTS} | config.hyper
+
+
+def steps_of(words: list[str], num_steps: int) -> list[int]:
+    """Step numbers that `--step` means, in order: "all", "2", "0 1 2", "1-5".
+
+    Raises:
+        ValueError: if the task has no such step.
+    """
+    steps = []
+    for word in words:
+        first, _, last = str(word).partition("-")
+        if word == "all":
+            steps += range(num_steps)
+        elif first.isdigit() and (last.isdigit() or not last):
+            steps += range(int(first), int(last or first) + 1)
+        else:
+            raise ValueError(f"--step {word}: use a number, a range such as 1-5, or all")
+    if not steps or max(steps) >= num_steps:
+        raise ValueError(f"--step {' '.join(words)}: the task has steps 0 to {num_steps - 1}")
+    return steps
+
+
+def of_step(config: SimpleNamespace, name: str, steps: list[int], index: int):
+    """Value of the per-step flag `name` at step `index`; the last value stands for all that follow.
+
+    On the command line the values are aligned with the steps asked for, elsewhere with the task's steps.
+    """
+    values = getattr(config, name)
+    position = steps.index(index) if config.sources[name] == "command line" else index
+    return values[min(position, len(values) - 1)]
+
+
+def closing(config: SimpleNamespace) -> str:
+    """The last words of a run: its table, what average_csv.py prints, and the comparison with its recipe.
+
+    With `--date`, the table is also filed where published scripts look for it.
+    """
+    files = run_files(config)
+    results, file = read_results(files.results), files.results / "results.csv"
+    parts = [table(results)]
+    if file.is_file():
+        text = file.read_text(encoding="utf-8")
+        parts += published_summary(read_rows(text.splitlines()))
+        if config.date and is_main():
+            name = Path(config.dataset).stem
+            write_text(files.published_table(config.date, name, config.task, config.name), text)
+    row = None if config.recipe == "none" else row_of(flat(config))
+    if row and results:
+        parts.append(compare(results, row, flat(config)))
+    return "\n".join(part for part in parts if part)
+
+
+def begin_step(config: SimpleNamespace, step: Step, dataset, files: RunFiles, device: torch.device,
+               named: str = ""):
+    """Method and self-description of a step; no method if the file `named` was adopted as its result."""
+    previous = named or (files.previous(step.index) if step.index > 0 else "")
+    parts = network_parts(config, pretrained=step.index == 0)
+    return begin(step, flat(config), config.hyper, parts, device=device, previous=previous,
+                 own=files.checkpoint(step.index), fingerprint=dataset.fingerprint("train"))

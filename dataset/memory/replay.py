@@ -1,0 +1,109 @@
+"""How the memory comes back: as training images of their own, and as pieces to paste into new ones."""
+
+import random
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.utils.data import Dataset
+from torchvision.transforms.v2 import InterpolationMode
+from torchvision.transforms.v2 import functional as TF
+
+from dataset.images import TrainImages
+from dataset.memory.record import Record, keep_classes
+from dataset.transform import crop_box, normalize
+from utils.labels import BACKGROUND
+
+
+def stored_crop(
+    image: Tensor, labels: Tensor, size: int, rng: random.Random
+) -> tuple[Tensor, Tensor]:  # uint8 (3, H, W), (H, W)
+    """Random part of a stored image at `size` x `size`, mirrored in half of the cases: as `train_crop`.
+
+    Pillow resizes, as in EIR: where a side shrinks, torchvision's arithmetic is a level off in some pixels.
+    """
+    box = crop_box(rng, labels.shape[1], labels.shape[0])
+    flip = rng.random() < 0.5
+    image = TF.pil_to_tensor(TF.resized_crop(TF.to_pil_image(image), *box, [size, size]))
+    labels = TF.resized_crop(labels[None], *box, [size, size], InterpolationMode.NEAREST_EXACT)[0]
+    return (image.flip(-1), labels.flip(-1)) if flip else (image, labels)
+
+
+class WithMemory(Dataset):
+    """The images of a step, and after them every entry of the memory once (published ratio), cropped alike.
+
+    Args:
+        images: of the step.
+        records: the memory.
+        alone: show nothing but the classes of an entry; the rest has the mean colour.
+        rest: label of what is not shown.
+    """
+
+    same_size = True
+
+    def __init__(
+        self, images: TrainImages, records: Sequence[Record], *, alone: bool, rest: int = BACKGROUND
+    ):
+        self.images, self.records, self.alone, self.rest = images, list(records), alone, rest
+
+    @property
+    def ids(self) -> list[str]:
+        """Id of each image and entry."""
+        return self.images.ids + [record.id for record in self.records]
+
+    def __len__(self) -> int:
+        return len(self.images) + len(self.records)
+
+    def __getitem__(self, key: tuple[int, int]) -> tuple[Tensor, Tensor]:
+        epoch, index = key
+        if index < len(self.images):
+            return self.images[key]
+        record = self.records[index - len(self.images)]
+        rng = random.Random(f"{self.images.seed}/{epoch}/{record.id}")
+        image, labels = stored_crop(*record.restore(), self.images.size, rng)
+        return keep_classes(image, labels, record.classes, rest=self.rest) if self.alone else (image, labels)
+
+
+class MemoryDraws:
+    """What `compose` draws from a memory: classes, entries, a fresh crop of the entry for each paste, shares.
+
+    Args:
+        records: the memory; decoded once, pictures kept on `device`.
+        device: where the images are.
+    """
+
+    def __init__(self, records: Sequence[Record], *, device: torch.device):
+        self.by_label: dict[int, list[tuple[Tensor, Tensor]]] = {}
+        for record in records:
+            image, labels = record.restore()
+            self.by_label.setdefault(record.label, []).append((image.to(device), labels))
+        self.labels = list(self.by_label)
+        self.rng, self.size = random.Random(0), (0, 0)
+
+    def begin(self, rng: random.Random, size: tuple[int, int]) -> "MemoryDraws":
+        """Let `rng` decide from now on, and views be of `size` (H, W)."""
+        self.rng, self.size = rng, tuple(size)
+        return self
+
+    def extra_label(self) -> int:
+        """A class that has entries, each as likely."""
+        return self.rng.choice(self.labels)
+
+    def share(self) -> float:
+        """Uniform in [0, 1)."""
+        return self.rng.random()
+
+    def instance(self, label: int) -> tuple[Tensor, Tensor]:
+        """A training crop of an entry filed under `label`, normalised (3, H, W), and where it shows the
+        class.
+        """
+        image, labels = self.rng.choice(self.by_label[label])
+        top, left, height, width = crop_box(self.rng, labels.shape[1], labels.shape[0])
+        flip = self.rng.random() < 0.5
+        part = (..., slice(top, top + height), slice(left, left + width))
+        view = F.interpolate(image[part][None].float(), self.size, mode="bilinear", antialias=True)
+        mask = F.interpolate((labels[part] == label).byte()[None, None], self.size, mode="nearest-exact")
+        view, mask = normalize(view)[0], mask[0, 0].bool()
+        # The mask stays where its shape is looked at: on the CPU, so that the device need not be waited for.
+        return (view.flip(-1), mask.flip(-1)) if flip else (view, mask)

@@ -1,0 +1,172 @@
+"""Memory: instances of old classes, or whole old images, that later steps train on again.
+
+Kept are pixels, not references to files: for each entry an RGB crop around its objects, the labels of that
+crop, its classes, and where it comes from. The old images and their annotation files are not needed any more.
+Source: EIR (arXiv 2503.22136), which keeps file names instead; the balanced choice is SSUL's.
+"""
+
+import json
+import logging
+import os
+import random
+import re
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+from scipy import ndimage
+from torch import Tensor
+
+from dataset.images import StepImages, apply_table
+from dataset.memory.record import Record, present_classes, record
+from utils.distributed import is_main
+
+LISTS = ("classes", "size", "corner")  # tuples of a Record that a file holds as lists
+
+
+def is_candidate(labels: Tensor) -> bool:  # (H, W)
+    """Whether each class in the label map is one 4-connected component (EIR); true if there is no class."""
+    array = labels.numpy()
+    return all(ndimage.label(array == label)[1] == 1 for label in present_classes(labels))
+
+
+def select(candidates: Iterable[tuple], classes: Sequence[int], budget: int) -> dict[int, list[tuple]]:
+    """Class-balanced choice of at most `budget` candidates, filed under `classes`.
+
+    Round after round each class takes the first candidate left that shows it. `candidates` are pairs (key,
+    classes) in random order; they are read only as far as needed.
+    """
+    chosen: dict[int, list[tuple]] = {label: [] for label in classes}
+    passed: list[tuple] = []  # read already, taken by no class yet
+    stream = iter(candidates)
+
+    def take(label: int) -> tuple | None:
+        for position, candidate in enumerate(passed):
+            if label in candidate[1]:
+                return passed.pop(position)
+        for candidate in stream:
+            if label in candidate[1]:
+                return candidate
+            passed.append(candidate)
+        return None
+
+    # Differs from EIR: a class without candidates drops out, and the choice ends when all have.
+    searching = list(classes)
+    while searching:
+        for label in searching[:]:
+            if budget == 0:
+                return chosen
+            candidate = take(label)
+            if candidate is None:
+                searching.remove(label)
+            else:
+                chosen[label].append(candidate)
+                budget -= 1
+    return chosen
+
+
+class Memory:
+    """The entries that a step trains on beside its own images.
+
+    Attributes:
+        step: step whose training they are for, 0 as long as there are none.
+        records: grouped by the class they are filed under.
+    """
+
+    def __init__(self):
+        self.step, self.records = 0, []
+
+    def refill(
+        self, images: StepImages, *, step: int, num_old: int, budget: int, whole: bool, seed: int
+    ) -> None:
+        """Choose entries of classes 1..num_old-1 anew, for `step`, from `images` and the entries so far.
+
+        A function of the arguments and the entries alone, hence the same on every process. Does nothing if it
+        was done for `step` already, before the run was interrupted.
+
+        Args:
+            images: those of the step before, with the labels it saw.
+            step: number of the step that will train on the memory.
+            num_old: classes known before that step, background included.
+            budget: entries, over all classes.
+            whole: keep whole images and all their labels, instead of crops around instances.
+            seed: of the choice.
+        """
+        if self.step == step:
+            return
+        rng = random.Random(f"memory/{seed}/{step}")
+        keys: list[int | Record] = [*self.records, *range(len(images))]
+        classes = list(range(1, num_old))
+        rng.shuffle(keys)
+        rng.shuffle(classes)
+        chosen = select(self._candidates(keys, images), classes, budget)
+        self.step, self.records = step, []
+        for label in sorted(chosen):
+            for key, shown in chosen[label]:
+                facts = {"step": step - 1, "label": label, "classes": shown}
+                if isinstance(key, Record):
+                    self.records.append(Record(**vars(key) | {"label": label}))
+                else:
+                    source = images.samples[key].id
+                    self.records.append(record(*images.read(key), whole=whole, source=source, **facts))
+        empty = sorted(label for label in chosen if not chosen[label])
+        if empty and budget >= len(classes) and is_main():
+            logging.getLogger(__name__).warning(
+                "no image qualifies for the memory of class %s: nothing of it is replayed at step %d",
+                ", ".join(map(str, empty)),
+                step,
+            )
+
+    @staticmethod
+    def _candidates(keys: list, images: StepImages) -> Iterator[tuple]:
+        """Pairs (key, classes): entries as they are, images if the rule accepts their whole label map."""
+        # Differs from EIR: judged on the label map, not on one random crop of it that no later step sees.
+        for key in keys:
+            if isinstance(key, Record):
+                yield key, key.classes
+            else:
+                labels = apply_table(images.table, images.dataset.read_mask(images.samples[key]))
+                if is_candidate(labels):
+                    yield key, present_classes(labels)
+
+    def state_dict(self) -> dict:
+        """All of it in tensors and plain types."""
+        records = [vars(entry) | {key: list(getattr(entry, key)) for key in LISTS} for entry in self.records]
+        return {"step": self.step, "records": records}
+
+    def load_state_dict(self, state: dict) -> None:
+        """Take over what `state_dict` gave."""
+        self.step = state["step"]
+        self.records = [
+            Record(**entry | {key: tuple(entry[key]) for key in LISTS}) for entry in state["records"]
+        ]
+
+    def save(self, folder: Path | str) -> None:
+        """Write the entries as a folder to look at: two PNG files each and `index.json`; replaces `folder`.
+
+        Raises:
+            OSError: if it cannot be written.
+        """
+        folder = Path(folder)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+        try:
+            rows = []
+            for number, entry in enumerate(self.records):
+                stem = f"{number:04d}_class{entry.label}_{re.sub(r'[^A-Za-z0-9_-]+', '-', entry.source)}"
+                files = {"image": f"{stem}.png", "labels": f"{stem}_labels.png"}
+                for key, name in files.items():
+                    (temporary / name).write_bytes(getattr(entry, key).numpy().tobytes())
+                rows.append(vars(entry) | files | {"bytes": entry.num_bytes})
+            content = {
+                "step": self.step,
+                "bytes": sum(entry.num_bytes for entry in self.records),
+                "records": rows,
+            }
+            (temporary / "index.json").write_text(json.dumps(content, indent=1) + "\n")
+            shutil.rmtree(folder, ignore_errors=True)
+            os.replace(temporary, folder)
+        except BaseException:
+            shutil.rmtree(temporary, ignore_errors=True)
+            raise

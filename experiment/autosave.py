@@ -1,0 +1,167 @@
+"""Unfinished steps: saved now and then and on a signal, continued by the same command."""
+
+import random
+import signal
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.distributed as dist
+
+from experiment import checkpoint
+from utils.commands import Interrupted
+from utils.distributed import barrier, is_distributed, is_main, rank
+
+SIGNALS = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGUSR1") if hasattr(signal, name))
+
+
+def seed_everything(seed: int) -> None:
+    """Same start for every random number generator on every process, as the published systems do at each
+    step.
+    """
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
+    torch.manual_seed(seed)  # CUDA's too
+
+
+def rng_state() -> dict:
+    """State of this process's generators, in plain types."""
+    name, keys, position, has_gauss, gauss = np.random.get_state()
+    return {
+        "python": random.getstate(),
+        "numpy": [name, keys.tolist(), position, has_gauss, gauss],
+        "torch": torch.get_rng_state(),
+        "cuda": torch.cuda.get_rng_state() if torch.cuda.is_available() else None,
+    }
+
+
+def set_rng_state(state: dict) -> None:
+    """Continue the generators where `rng_state` saw them."""
+    version, keys, gauss = state["python"]
+    random.setstate((version, tuple(keys), gauss))
+    np.random.set_state(tuple(state["numpy"]))
+    torch.set_rng_state(state["torch"])
+    if state["cuda"] is not None and torch.cuda.is_available():
+        torch.cuda.set_rng_state(state["cuda"])
+
+
+
+
+class Rescue:
+    """Writes `path` every `minutes` and when a signal asks to stop; `fit` calls it after each optimizer step.
+
+    Args:
+        path: file for the unfinished step. method: the method being trained. about: what identifies the step
+        (configuration and so on), stored beside the weights. minutes: time between two saves.
+        every: optimizer steps between two looks at clock and signals when several processes have to agree.
+    """
+
+    def __init__(self, path: Path, method, about: dict, *, minutes: float, every: int = 10):
+        self.path, self.method, self.about = path, method, about
+        self.seconds, self.every = 60 * minutes, every if is_distributed() else 1
+        self.saved, self.calls, self.received = time.monotonic(), 0, 0
+        self.found: dict = {}
+
+    def __enter__(self) -> "Rescue":
+        self._handlers = {number: signal.signal(number, self._notice) for number in SIGNALS}
+        return self
+
+    def __exit__(self, *_) -> None:
+        for number, handler in self._handlers.items():
+            signal.signal(number, handler)
+
+    def _notice(self, number: int, _frame) -> None:
+        if self.received:  # asked twice: do not insist on saving
+            raise KeyboardInterrupt
+        self.received = number
+
+    def __call__(self, progress) -> None:
+        """Save if it is time to; raise `Interrupted` if the system asked to stop."""
+        self.calls += 1
+        if self.calls % self.every:
+            return
+        stop, due = self._agree(self.received > 0, time.monotonic() - self.saved > self.seconds)
+        if stop or due:
+            self.save(progress)
+        if stop:
+            raise Interrupted(f"stopped in epoch {progress.epoch}, batch {progress.batch}")
+
+    @staticmethod
+    def _agree(stop: bool, due: bool) -> tuple[bool, bool]:
+        """Whether any process wants to stop, or to save."""
+        if not is_distributed():
+            return stop, due
+        device = "cuda" if dist.get_backend() == "nccl" else "cpu"
+        wishes = torch.tensor([stop, due], dtype=torch.int32, device=device)
+        dist.all_reduce(wishes, op=dist.ReduceOp.MAX)
+        stop, due = wishes.tolist()
+        return bool(stop), bool(due)
+
+    def save(self, progress) -> None:
+        """Write network, method, optimizer, schedule and every process's generators."""
+        states = [rng_state()]
+        if is_distributed():
+            states = [None] * dist.get_world_size()
+            dist.all_gather_object(states, rng_state())
+        if is_main():
+            content = {
+                "net": self.method.net.state_dict(),
+                "method_state": self.method.state_dict(),
+                "progress": progress.state_dict(),
+                "rng": states,
+            }
+            checkpoint.save(self.about | content, self.path)
+        self.saved = time.monotonic()
+
+    def open(self) -> None:
+        """Find an unfinished step and hand the method its state, so that it need not prepare itself again.
+
+        Raises:
+            ValueError: if it was begun with other values than now.
+        """
+        if not self.path.is_file():
+            return
+        content = checkpoint.load(self.path)
+        differing = differences(content["config"], self.about["config"])
+        if differing or len(content["rng"]) != self._processes():
+            changed = ", ".join(differing) or "the number of processes"
+            raise ValueError(
+                f"{self.path} was begun with other values of {changed}; give these, or --overwrite it"
+            )
+        self.method.load_state_dict(content["method_state"])
+        self.found = content
+
+    def restore(self, progress) -> bool:
+        """Continue the unfinished step that `open` has found; False if there is none."""
+        if not self.found:
+            return False
+        self.method.net.load_state_dict(self.found["net"])
+        progress.load_state_dict(self.found["progress"])
+        set_rng_state(self.found["rng"][rank()])
+        self.found = {}
+        return True
+
+    @staticmethod
+    def _processes() -> int:
+        return dist.get_world_size() if is_distributed() else 1
+
+    def discard(self) -> None:
+        """The step is finished and saved: its unfinished state is not needed any more."""
+        barrier()
+        if is_main():
+            self.path.unlink(missing_ok=True)
+
+
+# What may differ between a run and its continuation without changing a number, and what names a run.
+HARMLESS = set(
+    "step num_workers cache print_interval ckpt_interval timeout overwrite test explain ckpt replay_batch "
+    "checkpoint results_dir logdir cache_dir data_root step_ckpt recipe dataset task method name "
+    "pretrained_path no_share date".split()
+)
+
+
+def differences(before: dict, now: dict) -> list[str]:
+    """Values of two configurations that differ and matter, as "lr [0.01] -> [0.02]"."""
+    keys = sorted((before.keys() & now.keys()) - HARMLESS)
+    return [f"{key} {before[key]} -> {now[key]}" for key in keys if before[key] != now[key]]

@@ -1,0 +1,41 @@
+"""The growing list of 1x1 classifiers: where new rows start, and how rows are grouped into classifiers."""
+
+import math
+
+import torch
+from torch import Tensor
+
+
+@torch.no_grad()
+def init_from_background(classifiers) -> None:
+    """Start the newest rows where the background is, sharing its probability among them (MiB section 3.2).
+
+    New weights are the background's; new biases and the background's own become b_bg - log(n_new + 1).
+    """
+    first, newest = classifiers[0], classifiers[-1]
+    bias = first.bias[0] - math.log(newest.out_channels + 1)
+    newest.weight.copy_(first.weight[:1].expand_as(newest.weight))
+    newest.bias.fill_(bias)
+    first.bias[0] = bias
+
+
+@torch.no_grad()
+def init_weights_from_background(classifiers) -> None:
+    """Start the newest weight rows from the background's; unlike in MiB every bias stays what it is."""
+    newest = classifiers[-1]
+    newest.weight.copy_(classifiers[0].weight[:1].expand_as(newest.weight))
+
+
+def regroup(weights: dict[str, Tensor], heads: list[int]) -> dict[str, Tensor]:
+    """`weights` with the same classifier rows, in classifiers of `heads` rows.
+
+    Tasks with the same classes in the same order, in other portions, differ in nothing else.
+    """
+    names = [name for name in weights if name.startswith("cls.")]
+    count = len({name.split(".")[1] for name in names})
+    regrouped = {name: tensor for name, tensor in weights.items() if name not in names}
+    for kind in dict.fromkeys(name.split(".", 2)[2] for name in names):  # weight, bias
+        rows = torch.cat([weights[f"cls.{index}.{kind}"] for index in range(count)])
+        for index, part in enumerate(rows.split(heads)):
+            regrouped[f"cls.{index}.{kind}"] = part.clone()
+    return regrouped

@@ -1,0 +1,1 @@
+"""Losses and their parts: pure functions of tensors."""

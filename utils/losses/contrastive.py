@@ -1,0 +1,141 @@
+"""Uncertainty-aware contrastive distillation (UCD, Yang et al., TPAMI 2022): pixels and loss."""
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.utils.checkpoint import checkpoint
+
+from utils.labels import BACKGROUND
+
+ROWS = 1024  # anchors whose pairs are in memory at a time
+
+
+def spatial_attention(features: Tensor) -> Tensor:  # (N, D, h, w)
+    """Features scaled by their share of the image's energy, sum_c x_c^2 / its norm over pixels: (N, D, h, w).
+
+    The share is a constant to autograd. An image of zeros stays as it is.
+    """
+    energy = features.detach().square().sum(1, keepdim=True)  # (N, 1, h, w)
+    return features * F.normalize(energy.flatten(1)).view_as(energy)
+
+
+@dataclass
+class Pixels:
+    """What is compared: A anchors with M = A + E contrasts, the anchors themselves first.
+
+    Attributes:
+        anchors: unit features of the student (A, D). contrasts: the same without graph, then the teacher's of
+        pixels that it labelled alone (M, D). anchor_labels, contrast_labels: (A,), (M,).
+        anchor_probabilities, contrast_probabilities: the teacher's softmax there, (A, C_old), (M, C_old).
+        first_new: smallest label that this step's labels show; beyond every label if they show none.
+    """
+
+    anchors: Tensor
+    contrasts: Tensor
+    anchor_labels: Tensor
+    contrast_labels: Tensor
+    anchor_probabilities: Tensor
+    contrast_probabilities: Tensor
+    first_new: Tensor
+
+    def joint_probabilities(self, rows: slice = slice(None)) -> Tensor:
+        """Probability that the teacher gives both pixels of a pair the same class (rows, M)."""
+        return self.anchor_probabilities[rows] @ self.contrast_probabilities.T
+
+    def weights(self, rows: slice = slice(None)) -> Tensor:
+        """The same, but 1 for pairs of pixels that both bear a label of this step (rows, M)."""
+        certain, certain_too = (
+            self.anchor_labels[rows] >= self.first_new,
+            self.contrast_labels >= self.first_new,
+        )
+        return self.joint_probabilities(rows).masked_fill(certain[:, None] & certain_too, 1.0)
+
+
+def choose_pixels(
+    features: Tensor, old_features: Tensor, old_logits: Tensor, labels: Tensor, *, max_label: int
+) -> Pixels:  # (N, D, h, w) both, (N, C_old, h, w), (N, H, W)
+    """The pixels of a batch that show a foreground class, by this step's labels or else by the teacher.
+
+    Labels are brought to the features' size as numbers, interpolated and cut off, as published: between two
+    classes that makes a third one. Those above `max_label`, IGNORE among them, count as background.
+    """
+    small = F.interpolate(
+        labels.unsqueeze(1).to(features.dtype), features.shape[-2:], mode="bilinear", align_corners=False
+    )
+    # Differs from UCD: its labels are 8-bit numbers with sign, which loses classes from 128 on.
+    small = small.squeeze(1).long()  # (N, h, w)
+    small = small.masked_fill(small > max_label, BACKGROUND)
+    current = small != BACKGROUND
+    small = torch.where(current, small, old_logits.argmax(1))
+    chosen, by_teacher = small != BACKGROUND, (small != BACKGROUND) & ~current
+
+    # How many there are is known on the device alone: it is waited for here, twice, and nowhere else.
+    mine, taught = chosen.flatten().nonzero().flatten(), by_teacher.flatten().nonzero().flatten()
+    both = torch.cat([mine, taught])
+
+    student, teacher = (F.normalize(x, dim=1).movedim(1, -1).flatten(0, 2) for x in (features, old_features))
+    probabilities = old_logits.softmax(1).movedim(1, -1).flatten(0, 2)  # (N h w, C_old)
+    anchors, pixel_labels = student[mine], small.flatten()
+    return Pixels(
+        anchors=anchors,
+        contrasts=torch.cat([anchors, teacher[taught]]).detach(),
+        anchor_labels=pixel_labels[mine],
+        contrast_labels=pixel_labels[both],
+        anchor_probabilities=probabilities[mine],
+        contrast_probabilities=probabilities[both],
+        # Differs from UCD: without any labelled pixel its minimum is one of nothing, and stops the run.
+        first_new=torch.where(current, small, max_label + 1).min(),
+    )
+
+
+def pair_losses(
+    anchors: Tensor,
+    contrasts: Tensor,
+    anchor_labels: Tensor,
+    contrast_labels: Tensor,
+    weights: Tensor | float,
+    *,
+    first: int = 0,
+    temperature: float = 0.07,
+) -> tuple[Tensor, Tensor]:  # (R, D), (M, D), (R,), (M,), (R, M)
+    """Loss of each anchor, and whether it has a positive pair, both (R,). Anchor r is contrast first + r.
+
+    With s = <anchor, contrast> / temperature and m = max_j s_j, over the P(i) others of the same label:
+    -1/P(i) sum_j weight_ij [ s_ij - m_i - log( exp(s_ij - m_i) + sum_k exp(s_ik) ) ], k of other labels. Only
+    the positive's exponential is shifted by m, as published; an anchor without positive pair has loss 0.
+    """
+    similar = anchors @ contrasts.T / temperature  # (R, M)
+    positive = anchor_labels[:, None] == contrast_labels
+    negatives = similar.exp().masked_fill(positive, 0.0).sum(1, keepdim=True)
+    itself = torch.arange(len(anchors), device=anchors.device)[:, None] + first
+    positive = positive & (itself != torch.arange(len(contrasts), device=anchors.device))
+    shifted = similar - similar.detach().amax(1, keepdim=True)
+    terms = (weights * (shifted - (shifted.exp() + negatives).log())).masked_fill(~positive, 0.0)
+    pairs = positive.sum(1)
+    return -terms.sum(1) / pairs.clamp(min=1), pairs > 0
+
+
+def pixel_contrast(pixels: Pixels, *, temperature: float = 0.07) -> Tensor:
+    """Mean of the anchors' losses, a scalar; 0 with gradient 0 if no anchor has a positive pair.
+
+    Pairs are formed `ROWS` anchors at a time, and again in the backward pass, so that memory grows with the
+    number of pixels and not with its square.
+    """
+    total, count = pixels.anchors.sum() * 0.0, 0
+    for first in range(0, len(pixels.anchors), ROWS):
+        rows = slice(first, first + ROWS)
+
+        def chunk(anchors: Tensor, rows: slice = rows) -> tuple[Tensor, Tensor]:
+            return pair_losses(
+                anchors, pixels.contrasts, pixels.anchor_labels[rows], pixels.contrast_labels,
+                pixels.weights(rows), first=rows.start, temperature=temperature,
+            )  # fmt: skip
+
+        losses, counted = checkpoint(
+            chunk, pixels.anchors[rows], use_reentrant=False, preserve_rng_state=False
+        )
+        total, count = total + losses.sum(), count + counted.sum()
+    # Differs from UCD: without any positive pair its mean is one of nothing, NaN.
+    return total / torch.as_tensor(count, device=total.device).clamp(min=1)

@@ -1,0 +1,127 @@
+"""Means over the pixels of up-sampled logits, without ever holding all of them.
+
+At 512 x 512 with 151 classes an image's logits take 158 MB, and a loss keeps several tensors of that size for
+its backward pass. Here a band of rows is up-sampled, its loss and gradient are computed and the gradient is
+brought down again, and only that by the small logits is kept: 0.6 MB.
+"""
+
+from collections.abc import Callable, Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from utils.compile import compilable, compiling
+from utils.losses.upsampling import bands, exact_products, portion, upsampling_matrix
+
+
+def pixel_means(loss_maps: Callable, small: Sequence[Tensor], maps: Sequence[Tensor]) -> tuple[Tensor, ...]:
+    """Mean over all pixels of each map that `loss_maps(*logits, *maps)` returns, as scalars.
+
+    Args:
+        loss_maps: per-pixel losses as in `utils.losses`: takes what follows, up-sampled or cut to the same
+            pixels, and returns a map (n, r, W), or a tuple of them. No pixel may depend on another.
+        small: logits (N, C, h, w) to be up-sampled bilinearly; the gradient is taken by the first alone.
+        maps: labels or masks (N, H, W), soft targets (N, C, H, W), factors (N, 1, 1); the first gives H, W.
+
+    Same values and gradients as `plain_means`, up to rounding.
+    """
+    first, *others = (x if x.dtype == torch.float64 else x.float() for x in small)
+    return _PixelMeans.apply(first, loss_maps, [other.detach() for other in others], list(maps))
+
+
+def plain_means(loss_maps: Callable, small: Sequence[Tensor], maps: Sequence[Tensor]) -> tuple[Tensor, ...]:
+    """The same, all at once: what `pixel_means` is measured and tested against."""
+    size = maps[0].shape[-2:]
+    logits = [
+        F.interpolate(
+            x if x.dtype == torch.float64 else x.float(), size, mode="bilinear", align_corners=False
+        )
+        for x in small
+    ]
+    return tuple(term.mean() for term in as_tuple(loss_maps(*logits, *maps)))
+
+
+class _PixelMeans(torch.autograd.Function):
+    """The gradient is ready when the forward pass ends; backward scales it."""
+
+    @staticmethod
+    def forward(ctx, small: Tensor, loss_maps: Callable, others: list[Tensor], maps: list[Tensor]):
+        (n, c, _, _), (height, width) = small.shape, maps[0].shape[-2:]
+        images, rows = portion(c, (height, width), small.device)
+        totals, gradients = [], []
+        for start in range(0, n, images):
+            part = slice(start, start + images)
+            with exact_products():
+                sums, slopes = image_sums(
+                    loss_maps, small[part], [x[part] for x in others], [x[part] for x in maps], rows=rows,
+                    graded=ctx.needs_input_grad[0],
+                )  # fmt: skip
+            totals.append(torch.stack(sums))
+            gradients.append(slopes)
+        pixels = n * height * width
+        if ctx.needs_input_grad[0]:
+            ctx.save_for_backward(*(torch.cat(parts) / pixels for parts in zip(*gradients, strict=True)))
+        return tuple(torch.stack(totals).sum(0) / pixels)
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx, *outer: Tensor):
+        return sum(g * kept for g, kept in zip(outer, ctx.saved_tensors, strict=True)), None, None, None
+
+
+def image_sums(
+    loss_maps: Callable, small: Tensor, others: list[Tensor], maps: list[Tensor], *, rows: int, graded: bool
+) -> tuple[list[Tensor], list[Tensor]]:  # (n, C, h, w), n images at once, `rows` rows of them
+    """Sum over the pixels of each map, and its gradient by `small` if `graded`."""
+    (h, w), (height, width) = small.shape[-2:], maps[0].shape[-2:]
+    down, across = upsampling_matrix(h, height, small), upsampling_matrix(w, width, small)
+    wide, *others = (x @ across.T for x in (small, *others))  # (n, C, h, W)
+    sums, slopes = [], []
+    for own, read in bands(h, height, rows):
+        band = down[own, read]
+        logits, *rest = (band @ x[:, :, read] for x in (wide, *others))  # (n, C, r, W)
+        cut = [x[..., own, :] if x.shape[-2] == height else x for x in maps]
+        if graded:
+            terms, gradients = graded_sums(loss_maps, logits, [*rest, *cut])
+        else:
+            terms, gradients = [term.sum() for term in as_tuple(loss_maps(logits, *rest, *cut))], []
+        sums = [a + b for a, b in zip(sums, terms, strict=True)] if sums else terms
+        slopes = slopes or [torch.zeros_like(wide) for _ in gradients]
+        for slope, gradient in zip(slopes, gradients, strict=True):
+            slope[:, :, read] += band.T @ gradient
+    return sums, [slope @ across for slope in slopes]
+
+
+def graded_sums(
+    loss_maps: Callable, logits: Tensor, inputs: list[Tensor]
+) -> tuple[list[Tensor], list[Tensor]]:  # (n, C, r, W)
+    """Sum of each map, and its gradient by `logits`."""
+    if compiling():
+        return fused_sums(loss_maps, logits, inputs)
+    with torch.enable_grad():
+        logits.requires_grad_()
+        terms = [term.sum() for term in as_tuple(loss_maps(logits, *inputs))]
+    last = len(terms) - 1
+    gradients = [torch.autograd.grad(term, logits, retain_graph=k < last)[0] for k, term in enumerate(terms)]
+    return [term.detach() for term in terms], gradients
+
+
+@compilable
+def fused_sums(
+    loss_maps: Callable, logits: Tensor, inputs: list[Tensor]
+) -> tuple[list[Tensor], list[Tensor]]:  # (n, C, r, W)
+    """`graded_sums` without a graph, so that a compiler sees values and gradients at once."""
+
+    def sums(logits):
+        return tuple(term.sum() for term in as_tuple(loss_maps(logits, *inputs)))
+
+    terms, pull = torch.func.vjp(sums, logits)
+    one, zero = torch.ones_like(terms[0]), torch.zeros_like(terms[0])
+    outer = [tuple(one if k == j else zero for j in range(len(terms))) for k in range(len(terms))]
+    return list(terms), [pull(weights)[0] for weights in outer]
+
+
+def as_tuple(terms: Tensor | tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    """One or several loss maps as a tuple."""
+    return (terms,) if isinstance(terms, Tensor) else terms
