@@ -26,6 +26,7 @@ class Output:
         body: output of the backbone (N, B, h', w').
         attentions: named maps of the backbone's stages, for distillation.
         size: (H, W) of the images.
+        extras: what a method's own network gives besides, by name; empty for the common one.
     """
 
     logits_small: Tensor
@@ -33,6 +34,7 @@ class Output:
     body: Tensor
     attentions: dict[str, Tensor]
     size: tuple[int, int]
+    extras: dict[str, Tensor] = field(default_factory=dict)
 
     @cached_property
     def logits(self) -> Tensor:

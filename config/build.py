@@ -1,21 +1,25 @@
-"""From the namespace to what the parts of the framework take: the second half of `argparser.py`."""
+"""From the resolved configuration to what the parts of the framework take."""
 
 from pathlib import Path
 from types import SimpleNamespace
 
 import torch
 
-from config.flags import DEFAULTS
+from config.flags import DEFAULTS, flag_names
 from config.published_numbers import compare
 from config.recipes import row_of
 from dataset import build_dataset
 from dataset.base import SegmentationDataset
 from dataset.increment import IncrementData, increment_data
 from dataset.skip import skip_bad_images
+from experiment.autosave import seed_everything
 from experiment.files import RunFiles
-from experiment.previous_step import begin, describe, say_if_outdated
+from experiment.identity import Scopes, describe
+from experiment.previous_step import read_previous, say_if_outdated
 from experiment.shared_step0 import SharedStep0, shared_step0
 from methods import METHODS
+from methods.base import Method
+from methods.build import build_method, step0_as, trained_method
 from metrics.published_csv import published_summary, read_rows
 from metrics.results import read_results, table
 from segmentation_module import Parts
@@ -23,6 +27,13 @@ from tasks import Step
 from train import Training
 from utils.distributed import is_main, world_size
 from utils.files import write_text
+
+_ELSEWHERE = flag_names("task", "data", "test", "place", "call")
+SCOPES_OF_VALUES = Scopes(
+    shared=flag_names("images", "chain"),
+    compared_otherwise=_ELSEWHERE,
+    not_step_0=_ELSEWHERE | flag_names("images", "later"),
+)
 
 
 def run_files(config: SimpleNamespace) -> RunFiles:
@@ -67,14 +78,49 @@ def step_data(config: SimpleNamespace, step: Step, dataset) -> IncrementData:
     return increment_data(dataset, step, ignore_background=config.ignore_test_bg, **options)
 
 
-def step0_of_others(config: SimpleNamespace, step: Step, dataset) -> SharedStep0 | None:
-    """Where runs that train this step 0 alike share it; None at later steps, or if it is not wanted."""
-    if step.index > 0 or config.no_share or config.step_ckpt:
-        return None
-    method = METHODS[config.method](step, **config.hyper)
-    about = describe(flat(config), step, method, fingerprint=dataset.fingerprint("train"))
-    ids = step_data(config, step, dataset).train.ids
-    return shared_step0(Path(config.checkpoint) / "shared_step0", method, about, ids=ids, flags=set(DEFAULTS))
+def about_step(config: SimpleNamespace, step: Step, *, fingerprint: str) -> dict:
+    """What the checkpoint of a step says of itself; `fingerprint` of the training data, "" if unknown."""
+    kind = METHODS[config.method]
+    return describe(flat(config), step, step0_as=step0_as(kind), fingerprint=fingerprint)
+
+
+def step0_of_others(
+    config: SimpleNamespace, step: Step, about: dict, *, ids: list[str]
+) -> SharedStep0:
+    """Where runs that train this step 0 alike, on the images `ids`, share it."""
+    folder, method = Path(config.checkpoint) / "shared_step0", METHODS[config.method](step, **config.hyper)
+    return shared_step0(folder, method, about, ids=ids, scopes=SCOPES_OF_VALUES, flags=set(DEFAULTS))
+
+
+def previous_step(
+    config: SimpleNamespace, step: Step, about: dict, files: RunFiles, named: str = ""
+) -> dict | None:
+    """The checkpoint that `step` builds on, or is adopted as its own; None where a task starts.
+
+    Args:
+        about: what the step's own checkpoint will say; learns what it continues. named: by --step_ckpt.
+    """
+    path = named or (files.previous(step.index) if step.index > 0 else "")
+    return read_previous(path, about, SCOPES_OF_VALUES) if path else None
+
+
+def method_at(
+    config: SimpleNamespace, step: Step, steps: list[int], device: torch.device, previous: dict | None
+) -> Method:
+    """The method at the start of `step`, one of the call's `steps`, after the checkpoint `previous`.
+
+    Every random number generator is started anew, so that a step does not depend on the ones before it.
+    """
+    seed_everything(config.seed)
+    parts = network_parts(config, pretrained=step.index == 0)
+    return build_method(config.method, step, parts, hyper=config.hyper, device=device, previous=previous,
+                        training=training(config, steps, step.index))
+
+
+def method_after(config: SimpleNamespace, step: Step, device: torch.device, content: dict) -> Method:
+    """The method as it was after `step`, from the checkpoint `content`."""
+    parts = network_parts(config, pretrained=False)
+    return trained_method(config.method, step, parts, content, hyper=config.hyper, device=device)
 
 
 def training(config: SimpleNamespace, steps: list[int], index: int) -> Training:
@@ -157,12 +203,3 @@ def closing(config: SimpleNamespace) -> str:
     if row and results:
         parts.append(compare(results, row, flat(config)))
     return "\n".join(part for part in parts if part)
-
-
-def begin_step(config: SimpleNamespace, step: Step, dataset, files: RunFiles, device: torch.device,
-               named: str = ""):
-    """Method and self-description of a step; no method if the file `named` was adopted as its result."""
-    previous = named or (files.previous(step.index) if step.index > 0 else "")
-    parts = network_parts(config, pretrained=step.index == 0)
-    return begin(step, flat(config), config.hyper, parts, device=device, previous=previous,
-                 own=files.checkpoint(step.index), fingerprint=dataset.fingerprint("train"))

@@ -10,6 +10,7 @@ import torch
 import torch.distributed as dist
 
 from experiment import checkpoint
+from experiment.identity import Scopes, differences
 from utils.commands import Interrupted
 from utils.distributed import barrier, is_distributed, is_main, rank
 
@@ -48,22 +49,24 @@ def set_rng_state(state: dict) -> None:
 
 
 
-class Rescue:
+class Autosave:
     """Writes `path` every `minutes` and when a signal asks to stop; `fit` calls it after each optimizer step.
 
     Args:
         path: file for the unfinished step. method: the method being trained. about: what identifies the step
         (configuration and so on), stored beside the weights. minutes: time between two saves.
+        scopes: of the configured values.
         every: optimizer steps between two looks at clock and signals when several processes have to agree.
     """
 
-    def __init__(self, path: Path, method, about: dict, *, minutes: float, every: int = 10):
-        self.path, self.method, self.about = path, method, about
+    def __init__(self, path: Path, method, about: dict, *, minutes: float, scopes: Scopes,
+                 every: int = 10):
+        self.path, self.method, self.about, self.scopes = path, method, about, scopes
         self.seconds, self.every = 60 * minutes, every if is_distributed() else 1
         self.saved, self.calls, self.received = time.monotonic(), 0, 0
         self.found: dict = {}
 
-    def __enter__(self) -> "Rescue":
+    def __enter__(self) -> "Autosave":
         self._handlers = {number: signal.signal(number, self._notice) for number in SIGNALS}
         return self
 
@@ -117,13 +120,15 @@ class Rescue:
     def open(self) -> None:
         """Find an unfinished step and hand the method its state, so that it need not prepare itself again.
 
+        Called before `start_increment`; `restore`, after it, does so again.
+
         Raises:
             ValueError: if it was begun with other values than now.
         """
         if not self.path.is_file():
             return
         content = checkpoint.load(self.path)
-        differing = differences(content["config"], self.about["config"])
+        differing = differences(content["config"], self.about["config"], self.scopes.compared_otherwise)
         if differing or len(content["rng"]) != self._processes():
             changed = ", ".join(differing) or "the number of processes"
             raise ValueError(
@@ -137,6 +142,7 @@ class Rescue:
         if not self.found:
             return False
         self.method.net.load_state_dict(self.found["net"])
+        self.method.load_state_dict(self.found["method_state"])
         progress.load_state_dict(self.found["progress"])
         set_rng_state(self.found["rng"][rank()])
         self.found = {}
@@ -151,17 +157,3 @@ class Rescue:
         barrier()
         if is_main():
             self.path.unlink(missing_ok=True)
-
-
-# What may differ between a run and its continuation without changing a number, and what names a run.
-HARMLESS = set(
-    "step num_workers cache print_interval ckpt_interval timeout overwrite test explain ckpt replay_batch "
-    "checkpoint results_dir logdir cache_dir data_root step_ckpt recipe dataset task method name "
-    "pretrained_path no_share date".split()
-)
-
-
-def differences(before: dict, now: dict) -> list[str]:
-    """Values of two configurations that differ and matter, as "lr [0.01] -> [0.02]"."""
-    keys = sorted((before.keys() & now.keys()) - HARMLESS)
-    return [f"{key} {before[key]} -> {now[key]}" for key in keys if before[key] != now[key]]

@@ -17,18 +17,23 @@ class Method:
     """Fine-tuning: cross entropy on the labels of the step, nothing kept of the old classes (lower bound).
 
     Hyper-parameters are class attributes annotated as `name: Annotated[type, "help with source"] = default`;
-    each becomes a flag of `run.py`. A method is built before its network, from the step and its
-    hyper-parameters alone.
+    each becomes a flag of `run.py`. `methods.build.build_method` makes a method that is complete; from step
+    and hyper-parameters alone it knows what a network of its needs.
 
     Attributes:
         step: the increment. net: the network. model: the same, wrapped for several processes; call this one.
-        teacher: the previous step's network, frozen; None if not needed. training: numbers of the step.
+        teacher: the previous step's network, frozen, its norms folded into its convolutions (so its weights
+            have other names than `net`'s: what needs those of the step before overrides `load_previous`);
+            None if not needed.
+        training: numbers of the step's optimisation.
     """
 
     needs_teacher: ClassVar[bool] = False
     needs_background: ClassVar[bool] = False  # refuse datasets whose class 0 is a real class
     needs_new_classes: ClassVar[bool] = False  # refuse tasks whose steps bring no class (domain-incremental)
-    shared_step0: ClassVar[str] = "cross entropy"  # methods with the same words here train the same step 0
+    # The method whose step 0 this one trains bit for bit; "": found out, see `methods.build.step0_as`.
+    step0_as: ClassVar[str] = ""
+    gathers_at_step0: ClassVar[bool] = False  # its step 0 leaves state behind that no other method's has
 
     net: SegmentationModel
     model: Callable
@@ -79,8 +84,12 @@ class Method:
     def after_backward(self) -> None:
         """Unscaled gradients are there, `optimizer.step()` comes next."""
 
-    def end_increment(self) -> None:
-        """After the last epoch, before the checkpoint is written."""
+    def fit_step(self, loader) -> bool:
+        """Learn the step without the epochs of the trainer, e.g. in closed form; False if it did not."""
+        return False
+
+    def end_increment(self, loader) -> None:
+        """After the last epoch, before the checkpoint is written; `loader` is that of the training images."""
 
     def predict(self, logits: Tensor) -> Tensor:  # (N, C, H, W) -> (N, H, W)
         """Model index of every pixel's class."""
@@ -92,7 +101,11 @@ class Method:
         return {}
 
     def load_state_dict(self, state: dict) -> None:
-        """Take over what the previous step (or an interrupted run) saved; {} if another method ran."""
+        """Take over what the previous step saved; {} if another method ran.
+
+        In an interrupted step it is called twice more with that step's own state: before `start_increment`,
+        which need not do again what it finds done, and after it, so that nothing it sets up outlives.
+        """
 
     @torch.no_grad()
     def old(self, images: Tensor):

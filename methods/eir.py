@@ -44,7 +44,6 @@ class EIR(EIRSoftmax):
     dropout: Annotated[float, "dropout in the head at step 0; none later (EIR's DeepLabV3)"] = 0.1
 
     criterion = "bce"
-    shared_step0 = "binary cross entropy of every class"
 
     def heads(self, step: Step) -> list[int]:
         first, *others = step.sizes

@@ -34,6 +34,7 @@ class EIRSoftmax(Replay):
     ignore_emptied: Annotated[bool, "ignore removed context (EIR: train it as background)"] = False
 
     needs_teacher = True
+    step0_as = "FT"
     whole_images = False
     criterion: ClassVar[str] = "ce"  # name of the classification loss
 

@@ -25,6 +25,8 @@ class ImportancePenalty(Method):
     reg_importance: Annotated[float, "weight of the penalty (presets EWC, PI: MiB 500, PLOP 100)"] = 500.0
     reg_normalize: Annotated[bool, "scale importance to 0..1 (off: MiB --reg_no_normalize)"] = True
 
+    step0_as = "FT"
+    gathers_at_step0 = True
     weighs: ClassVar[tuple[str, ...]] = ()  # statistics of the previous step that add up to w
 
     def __init__(self, step, **hyper):
@@ -118,7 +120,7 @@ class ImportancePenalty(Method):
         return super().param_groups(lr, weight_decay)
 
     @torch.no_grad()
-    def end_increment(self) -> None:
+    def end_increment(self, loader) -> None:
         self.prepare()
         self.finished = self.finish(self._trainable)
 

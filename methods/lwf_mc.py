@@ -18,7 +18,6 @@ class LWFMC(WithTeacher):
 
     icarl_importance: Annotated[float, "weight of distillation (preset LWF-MC of MiB and PLOP)"] = 10.0
 
-    shared_step0 = "binary cross entropy"
 
     def losses(self, images: Tensor, labels: Tensor) -> dict[str, Tensor]:
         if self.teacher is None:

@@ -41,8 +41,6 @@ class RCIL(WithTeacher):
     stem_activation: Annotated[bool, "activate the stem, which the published network does not"] = False
     merge_for_inference: Annotated[bool, "after the task's last step save one folded branch only"] = False
 
-    shared_step0 = "cross entropy on two branches"
-
     def __init__(self, step: Step, **hyper):
         super().__init__(step, **hyper)
         if step.grows and not step.has_background:
@@ -115,7 +113,7 @@ class RCIL(WithTeacher):
         along_space, along_channels = pooled_cube_distillation(*maps, spatial=spatial, channel=channel)
         return growth * along_space, growth * along_channels
 
-    def end_increment(self) -> None:
+    def end_increment(self, loader) -> None:
         if self.merge_for_inference and self.step.index == self.step.num_steps - 1:
             parallel.merge_for_inference(self.net)
 

@@ -26,6 +26,7 @@ class REMINDER(PLOP):
     csw_delta: Annotated[float, "leave out resemblance below delta / C_old (scripts: 0 VOC, 1 ADE)"] = 0.0
 
     needs_new_classes = True
+    step0_as = "FT"
     previous_images = ()  # training images of the step before
     earlier: Tensor | None = None  # prototypes that the step before knew (its C_old, D)
     prototypes: Tensor | None = None  # of all old classes (C_old, D); known from start_increment on

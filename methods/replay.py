@@ -21,6 +21,7 @@ class Replay(Method):
 
     needs_background = True
     needs_new_classes = True
+    step0_as = "FT"
     whole_images: ClassVar[bool] = True  # what the memory keeps: images, or crops around instances
 
     def __init__(self, step, **hyper):

@@ -12,6 +12,7 @@ class WithTeacher(Method, ABC):
     """Cross entropy at step 0; from then on a loss between the network's answer and its predecessor's."""
 
     needs_teacher = True
+    step0_as = "FT"
 
     def losses(self, images: Tensor, labels: Tensor) -> dict[str, Tensor]:
         if self.teacher is None:

@@ -18,10 +18,9 @@ import torch
 from torch import Tensor
 
 import argparser
-from config.build import flat, network_parts
+from config.build import about_step, network_parts
 from dataset import DATASETS
 from experiment import checkpoint
-from experiment.previous_step import describe
 from methods import METHODS
 from models.pretrained import faults, read_file, unwrap
 from scripts.published_checkpoints import SYSTEMS
@@ -91,7 +90,7 @@ def convert(path: str | Path, system: str, flags: list[str], *, say: Callable[[s
             f"{config.method} with {config.backbone} after step {step.index} of {kind.name} {config.task}"
         )
         raise ValueError(f"{path} is not the network of {network}: it {words}")
-    about = describe(flat(config), step, method, fingerprint="")  # what it was trained on is not in the file
+    about = about_step(config, step, fingerprint="")  # what it was trained on is not in the file
     net = {key: out.weights[key].to(own[key].dtype).clone() for key in own}
     return about | {"converted_from": f"{system}: {path.name}", "net": net, "method_state": {}}
 

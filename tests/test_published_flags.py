@@ -5,6 +5,7 @@ import json
 import pytest
 
 import argparser
+from config import build
 from config.flags import DEFAULTS
 from config.published_flags import (
     COMBINATIONS,
@@ -149,7 +150,7 @@ def test_the_user_is_told_how_the_line_was_read(capsys):
 
 def test_files_are_those_of_the_method_that_was_meant():
     config = argparser.resolve(words(LINES["DFT*"][0]), {})
-    path = argparser.run_files(config).checkpoint(1)
+    path = build.run_files(config).checkpoint(1)
     assert path.as_posix() == "checkpoints/step/voc_15-5s_overlap/DFT_STAR_resnet101_mine/step_1.pt"
 
 

@@ -12,8 +12,8 @@ import torch
 
 import run
 import train
+from config import build
 from experiment import checkpoint
-from experiment import previous_step as continuation
 from methods import nest, plop, reminder
 from methods.base import Method
 from tests.conftest import ROOT, SMALL
@@ -56,7 +56,7 @@ POINTS = {
         train, "train_one_epoch", bomb(1, train.train_one_epoch)
     ),
     "during start_increment": lambda patch: patch.setattr(
-        continuation, "take_over", bomb(1, continuation.take_over)
+        build, "method_at", bomb(1, build.method_at)
     ),
     "while an unfinished step is written": lambda patch: kill_before_rename(patch, 5),
     "while a finished step is written": lambda patch: patch.setattr(

@@ -5,14 +5,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from argparser import RUN_ONLY
-from config.flags import DEFAULTS
+from config.flags import DEFAULTS, flag_names
 from metrics.results import over_steps, read_results
 from metrics.scores import average as mean_of_known
 from metrics.scores import intransigence
 
-# What does not change the numbers of a run, beside what only says where its files are.
-UNRELATED = RUN_ONLY | {"seed", "recipe", "print_interval", "ckpt_interval", "deterministic", "no_pretrained"}
+# What rows are not told apart by: they average over seeds, and --no_pretrained shows in the path.
+UNRELATED = flag_names("place", "call", "rounding") | {"seed", "no_pretrained"}
 PATHS = ("pretrained_path", "index_dir")  # of which the last part counts; other folders do not matter
 IDENTITY = ("dataset", "task", "setting", "backbone", "protocol", "evaluation")
 

@@ -13,11 +13,8 @@ from pathlib import Path
 from string import Template
 
 import argparser
-from config.flags import DEFAULTS
+from config import build
 from dataset import DATASETS
-from experiment.previous_step import describe
-from experiment.shared_step0 import shared_step0
-from methods import METHODS
 from tasks import named_step
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -32,9 +29,8 @@ def step0_key(recipe: str) -> str:
     step = named_step(
         config.dataset, len(kind.class_names), config.task, has_background=kind.has_background
     )
-    method = METHODS[config.method](step, **config.hyper)
-    about = describe(argparser.flat(config), step, method, fingerprint="")
-    return shared_step0(Path(), method, about, ids=[config.setting], flags=set(DEFAULTS)).path.name
+    about = build.about_step(config, step, fingerprint="")
+    return build.step0_of_others(config, step, about, ids=[config.setting]).path.name
 
 
 def groups(recipes: Sequence[str]) -> list[list[str]]:
