@@ -104,10 +104,10 @@ class EIRSoftmax(Replay):
         return targets[:, 0].numel()
 
     def state_dict(self) -> dict:
-        return super().state_dict() | {"batches": self.batches}
+        return super().state_dict() | {"step": self.step.index, "batches": self.batches}
 
     def load_state_dict(self, state: dict) -> None:
         super().load_state_dict(state)
         self.draws = None
-        if self.memory.step == self.step.index:  # else the state is that of the step before
+        if state.get("step", self.memory.step) == self.step.index:  # else it is of the step before
             self.batches = state.get("batches", 0)

@@ -24,7 +24,7 @@ class ConfusionMatrix:
     def __init__(self, num_classes: int, *, num_columns: int = 0, device: torch.device | str = "cpu"):
         self.num_classes, self.num_columns = num_classes, num_columns or num_classes
         assert self.num_columns >= num_classes, "every class needs a column"
-        # Differs from RevisitingCSS: there, pixels won by untaught rows slip into other cells; see `spilled`.
+        # Differs from RevisitingCSS: there, pixels won by untaught rows slip into other cells.
         # One cell more than the matrix has, for the pixels that do not count: nothing waits for the device.
         self._cells = torch.zeros(num_classes * self.num_columns + 1, dtype=torch.int64, device=device)
         self._images = torch.zeros((), dtype=torch.int64, device=device)
@@ -54,17 +54,3 @@ class ConfusionMatrix:
     def images(self) -> int:
         """Label maps counted."""
         return int(self._images)
-
-
-def spilled(counts: Tensor) -> Tensor:  # (C, K) -> (C, C)
-    """The square matrix that RevisitingCSS makes of `counts`, to compare with its numbers.
-
-    There a prediction p >= C of true class y is booked at flat index C * y + p, that is as class y + p // C
-    predicted as p % C. Pixels beyond the last cell, at which that code stops with an error, are left out.
-    """
-    num_classes, num_columns = counts.shape
-    rows, columns = torch.meshgrid(torch.arange(num_classes), torch.arange(num_columns), indexing="ij")
-    flat = (num_classes * rows + columns).to(counts.device)
-    inside = flat < num_classes**2
-    square = counts.new_zeros(num_classes**2)
-    return square.index_add_(0, flat[inside], counts[inside]).view(num_classes, num_classes)

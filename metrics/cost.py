@@ -5,16 +5,12 @@ import time
 
 import torch
 
-from segmentation_module import SegmentationModel
 
-
-def training_cost(
-    net: SegmentationModel, began: float, images: int, images_trained: int, *, classes: int
-) -> dict:
+def training_cost(net, began: float, images: int, images_trained: int, *, classes: int) -> dict:
     """What a checkpoint records of its training: seconds, images, parameters, peak memory.
 
     Args:
-        net: the trained network, with what trained still trainable.
+        net: the trained `SegmentationModel`, with what trained still trainable.
         began: `time.perf_counter()` at the start. images: of the step. images_trained: over all epochs.
         classes: of the plainly fine-tuned network that the trainable parameters are compared with. The
             percentages of arXiv 2508.04267 leave rows of future classes out of it.

@@ -69,17 +69,17 @@ class TinyLoader:
             )
             for seed in range(batches)
         ]
-        self.batch_sampler = self
+        self.batch_sampler, self.first = self, 0
 
     def __iter__(self) -> Iterator:
-        return iter(self.batches)
+        return iter(self.batches[self.first :])
 
     def __len__(self) -> int:
         return len(self.batches)
 
     def seek(self, epoch: int, batch: int) -> None:
-        """Always from the start: these batches are the same in every epoch."""
-        assert batch == 0
+        """From number `batch` on; these batches are the same in every epoch."""
+        self.first = batch
 
 
 class SilentLog:

@@ -150,22 +150,6 @@ def binary_distillation(logits: Tensor, old_logits: Tensor) -> Tensor:  # (N, C,
     return soft_binary_cross_entropy(logits[:, : old_logits.shape[1]], old_logits.sigmoid())
 
 
-def icarl_cross_entropy(
-    logits: Tensor, labels: Tensor, old_probabilities: Tensor, *, keep_background: bool = False
-) -> Tensor:  # (N, C, H, W), (N, H, W), (N, C_old, H, W)
-    """Binary cross entropy with the teacher's sigmoids on old channels and the label on new ones: (N, H, W).
-
-    With `keep_background` channel 0 takes its target from the label, too. Ignored pixels count: their new
-    channels have target 0 (MiB `--icarl_disjoint`).
-    """
-    num_old, num_all = old_probabilities.shape[1], logits.shape[1]
-    channels = torch.arange(num_all, device=logits.device).view(1, -1, 1, 1)
-    one_hot = (labels.unsqueeze(1) == channels).to(logits.dtype)
-    first = int(keep_background)
-    parts = [one_hot[:, :first], old_probabilities[:, first:], one_hot[:, num_old:]]
-    return soft_binary_cross_entropy(logits, torch.cat(parts, dim=1))
-
-
 def multilabel_bce(logits: Tensor, targets: Tensor) -> Tensor:  # (N, C, H, W) both
     """Binary cross entropy summed over channels, 0 where no channel has a target (EIR): (N, H, W).
 

@@ -117,20 +117,6 @@ def fold_extra_channels(maps: Tensor, num_old: int, how: str) -> Tensor:  # (N, 
     return torch.cat([background, maps[:, 1:num_old]], dim=1)
 
 
-def top_channel_of_new(
-    old: Tensor, new: Tensor, labels: Tensor, *, extra_channels: str = "sum"
-) -> tuple[Tensor, Tensor]:  # (N, C_old, h, w), (N, C, h, w), (N, H, W)
-    """Strongest squared channel of both logit maps at label size, 0 on old classes: both (N, 1, H, W).
-
-    To be compared by a `Layer` with prepare="none" (published `pod_deeplab_mask`, which no script uses).
-    """
-    num_old = old.shape[1]
-    new = fold_extra_channels(new, num_old, extra_channels)
-    tops = [_wide(maps).square().amax(1, keepdim=True) for maps in (old, new)]
-    tops = [F.interpolate(top, size=labels.shape[-2:], mode="bilinear", align_corners=False) for top in tops]
-    return tuple(top.masked_fill(labels.unsqueeze(1) < num_old, 0) for top in tops)
-
-
 def strip_sums(maps: Tensor, scales: Sequence[int]) -> dict[int, tuple[Tensor, Tensor]]:  # (N, C, h, w)
     """Sums over the columns and over the rows of every region, by scale s; divided by w // s they are means.
 
