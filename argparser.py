@@ -131,6 +131,8 @@ def check(config: SimpleNamespace) -> SimpleNamespace:
         value = getattr(config, name)
         if min(value if isinstance(value, list) else [value]) < 1:
             raise ValueError(f"--{name} must be at least 1")
+    if config.sources["overwrite"] == "command line":
+        config.overwrite = config.overwrite or ["all"]
     config.num_workers = min(config.num_workers, os.cpu_count() or 1)
     typed = config.sources["precision"] == "command line"
     if config.precision == "fp16" and not typed and not torch.cuda.is_available():

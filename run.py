@@ -17,8 +17,9 @@ from types import SimpleNamespace
 import torch
 
 import argparser
-from config import build
+from config import build, reuse
 from dataset.cache import cached
+from dataset.increment import IncrementData
 from dataset.loader import make_loader
 from experiment import checkpoint
 from experiment.autosave import Autosave
@@ -30,7 +31,7 @@ from experiment.previous_step import adopt
 from metrics.cost import training_cost
 from metrics.results import write_result
 from modules.folding import fold_norms
-from tasks import Step, make_step
+from tasks import make_step
 from train import NonFiniteLoss, evaluate, fit, start
 from utils import distributed
 from utils.commands import answer
@@ -65,49 +66,53 @@ def run(config: SimpleNamespace, device: torch.device) -> None:
     dataset = build.run_dataset(config)
     first = make_step(dataset, config.task)
     steps = build.steps_of(config.step, first.num_steps)
+    build.check_values(config, first.num_steps)
     files = build.run_files(config)
     if config.replay_batch:
         failed = first.at(checkpoint.load(config.replay_batch)["step"])
-        about = build.about_step(config, failed, fingerprint=dataset.fingerprint("train"))
-        previous = build.previous_step(config, failed, about, files)
-        method = build.method_at(config, failed, steps, device, previous)
+        data = build.step_data(config, failed, dataset)
+        previous = reuse.previous_step(config, data, reuse.about_step(config, data), files)
+        method = build.method_at(config, failed, device, previous)
         return distributed.say(replay(config.replay_batch, method, device))
     started = time.perf_counter()
     for index in steps:
         if index == 1:
             started = time.perf_counter()  # published convention: the incremental steps without step 0
-        if not config.test and not build.finished(config, files, index):
-            train_step(config, first.at(index), steps, dataset, files, device)
-        test_step(config, first.at(index), dataset, files, device)
-    distributed.say(build.closing(config))
+        data = build.step_data(config, first.at(index), dataset)
+        if not config.test:
+            train_step(config, data, steps, files, device)
+        kind = test_step(config, data, files, device)
+    distributed.say(build.closing(config, kind))
     distributed.say(f"Run continue learning in {time.perf_counter() - started:.0f}s")
 
 
-def train_step(config: SimpleNamespace, step: Step, steps: list[int], dataset, files: RunFiles,
+def train_step(config: SimpleNamespace, data: IncrementData, steps: list[int], files: RunFiles,
                device: torch.device) -> None:
-    """Train one increment and save its checkpoint."""
-    began = time.perf_counter()
+    """Train one increment and save its checkpoint, unless it is there already."""
+    began, step = time.perf_counter(), data.step
 
-    # What this step is, and whether another run has trained it already.
-    about = build.about_step(config, step, fingerprint=dataset.fingerprint("train"))
-    data = build.step_data(config, step, dataset)
+    # What this step is, and whether it has been trained already, by this run or by another one.
+    about = reuse.about_step(config, data)
+    if reuse.finished(config, files, about):
+        return
+    again = reuse.overwrites(config, step.index)
     named = config.step_ckpt if step.index == steps[0] else ""
     shares = step.index == 0 and not (config.no_share or named)
-    shared = build.step0_of_others(config, step, about, ids=data.train.ids) if shares else None
-    if shared and not config.overwrite and shared.adopt(files.checkpoint(0)):
+    shared = reuse.step0_of_others(config, step, about) if shares else None
+    if shared and not again and shared.adopt(files.checkpoint(0)):
         return
-    previous = build.previous_step(config, step, about, files, named)
+    previous = reuse.previous_step(config, data, about, files, named)
     if previous and previous["step"] == step.index:
         return adopt(previous, about, files.checkpoint(step.index))
 
     # The method with its network, the images, then the method's turn.
-    method = build.method_at(config, step, steps, device, previous)
+    method = build.method_at(config, step, device, previous)
     data = cached(data, config.cache)
     loader = make_loader(method.train_set(data), build.batch_size(config), train=True, seed=config.seed,
                          num_workers=config.num_workers)
-    autosave = Autosave(files.unfinished(step.index), method, about, scopes=build.SCOPES_OF_VALUES,
+    autosave = Autosave(files.unfinished(step.index), method, about, scopes=reuse.scopes(config),
                         minutes=config.ckpt_interval)
-    if not config.overwrite:
+    if not again:
         autosave.open()
     if step.index > 0:
         method.start_increment(loader)
@@ -147,21 +152,25 @@ def optimise(method, loader, autosave: Autosave, path: Path, *, log: RunLog, dev
             raise FloatingPointError(f"{error}; look at it again with --replay_batch {file}") from error
 
 
-def test_step(config: SimpleNamespace, step: Step, dataset, files: RunFiles, device: torch.device) -> None:
-    """Evaluate a step's saved checkpoint on all classes seen so far; print and file the numbers."""
-    content = checkpoint.load(Path(config.ckpt) if config.ckpt else files.checkpoint(step.index))
+def test_step(config: SimpleNamespace, data: IncrementData, files: RunFiles, device: torch.device) -> str:
+    """Evaluate a step's saved checkpoint on all classes seen so far, file the numbers; the kind of test."""
+    step = data.step
+    path = Path(config.ckpt) if config.ckpt else files.checkpoint(step.index)
+    content = checkpoint.load(path)
+    test = reuse.test_of(config, data, files, path, content)
     method = build.method_after(config, step, device, content)
     fold_norms(method.net)
-    data = build.step_data(config, step, dataset)
     loader = make_loader(data.test, build.test_batch_size(config), train=False, seed=config.seed,
                          num_workers=config.num_workers)
     log = RunLog(files.log_folder(step.index), f"{config.method} {step.task} step {step.index}")
     matrix = evaluate(method, loader, device=device, log=log)
     if distributed.is_main():
-        result = write_result(files.results, matrix, step, dataset, content, num_images=len(data.test.ids))
+        result = write_result(files.results, matrix, step, data.dataset, content,
+                              num_images=len(data.test.ids), **test)
         log.tested(result, method, data.test)
     log.close()
     distributed.barrier()
+    return test["kind"]
 
 
 if __name__ == "__main__":

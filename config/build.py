@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import torch
 
-from config.flags import DEFAULTS, flag_names
+from config.flags import DEFAULTS
 from config.published_numbers import compare
 from config.recipes import row_of
 from dataset import build_dataset
@@ -14,12 +14,8 @@ from dataset.increment import IncrementData, increment_data
 from dataset.skip import skip_bad_images
 from experiment.autosave import seed_everything
 from experiment.files import RunFiles
-from experiment.identity import Scopes, describe
-from experiment.previous_step import read_previous, say_if_outdated
-from experiment.shared_step0 import SharedStep0, shared_step0
-from methods import METHODS
 from methods.base import Method
-from methods.build import build_method, step0_as, trained_method
+from methods.build import build_method, trained_method
 from metrics.published_csv import published_summary, read_rows
 from metrics.results import read_results, table
 from segmentation_module import Parts
@@ -28,12 +24,7 @@ from train import Training
 from utils.distributed import is_main, world_size
 from utils.files import write_text
 
-_ELSEWHERE = flag_names("task", "data", "test", "place", "call")
-SCOPES_OF_VALUES = Scopes(
-    shared=flag_names("images", "chain"),
-    compared_otherwise=_ELSEWHERE,
-    not_step_0=_ELSEWHERE | flag_names("images", "later"),
-)
+PER_STEP = ("lr", "epochs")  # flags with a value for each step of the task
 
 
 def run_files(config: SimpleNamespace) -> RunFiles:
@@ -46,14 +37,6 @@ def run_files(config: SimpleNamespace) -> RunFiles:
     run = "_".join(word for word in words if word)
     roots = Path(config.checkpoint), Path(config.results_dir), Path(config.logdir)
     return RunFiles(*roots, setting=setting, run=run, kin=run.removeprefix(words[0]) if config.name else "")
-
-
-def finished(config: SimpleNamespace, files: RunFiles, index: int) -> bool:
-    """Whether step `index` has been trained and is not wanted anew."""
-    done = files.checkpoint(index).is_file() and not config.overwrite
-    if done and index > 0:
-        say_if_outdated(files.checkpoint(index), files.checkpoint(index - 1))
-    return done
 
 
 def network_parts(config: SimpleNamespace, *, pretrained: bool) -> Parts:
@@ -78,43 +61,17 @@ def step_data(config: SimpleNamespace, step: Step, dataset) -> IncrementData:
     return increment_data(dataset, step, ignore_background=config.ignore_test_bg, **options)
 
 
-def about_step(config: SimpleNamespace, step: Step, *, fingerprint: str) -> dict:
-    """What the checkpoint of a step says of itself; `fingerprint` of the training data, "" if unknown."""
-    kind = METHODS[config.method]
-    return describe(flat(config), step, step0_as=step0_as(kind), fingerprint=fingerprint)
-
-
-def step0_of_others(
-    config: SimpleNamespace, step: Step, about: dict, *, ids: list[str]
-) -> SharedStep0:
-    """Where runs that train this step 0 alike, on the images `ids`, share it."""
-    folder, method = Path(config.checkpoint) / "shared_step0", METHODS[config.method](step, **config.hyper)
-    return shared_step0(folder, method, about, ids=ids, scopes=SCOPES_OF_VALUES, flags=set(DEFAULTS))
-
-
-def previous_step(
-    config: SimpleNamespace, step: Step, about: dict, files: RunFiles, named: str = ""
-) -> dict | None:
-    """The checkpoint that `step` builds on, or is adopted as its own; None where a task starts.
-
-    Args:
-        about: what the step's own checkpoint will say; learns what it continues. named: by --step_ckpt.
-    """
-    path = named or (files.previous(step.index) if step.index > 0 else "")
-    return read_previous(path, about, SCOPES_OF_VALUES) if path else None
-
-
 def method_at(
-    config: SimpleNamespace, step: Step, steps: list[int], device: torch.device, previous: dict | None
+    config: SimpleNamespace, step: Step, device: torch.device, previous: dict | None
 ) -> Method:
-    """The method at the start of `step`, one of the call's `steps`, after the checkpoint `previous`.
+    """The method at the start of `step`, after the checkpoint `previous`.
 
     Every random number generator is started anew, so that a step does not depend on the ones before it.
     """
     seed_everything(config.seed)
     parts = network_parts(config, pretrained=step.index == 0)
     return build_method(config.method, step, parts, hyper=config.hyper, device=device, previous=previous,
-                        training=training(config, steps, step.index))
+                        training=training(config, step.index))
 
 
 def method_after(config: SimpleNamespace, step: Step, device: torch.device, content: dict) -> Method:
@@ -123,10 +80,10 @@ def method_after(config: SimpleNamespace, step: Step, device: torch.device, cont
     return trained_method(config.method, step, parts, content, hyper=config.hyper, device=device)
 
 
-def training(config: SimpleNamespace, steps: list[int], index: int) -> Training:
+def training(config: SimpleNamespace, index: int) -> Training:
     """Numbers of the optimisation of step `index`."""
     return Training(
-        epochs=of_step(config, "epochs", steps, index), lr=of_step(config, "lr", steps, index),
+        epochs=of_step(config, "epochs", index), lr=of_step(config, "lr", index),
         weight_decay=config.weight_decay, accumulate=config.accumulate, print_interval=config.print_interval,
         scale_loss=config.precision == "fp16",
     )
@@ -175,23 +132,35 @@ def steps_of(words: list[str], num_steps: int) -> list[int]:
     return steps
 
 
-def of_step(config: SimpleNamespace, name: str, steps: list[int], index: int):
-    """Value of the per-step flag `name` at step `index`; the last value stands for all that follow.
-
-    On the command line the values are aligned with the steps asked for, elsewhere with the task's steps.
-    """
+def of_step(config: SimpleNamespace, name: str, index: int):
+    """Value of the per-step flag `name` at step `index`; the last value stands for all that follow."""
     values = getattr(config, name)
-    position = steps.index(index) if config.sources[name] == "command line" else index
-    return values[min(position, len(values) - 1)]
+    return values[min(index, len(values) - 1)]
 
 
-def closing(config: SimpleNamespace) -> str:
-    """The last words of a run: its table, what average_csv.py prints, and the comparison with its recipe.
+def check_values(config: SimpleNamespace, num_steps: int) -> None:
+    """Refuse a value of a per-step flag that no step of the task can use.
+
+    Raises:
+        ValueError: saying which value of which flag.
+    """
+    for name in PER_STEP:
+        values = getattr(config, name)
+        if len(values) > num_steps and config.sources[name] == "command line":
+            raise ValueError(
+                f"--{name} has {len(values)} values, one per step, but {config.task} has "
+                f"{num_steps} step{'s' * (num_steps > 1)}: leave out {' '.join(map(str, values[num_steps:]))}"
+            )
+
+
+def closing(config: SimpleNamespace, kind: str = "") -> str:
+    """The end of a run's output: the table of a kind of test, the published summary and the published row.
 
     With `--date`, the table is also filed where published scripts look for it.
     """
     files = run_files(config)
-    results, file = read_results(files.results), files.results / "results.csv"
+    results = read_results(files.results, kind)
+    file = files.results / f"results{f'_{kind}' if kind else ''}.csv"
     parts = [table(results)]
     if file.is_file():
         text = file.read_text(encoding="utf-8")

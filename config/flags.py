@@ -107,7 +107,10 @@ FLAGS: dict[str, tuple[Flag, ...]] = {
         Flag("date", "", "call",
              "also file the table as RESULTS_DIR/DATE_DATASET_TASK_NAME.csv, as published"),
         Flag("no_share", False, "call", "train step 0 even if another run has an equal one", kind=bool),
-        Flag("overwrite", False, "call", "train steps again that are finished already", kind=bool),
+        Flag("overwrite", (), "call",
+             "train finished steps again: those that follow, or all of this call", nargs="*"),
+        Flag("accept", (), "call", "names of values that may differ from those of a file that is used again",
+             nargs="+"),
     ),
     "network": (
         Flag("backbone", "tiny", "chain", f"one of {', '.join(BACKBONES)}, or timm:<name>"),
@@ -120,7 +123,7 @@ FLAGS: dict[str, tuple[Flag, ...]] = {
              choices=tuple(NORMS)),
     ),
     "training": (
-        Flag("epochs", (30,), "weights", "one per step of this call; the last stands for all that follow",
+        Flag("epochs", (30,), "weights", "one per step of the task; the last stands for all that follow",
              kind=int, nargs="+"),
         Flag("lr", (0.01, 0.001), "weights", "per step, like --epochs", kind=float, nargs="+"),
         Flag("batch_size", 24, "weights", "images per optimizer step, over all processes", kind=int),

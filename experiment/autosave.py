@@ -10,7 +10,7 @@ import torch
 import torch.distributed as dist
 
 from experiment import checkpoint
-from experiment.identity import Scopes, differences
+from experiment.identity import Scopes, check, differences, say_unchecked
 from utils.commands import Interrupted
 from utils.distributed import barrier, is_distributed, is_main, rank
 
@@ -128,12 +128,19 @@ class Autosave:
         if not self.path.is_file():
             return
         content = checkpoint.load(self.path)
-        differing = differences(content["config"], self.about["config"], self.scopes.compared_otherwise)
-        if differing or len(content["rng"]) != self._processes():
-            changed = ", ".join(differing) or "the number of processes"
+        if "identity" in content:
+            found = differences(content["identity"], self.about["identity"])
+        else:
+            say_unchecked(self.path, "images")
+            found = differences(content["config"], self.about["config"], self.scopes.not_weights)
+        processes = len(content["rng"]), self._processes()
+        if processes[0] != processes[1]:  # each has generators of its own
             raise ValueError(
-                f"{self.path} was begun with other values of {changed}; give these, or --overwrite it"
+                f"{self.path} was begun by {processes[0]} processes, not {processes[1]}: start as many, or "
+                f"begin the step again with --overwrite {self.about['step']}"
             )
+        again = f"begin the step again with --overwrite {self.about['step']}"
+        check(self.path, found, self.scopes, cure=f"Give the same values, {again}")
         self.method.load_state_dict(content["method_state"])
         self.found = content
 

@@ -1,14 +1,14 @@
 """How one step follows another: whether a checkpoint fits, and adopting one as a step's own."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from experiment import checkpoint
-from experiment.identity import Scopes, differences, step0_of
+from experiment.identity import Difference, Scopes, check, differences, say_unchecked, step0_of
 from utils.distributed import barrier, is_main, say
 
 
-def check_follows(previous: Mapping, path: Path | str, about: Mapping, scopes: Scopes) -> None:
+def check_follows(previous: Mapping, path: Path | str, about: Mapping) -> None:
     """Refuse a checkpoint `previous`, read from `path`, on which the step `about` cannot build.
 
     Step k builds on step k - 1 of the same method, or on a step 0 that the method would have trained alike. A
@@ -20,15 +20,8 @@ def check_follows(previous: Mapping, path: Path | str, about: Mapping, scopes: S
     reasons = []
     if previous["step"] not in (about["step"], about["step"] - 1):
         reasons.append(f"is of step {previous['step']}, but step {about['step']} was asked for")
-    for key in sorted(scopes.shared):
-        if previous["config"].get(key) != about["config"][key]:
-            reasons.append(
-                f"was trained with {key} {previous['config'].get(key)}, not {about['config'][key]}"
-            )
     if previous["dataset"] != about["dataset"]:
         reasons.append(f"was trained on {previous['dataset']}, not {about['dataset']}")
-    elif previous["fingerprint"] not in ("", about["fingerprint"]):  # "": converted, nobody knows
-        reasons.append("was trained on other files: image list, masks or class names have changed")
     learned = previous["step"] + 1
     if previous["dataset"] == about["dataset"] and previous["groups"][:learned] != about["groups"][:learned]:
         reasons.append("has learned other classes, or in another order")
@@ -39,8 +32,12 @@ def check_follows(previous: Mapping, path: Path | str, about: Mapping, scopes: S
         raise ValueError(f"{path} {'; it '.join(reasons)}")
 
 
-def read_previous(path: Path | str, about: dict, scopes: Scopes) -> dict:
+def read_previous(path: Path | str, about: dict, scopes: Scopes, *, images_of: Callable[[int], str]) -> dict:
     """The checkpoint at `path`, checked to fit what comes before `about`, which then says so, too.
+
+    Args:
+        about: see `experiment.identity.describe`. scopes: of the configured values.
+        images_of: what the training images of a step are now, as identities say it.
 
     Raises:
         FileNotFoundError: if there is none. ValueError: if it does not fit.
@@ -51,19 +48,46 @@ def read_previous(path: Path | str, about: dict, scopes: Scopes) -> dict:
             f"{path}: run --step {about['step'] - 1} first, or name the file with --step_ckpt"
         )
     previous = checkpoint.load(path)
-    check_follows(previous, path, about, scopes)
-    about["continues"] = previous["checksum"]
-    about["drift"] = differences(previous["config"], about["config"], scopes.compared_otherwise)
+    check_follows(previous, path, about)
+    there, here = previous["config"], about["config"]
+    found = differences(there, {name: here[name] for name in scopes.shared})
+    if identity := previous.get("identity"):
+        num_known = len(identity["classes"])
+        now = {"classes": about["identity"]["classes"][:num_known], "images": images_of(previous["step"])}
+        found += differences(identity, now)
+    elif previous["fingerprint"] and previous["fingerprint"] != about["fingerprint"]:  # "": converted
+        found.append(Difference("images", "other files, masks or class names", "those of now"))
+    else:
+        say_unchecked(path, "images")
+    check(path, found, scopes, cure="Name the right file with --step_ckpt, train that step again")
+    about["continues"], about["identity"]["previous"] = previous["checksum"], previous["weights"]
+    changed = differences(there, here, scopes.not_weights | scopes.shared | {"lr", "epochs"})
+    about["drift"] = [f"{one.name} {one.there} -> {one.here}" for one in changed]
     if about["drift"]:
         say(f"differs from step {previous['step']}: {'; '.join(about['drift'])}")
     return previous
 
 
-def say_if_outdated(own: Path, before: Path) -> None:
-    """Tell the user if the finished step `own` was trained on another file than what is now `before`."""
-    continues = checkpoint.peek(own).get("continues")
-    if before.is_file() and continues not in (None, checkpoint.peek(before).get("checksum")):
-        say(f"{own} was trained on another {before.name} than the one beside it; --overwrite trains it again")
+def check_finished(path: Path, about: dict, scopes: Scopes, *, previous: Path | None) -> None:
+    """Refuse to take the finished step at `path` for the one that this run would train.
+
+    Args:
+        about: what this run's checkpoint would say. scopes: of the configured values.
+        previous: checkpoint of the step before, if there is one.
+
+    Raises:
+        ValueError: naming every value that differs, with the cure.
+    """
+    own, before = checkpoint.peek(path), checkpoint.peek(previous) if previous else {}
+    if "identity" in own:
+        here = about["identity"] | ({"previous": before["weights"]} if "weights" in before else {})
+        found = differences(own["identity"], here, scopes.rounding)
+    else:
+        say_unchecked(path, "images and values")
+        pair = own.get("continues"), before.get("checksum")
+        found = [Difference("previous", *pair)] if None not in pair and pair[0] != pair[1] else []
+    again = f"train the step again with --overwrite {about['step']}"
+    check(path, found, scopes, cure=f"Give this run another --name, {again}")
 
 
 def adopt(previous: dict, about: dict, path: Path) -> None:
@@ -71,5 +95,6 @@ def adopt(previous: dict, about: dict, path: Path) -> None:
     shared.
     """
     if is_main():
-        checkpoint.save(previous | {key: about[key] for key in ("method", "task", "groups")}, path)
+        own = {key: about[key] for key in ("method", "task", "groups", "identity")}
+        checkpoint.save(previous | own, path)
     barrier()

@@ -151,10 +151,10 @@ class Stopped(Exception):
 
 def run_step(name: str, index: int, path: Path, *, stop_after: int = 0) -> tuple[dict, dict]:
     """Weights and state after a step as `run.py` trains it, saved at every iteration in `path`."""
-    method, scopes = make_method(name, index), Scopes(set(), set(), set())
+    method, scopes = make_method(name, index), Scopes()
     loader, device = TinyLoader(method.step), torch.device("cpu")
     method.training = Training(epochs=2, lr=0.01)
-    autosave = Autosave(path, method, {"config": {}}, minutes=0.0, scopes=scopes)
+    autosave = Autosave(path, method, {"step": index, "identity": {}}, minutes=0.0, scopes=scopes)
     autosave.open()
     if index > 0:
         method.start_increment(loader)

@@ -201,5 +201,5 @@ def test_unfinished_step_with_other_values_is_not_continued(cli, tmp_path, monke
         with pytest.raises(Killed):
             cli(*words)
     status, _, err = cli(*words, "--weight_decay", "0.1")
-    assert status == 2 and "weight_decay 0.0001 -> 0.1" in err
+    assert status == 2 and "weight_decay 0.0001 there, 0.1 here" in err
     assert cli(*words, "--weight_decay", "0.1", "--overwrite")[0] == 0

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 import argparser
-from config import build
+from config import build, reuse
 from config.flags import FLAGS, SCOPES
 from experiment import checkpoint
 from tasks import make_step
@@ -26,7 +26,7 @@ OTHER = {
 # of their own.
 NOT_VARIED = {
     *("method", "dataset", "task", "step", "test", "explain", "data_root", "index_dir", "pretrained_path"),
-    *("step_ckpt", "ckpt", "replay_batch", "leaky_split"),
+    *("step_ckpt", "ckpt", "replay_batch", "leaky_split", "accept"),
 }
 
 
@@ -48,8 +48,9 @@ def hash_of(small_data):
         config = argparser.parse(["--dataset", str(small_data), "--task", "4-1", *SMALL, *more])
         dataset = build.run_dataset(config)
         step = make_step(dataset, config.task)
-        about = build.about_step(config, step, fingerprint=dataset.fingerprint("train"))
-        return build.step0_of_others(config, step, about, ids=["the", "same"]).path.name
+        about = reuse.about_step(config, build.step_data(config, step, dataset))
+        about["identity"] |= {"images": "the same", "pretrained": ""}
+        return reuse.step0_of_others(config, step, about).path.name
 
     return call
 

@@ -9,6 +9,7 @@ from config.flags import DEFAULTS, flag_names
 from metrics.results import over_steps, read_results
 from metrics.scores import average as mean_of_known
 from metrics.scores import intransigence
+from metrics.view import result_files, view_of_result
 
 # What rows are not told apart by: they average over seeds, and --no_pretrained shows in the path.
 UNRELATED = flag_names("place", "call", "rounding") | {"seed", "no_pretrained"}
@@ -52,6 +53,7 @@ class Run:
     def setting(self) -> tuple:
         """What runs must share to be compared."""
         about = self.last | {"backbone": self.last["config"].get("backbone")}
+        about["evaluation"] = view_of_result(self.last)
         return tuple(str(about.get(name)) for name in IDENTITY)
 
     @cached_property
@@ -127,7 +129,8 @@ def read_runs(words: Sequence[str | Path]) -> list[Run]:
                 f"{place} holds no step_<k>.json: name results/ or results/<setting>/<run>"
             )
         folders |= found
-    return [Run(path, read_results(path)) for _, path in sorted(folders.items())]
+    found = [path for _, path in sorted(folders.items())]
+    return [Run(path, read_results(path, kind)) for path in found for kind in result_files(path)]
 
 
 def shown(value) -> str:

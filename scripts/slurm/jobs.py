@@ -4,6 +4,7 @@ See scripts/slurm/submit.sh, which runs it.
 """
 
 import argparse
+import json
 import os
 import shlex
 import subprocess
@@ -13,7 +14,7 @@ from pathlib import Path
 from string import Template
 
 import argparser
-from config import build
+from config import reuse
 from dataset import DATASETS
 from tasks import named_step
 
@@ -29,8 +30,8 @@ def step0_key(recipe: str) -> str:
     step = named_step(
         config.dataset, len(kind.class_names), config.task, has_background=kind.has_background
     )
-    about = build.about_step(config, step, fingerprint="")
-    return build.step0_of_others(config, step, about, ids=[config.setting]).path.name
+    images = config.dataset, config.setting, step.groups[0], config.pretrained_path
+    return json.dumps([images, reuse.values_of_step(config, step)], sort_keys=True)
 
 
 def groups(recipes: Sequence[str]) -> list[list[str]]:
