@@ -131,26 +131,23 @@ def test_a_state_saved_in_another_layout_continues_as_unfused(saved, own):
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_importance_weights_of_another_layout_hold_back_the_weights_they_belong_to(layout):
     """EWC, with the anchor and the Fisher matrix of a file, against the same step in float64 and unfused."""
+
+    def laid(tensor):
+        return tensor.contiguous(memory_format=layout) if tensor.dim() == 4 else tensor
+
     method = make_method("EWC", 1)
     method.net.to(memory_format=torch.channels_last)
-    fisher = {name: torch.rand(p.shape) for name, p in method.net.named_parameters()}
-    method.load_state_dict(
-        {"step": 0, "finished": {"fisher": {k: v.contiguous(memory_format=layout) if v.dim() == 4 else v
-                                            for k, v in fisher.items()}}}
-    )  # fmt: skip
     method.reg_importance, method.reg_normalize = 0.5, False
-    before = {name: p.detach().clone().add_(0.1) for name, p in method.net.named_parameters()}
-    method.anchor = {
-        name: p.contiguous(memory_format=layout) if p.dim() == 4 else p for name, p in before.items()
-    }
-    values = {name: p.detach().double().contiguous() for name, p in method.net.named_parameters()}
+    fisher = {name: laid(torch.rand(p.shape)) for name, p in method.net.named_parameters()}
+    method.load_state_dict({"step": 0, "finished": {"fisher": fisher}})
+    method.anchor = {name: laid(p.detach() + 0.1) for name, p in method.net.named_parameters()}
     progress = start(method, Training(epochs=1, lr=0.01), batches=4, device=CPU)
     gradients(method, 0)
     want = {}
     for name, parameter in method.net.named_parameters():
-        pull = 2 * 0.5 * fisher[name].double() * (values[name] - before[name].double()) if name in before else 0
-        slope = parameter.grad.double() + pull + 1e-4 * values[name]
-        want[name] = values[name] - 0.01 * 1.9 * slope
+        slope, value, anchor = (x.detach().double() for x in (parameter.grad, parameter, method.anchor[name]))
+        slope = slope + fisher[name].double() * (value - anchor) + 1e-4 * value
+        want[name] = value - 0.01 * 1.9 * slope
     optimizer_step(method, progress)
     for name, parameter in method.net.named_parameters():
         torch.testing.assert_close(parameter.double(), want[name], rtol=1e-5, atol=1e-6, msg=name)
@@ -187,16 +184,19 @@ def test_state_from_before_names_were_kept_loads():
     assert all((ours.state[p]["momentum_buffer"] > 0).any() for p in net.parameters())
 
 
+def plain_sgd(groups, *, lr, names):
+    """PyTorch's own, one tensor after the other."""
+    return torch.optim.SGD(groups, lr, momentum=0.9, nesterov=True, foreach=False)
+
+
 def test_a_whole_training_is_that_of_the_plain_optimizer(monkeypatch):
     """Groups, weight decay, schedule, Nesterov: the loop with PyTorch's own unfused SGD ends alike."""
     found = []
-    for kind in (None, torch.optim.SGD):
+    for kind in (FusedSGD, plain_sgd):
+        monkeypatch.setattr(train, "FusedSGD", kind)
         method = make_method("FT", 0)
-        if kind:
-            monkeypatch.setattr(
-                train, "FusedSGD", lambda groups, lr, names: kind(groups, lr, momentum=0.9, nesterov=True, foreach=False)
-            )  # fmt: skip
-        fit(method, TinyLoader(method.step, batches=3), Training(epochs=2, lr=0.01), device=CPU, log=SilentLog())
+        loader, training = TinyLoader(method.step, batches=3), Training(epochs=2, lr=0.01)
+        fit(method, loader, training, device=CPU, log=SilentLog())
         found.append(weights(method))
     for one, other in zip(*found, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
