@@ -1,6 +1,8 @@
 """What moves the weights: no memory that nobody wrote, no layout that does not fit, no state of others."""
 
 import copy
+import math
+from contextlib import nullcontext
 
 import pytest
 import torch
@@ -38,7 +40,7 @@ def test_momentum_after_steps_that_the_loss_scaler_skipped_is_that_of_fp32(skipp
     for number in range(5):
         scale = first.scaler.get_scale() if number else 65536.0  # it is chosen when first used
         first.scaler.scale(torch.zeros(()))
-        gradients(scaled, number, float("inf") if number < skipped else scale)
+        gradients(scaled, number, math.inf if number < skipped else scale)
         optimizer_step(scaled, first)
         if number < skipped:
             assert all(map(torch.equal, weights(scaled), before))
@@ -50,13 +52,23 @@ def test_momentum_after_steps_that_the_loss_scaler_skipped_is_that_of_fp32(skipp
         torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-7)
 
 
+def test_steps_that_overflow_again_and_again_end_the_run():
+    method = make_method("FT", 0)
+    progress = start(method, Training(epochs=4, lr=0.01, scale_loss=True), batches=9, device=CPU)
+    for number in range(20):
+        progress.scaler.scale(torch.zeros(()))
+        gradients(method, number, math.inf)
+        with nullcontext() if number < 19 else pytest.raises(FloatingPointError, match="20 optimizer steps"):
+            optimizer_step(method, progress)
+
+
 def test_momentum_is_written_before_the_first_step():
     with_fill = torch.are_deterministic_algorithms_enabled()
     torch.use_deterministic_algorithms(True)  # fills what nobody writes with nan
     try:
         method = make_method("FT", 0)
         progress = start(method, Training(epochs=1, lr=0.01, scale_loss=True), batches=3, device=CPU)
-        for factor in (float("inf"), 1.0, 1.0):
+        for factor in (math.inf, 1.0, 1.0):
             progress.scaler.scale(torch.zeros(()))
             gradients(method, 0, factor)
             optimizer_step(method, progress)
