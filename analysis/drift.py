@@ -27,7 +27,7 @@ from analysis.commands import Parser, at_least, main, text_table, write_csv
 from analysis.drift_figures import draw_classes, draw_cosines, draw_summary
 from analysis.features import all_classes, features_of, part_of, train_views
 from analysis.figures import save_figure, style
-from analysis.prototypes import ClassMeans, blended_labels_at, cosines, labels_at, taught_rows
+from analysis.prototypes import ClassMeans, cosines, labels_at, published_labels_at, taught_rows
 from analysis.runs import find_runs
 from analysis.trained import Trained
 from utils.files import write_bytes
@@ -61,7 +61,7 @@ class Measured:
 def work(options: Namespace) -> None:
     """Measure every step of every run; files, figures, and a table over the classes of step 0."""
     runs = find_runs(options.runs, data_root=options.data_root, cache_dir=options.cache_dir)
-    reduce = blended_labels_at if options.published_labels else labels_at
+    reduce = published_labels_at if options.published_labels else labels_at
     out, measured, rows, names = Path(options.out), {}, [], []
     means: dict[int, ClassMeans] = {}  # of equal networks, such as those of a method that freezes them
     for run in runs:

@@ -43,11 +43,15 @@ def blended_labels_at(labels: Tensor, size: tuple[int, int]) -> Tensor:  # (N, H
     """Labels as RevisitingCSS reduces them: class numbers interpolated bilinearly, corners aligned, cut to
     integers.
 
-    At a border the blend of two numbers may name a third class. Numbers that the batch does not have turn
-    to IGNORE.
+    At a border the blend of two numbers may name a third class, even one that the batch does not have.
     """
     blended = F.interpolate(labels[:, None].double(), size=size, mode="bilinear", align_corners=True)[:, 0]
-    blended = blended.to(labels.dtype)
+    return blended.to(labels.dtype)
+
+
+def published_labels_at(labels: Tensor, size: tuple[int, int]) -> Tensor:  # (N, H, W) -> (N, *size)
+    """Blended labels as RevisitingCSS counts them: IGNORE for numbers that the batch does not have."""
+    blended = blended_labels_at(labels, size)
     return torch.where(torch.isin(blended, labels.unique()), blended, IGNORE)
 
 

@@ -115,7 +115,7 @@ FLAGS: dict[str, tuple[Flag, ...]] = {
     "network": (
         Flag("backbone", "tiny", "chain", f"one of {', '.join(BACKBONES)}, or timm:<name>"),
         Flag("output_stride", 16, "chain", "stride of the last feature map", kind=int, choices=(8, 16)),
-        Flag("pooling", 32, "later", "window of the head's image pooling in evaluation", kind=int),
+        Flag("pooling", 32, "later", "window of the head's image pooling in evaluation, 0: all", kind=int),
         Flag("precision", "auto", "weights", "auto: bf16 on a GPU that has it, else fp32",
              choices=("auto", *PRECISIONS)),
         Flag("norm", "abn", "weights",

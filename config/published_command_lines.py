@@ -13,6 +13,7 @@ from config.published_flags import (
     LATER,
     LATER_PRESETS,
     METHOD_OPTIONS,
+    POD,
     PRECISION,
     PRESETS,
     REFUSED,
@@ -161,7 +162,10 @@ def method_values(found: dict, named: dict, *, later: bool, grows: bool) -> dict
         ValueError: if no method here is this combination of options.
     """
     preset = named["method"].upper()
-    preset_values = PRESETS[preset] if grows or preset not in ("PLOP", "RCIL") else SPATIAL
+    preset_values = PRESETS[preset]
+    if not grows and preset in ("PLOP", "RCIL"):  # of which on domains only POD has an effect
+        kept = POD if preset == "PLOP" else ()
+        preset_values = SPATIAL | {name: preset_values[name] for name in kept}
     options = METHOD_OPTIONS | preset_values | (LATER_PRESETS.get(preset, {}) if later else {})
     options |= {name: value for name, value in found.items() if name in METHOD_OPTIONS}
     used = {name for name, value in options.items() if value != METHOD_OPTIONS[name]}

@@ -54,7 +54,7 @@ def _named(path: Path, decode: Callable[[Path], Tensor]) -> Tensor:
 
 
 def _decode_image(path: Path) -> Tensor:
-    with Image.open(path) as image:
+    with path.open("rb") as file, Image.open(file) as image:  # by name, Pillow scrambles turned TIFF files
         if image.getexif().get(EXIF_ORIENTATION, 1) != 1:
             image = ImageOps.exif_transpose(image)
         if image.mode.startswith("I;16"):  # convert() would clip to 255 instead of taking the high byte
@@ -68,7 +68,7 @@ def _decode_image(path: Path) -> Tensor:
 
 
 def _decode_mask(path: Path) -> Tensor:
-    with Image.open(path) as image:
+    with path.open("rb") as file, Image.open(file) as image:
         if image.format in LOSSY:
             raise BadFileError(f"{path} is a {image.format}, which may blur labels; store masks as index PNG")
         if image.mode not in ("1", "L", "P") and not image.mode.startswith("I"):
@@ -76,19 +76,30 @@ def _decode_mask(path: Path) -> Tensor:
                 f"{path} has {image.mode} pixels, but a mask holds one class index per pixel; "
                 "convert its colours to indices (palette or grey PNG)"
             )
-        grey_bits = _grey_bits(path) if image.format == "PNG" and image.mode == "L" else 8
-        indices = np.array(image)
+        packing = _packing(image) if image.mode in ("1", "L") else ""
+        indices = as_stored(np.array(image), packing)
     if indices.dtype != np.uint8:
         if indices.max() > 255 or indices.min() < 0:
             raise BadFileError(f"{path} has label {indices.max()}; labels are 0..254, and 255 for void")
         indices = indices.astype(np.uint8)
-    return torch.from_numpy(indices if grey_bits == 8 else indices // (255 // (2**grey_bits - 1)))
+    return torch.from_numpy(indices)
 
 
-def _grey_bits(path: Path) -> int:
-    """Bits per pixel of a grey PNG: Pillow scales values of 2 and 4 bits up to 0..255."""
-    with path.open("rb") as file:
-        return file.read(25)[24]
+def _packing(image: Image.Image) -> str:
+    """Pillow's name of how the pixels of an open file are packed, e.g. "L;4I"."""
+    arguments = image.tile[0].args if image.tile else ""
+    return arguments if isinstance(arguments, str) else str(arguments[0])
+
+
+def as_stored(values: np.ndarray, packing: str) -> np.ndarray:
+    """Grey values as the file has them, of what Pillow makes of it.
+
+    Values of 2 and 4 bits are scaled up to 0..255 by Pillow, and turned round where 0 means white (TIFF).
+    """
+    kind = packing.partition(";")[2]
+    if "I" in kind:
+        values = ~values if values.dtype == bool else 255 - values
+    return values // 85 if "2" in kind else values // 17 if "4" in kind else values
 
 
 def as_bytes(image: Tensor, labels: Tensor) -> Tensor:  # uint8 (3, H, W), (H, W)

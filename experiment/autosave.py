@@ -1,7 +1,6 @@
 """Unfinished steps: saved now and then and on a signal, continued by the same command."""
 
 import random
-import signal
 import time
 from pathlib import Path
 
@@ -11,10 +10,9 @@ import torch.distributed as dist
 
 from experiment import checkpoint
 from experiment.identity import Scopes, check, differences, say_unchecked
+from experiment.stop_request import StopRequest
 from utils.commands import Interrupted
 from utils.distributed import barrier, is_distributed, is_main, rank
-
-SIGNALS = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGUSR1") if hasattr(signal, name))
 
 
 def seed_everything(seed: int) -> None:
@@ -63,28 +61,22 @@ class Autosave:
                  every: int = 10):
         self.path, self.method, self.about, self.scopes = path, method, about, scopes
         self.seconds, self.every = 60 * minutes, every if is_distributed() else 1
-        self.saved, self.calls, self.received = time.monotonic(), 0, 0
+        self.saved, self.calls, self.stop = time.monotonic(), 0, StopRequest()
         self.found: dict = {}
 
     def __enter__(self) -> "Autosave":
-        self._handlers = {number: signal.signal(number, self._notice) for number in SIGNALS}
+        self.stop.__enter__()
         return self
 
-    def __exit__(self, *_) -> None:
-        for number, handler in self._handlers.items():
-            signal.signal(number, handler)
-
-    def _notice(self, number: int, _frame) -> None:
-        if self.received:  # asked twice: do not insist on saving
-            raise KeyboardInterrupt
-        self.received = number
+    def __exit__(self, *error) -> None:
+        self.stop.__exit__(*error)
 
     def __call__(self, progress) -> None:
         """Save if it is time to; raise `Interrupted` if the system asked to stop."""
         self.calls += 1
         if self.calls % self.every:
             return
-        stop, due = self._agree(self.received > 0, time.monotonic() - self.saved > self.seconds)
+        stop, due = self._agree(self.stop.made, time.monotonic() - self.saved > self.seconds)
         if stop or due:
             self.save(progress)
         if stop:

@@ -86,7 +86,9 @@ class PLOP(WithTeacher):
         self.thresholds = self.thresholds.to(labels.device)  # a checkpoint's are on the CPU
         num_old = self.step.num_old
         after, believed = pseudo_labels(labels, classes, scores, thresholds=self.thresholds, num_old=num_old)
-        return after, adaptive_factor(labels, believed, num_old=num_old, minimum=self.adaptive_min)
+        return after, adaptive_factor(
+            labels, believed, num_old=num_old, minimum=self.adaptive_min, dtype=scores.dtype
+        )
 
     def scores(self, old: Output) -> tuple[Tensor, Tensor]:
         """Class and normalised entropy of the teacher's answer, both (N, H, W)."""

@@ -28,6 +28,7 @@ class ConfusionMatrix:
         # One cell more than the matrix has, for the pixels that do not count: nothing waits for the device.
         self._cells = torch.zeros(num_classes * self.num_columns + 1, dtype=torch.int64, device=device)
         self._images = torch.zeros((), dtype=torch.int64, device=device)
+        self._broken = torch.zeros((), dtype=torch.int64, device=device)
 
     def update(self, labels: Tensor, predictions: Tensor) -> None:  # (N, H, W), (N, H, W)
         """Count one batch of int64 maps; predictions are below `num_columns`, labels are not negative."""
@@ -39,10 +40,23 @@ class ConfusionMatrix:
             self._cells += torch.bincount(cells, minlength=last + 1)
         self._images += labels.shape[0]
 
+    def note_broken(self, logits: Tensor) -> None:  # (N, C, h, w)
+        """Remember how many images have a logit that is not finite; nothing waits for the device."""
+        self._broken += (~logits.isfinite()).flatten(1).any(1).sum()
+
     def reduce(self) -> "ConfusionMatrix":
-        """Sum over processes; call it once, after the last batch, on every process."""
-        all_reduce_sum(self._cells)
-        all_reduce_sum(self._images)
+        """Sum over processes; call it once, after the last batch, on every process.
+
+        Raises:
+            FloatingPointError: on every process, if any of them has noted broken logits.
+        """
+        for counted in (self._cells, self._images, self._broken):
+            all_reduce_sum(counted)  # not their maximum: over gloo that can lose the nan of a process
+        if broken := int(self._broken):
+            raise FloatingPointError(
+                f"the network's answers to {broken} of {self.images} test images are not finite: "
+                "test with --precision fp32, or train again with a lower --lr"
+            )
         return self
 
     @property

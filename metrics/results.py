@@ -41,7 +41,9 @@ SCHEMA = 1
 CONVENTIONS = {
     "old": "classes of step 0, background among them; new: all later classes",
     "foreground": "background left out of the mean; elsewhere it counts as an old class",
-    "absent": "classes without a pixel in the test labels are left out of every mean",
+    "absent": "classes without a pixel in the test labels are left out of every mean, as in the published "
+    "systems; where one is predicted, miou_all_predicted_counts counts it as 0, as cityscapesscripts, "
+    "torchmetrics, ignite and segmentation_models.pytorch do",
     "forgetting": "best IoU of an earlier step minus the IoU now",
     "average": "mean over steps 0 to this one",
 }

@@ -6,6 +6,10 @@ Definitions. M[y, p] = pixels of true class y predicted as p; columns may outnum
     accuracy of a class = d / (gt + e)             IoU of a class = d / (gt + pr - d + e)
     pixel accuracy = sum d / sum M                 frequency-weighted IoU = sum of gt / sum M * IoU
     mIoU, mean accuracy = plain means over the classes that occur in the labels
+    mIoU, predicted counts = mean IoU over the classes that occur in the labels or among the predictions
+
+The published systems leave a class without a pixel in the labels out of their means, however often it is
+predicted; cityscapesscripts, torchmetrics, ignite and segmentation_models.pytorch count it as 0 (last line).
 
 "Old" are the classes of step 0, "new" those of all later steps. Each mean comes with background and without
 it: on the same network the two differ by points, so they never share a name. Values are shares of 1, or None
@@ -87,7 +91,7 @@ def scores(
         `{pixel_accuracy, mean_accuracy, miou, frequency_weighted_iou}_{all, old, new}`;
         `miou_{all, old, new}_foreground`, background left out (equal to the above for data without
         background, and for the new classes always); `harmonic` and `harmonic_foreground`, the harmonic mean
-        of the mIoU of old and new classes.
+        of the mIoU of old and new classes; `miou_all_predicted_counts`, as other libraries report it.
     """
     num_classes = counts.shape[0]
     first = int(has_background)
@@ -101,7 +105,14 @@ def scores(
         found[f"miou_{group}_foreground"] = group_scores(counts, foreground, **options)["miou"]
     for suffix in ("", "_foreground"):
         found[f"harmonic{suffix}"] = harmonic(found[f"miou_old{suffix}"], found[f"miou_new{suffix}"])
-    return found
+    return found | {"miou_all_predicted_counts": miou_predicted_counts(counts)}
+
+
+def miou_predicted_counts(counts: Tensor) -> float | None:  # (C, K)
+    """Mean IoU in which a class that is predicted and has no pixel in the labels counts as 0."""
+    per_class = class_scores(counts, absent="zero")
+    predicted = counts.sum(0)[: counts.shape[0]] > 0
+    return number(per_class["iou"][per_class["present"] | predicted].mean())
 
 
 def harmonic(old: float | None, new: float | None) -> float | None:

@@ -24,7 +24,7 @@ class Losses:
         self.kept, self.graphs = [], []
 
     def losses(self, iteration: int, losses: dict, lr: float) -> None:
-        self.kept.append({name: value.item() for name, value in losses.items()})
+        self.kept.append({name: float(value) for name, value in losses.items()})
         self.graphs.append(counters["stats"]["unique_graphs"])
 
     def advance(self, images: int) -> None:

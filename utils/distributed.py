@@ -60,6 +60,19 @@ def all_reduce_sum(tensor: Tensor) -> Tensor:
     return tensor
 
 
+def of_every_process(tensor: Tensor) -> list[Tensor]:
+    """`tensor` of each process, in the order of their numbers; all have one shape.
+
+    A sum that leaves every process its own place: inf and nan arrive as they are, which the maximum over gloo
+    does not warrant (torch 2.14: max(1, nan) of two processes can be 1).
+    """
+    if not is_distributed():
+        return [tensor]
+    places = tensor.new_zeros(world_size(), *tensor.shape)
+    places[rank()] = tensor
+    return list(all_reduce_sum(places))
+
+
 def barrier() -> None:
     """Wait for every process."""
     if is_distributed():

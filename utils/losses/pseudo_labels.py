@@ -139,15 +139,17 @@ def pseudo_labels(
     return torch.where(labels < num_old, answers, labels), believed
 
 
-def adaptive_factor(labels: Tensor, believed: Tensor, *, num_old: int, minimum: float = 0.0) -> Tensor:
-    """Share of believed pixels among each image's old and background ones, float32 (N, 1, 1).
+def adaptive_factor(
+    labels: Tensor, believed: Tensor, *, num_old: int, minimum: float = 0.0, dtype=torch.float32
+) -> Tensor:
+    """Share of believed pixels among each image's old and background ones, (N, 1, 1) of type `dtype`.
 
     `labels` (N, H, W) are those from before pseudo-labelling. An image without any such pixel has share 0, as
     published (PLOP, section 3.3; `classif_adaptive_factor`); `minimum` bounds shares from below.
     """
     region = labels < num_old
-    accepted = (believed & region).sum((1, 2), keepdim=True).float()
-    return (accepted / (region.sum((1, 2), keepdim=True).float() + 1e-6)).clamp(min=minimum)
+    accepted, counted = ((x & region).sum((1, 2), keepdim=True).to(dtype) for x in (believed, region))
+    return (accepted / (counted + 1e-6)).clamp(min=minimum)
 
 
 def _scale(num_old: int, num_seen: int) -> float:

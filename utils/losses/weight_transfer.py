@@ -191,6 +191,6 @@ def pretune(
         optimizer.step()
         losses.append(loss.detach())
     losses = torch.stack(losses)
-    if not losses.isfinite().all():
+    if not all_reduce_sum(losses.sum()).isfinite():  # on every process
         raise FloatingPointError("NeST's pre-tuning diverged: lower --warm_lr_scale")
     return losses
