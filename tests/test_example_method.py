@@ -3,8 +3,8 @@
 import re
 
 from methods import METHODS
+from tests.builders import make_images, make_labels, make_method
 from tests.conftest import ROOT
-from tests.worlds import make_images, make_labels, make_method
 
 
 def test_the_documented_example_is_a_complete_method(cli, monkeypatch):
