@@ -40,7 +40,7 @@ def find_runs(paths: Sequence[str], *, data_root: str = "", cache_dir: str = "ca
     """
     folders: dict[Path, dict[int, Path]] = {}
     methods, first = {}, {}
-    for path in dict.fromkeys(file for path in paths for file in step_files(Path(path))):
+    for path in dict.fromkeys(file for name in paths for file in step_files(Path(name))):
         about = checkpoint.peek(path)
         if not {"method", "step", *SHARED} <= about.keys():
             checkpoint.load(path)  # says what is wrong with it
