@@ -37,8 +37,8 @@ class Line:
     """What a published command line means.
 
     Args:
-        argv: words that mean the same here.
-        values: flags and hyper-parameters by name, that the other words mean.
+        argv: arguments that mean the same here.
+        values: flags and hyper-parameters by name, translated from the other arguments.
         defaults: what the published parsers assume where nothing is said.
         notes: what was understood, and what has no effect, for the user.
     """
@@ -55,18 +55,18 @@ def translate(argv: list[str], *, processes: int = 1) -> Line | None:
     It is theirs if it has a flag that only they have; `--overlap` alone counts only with their data sets.
 
     Args:
-        argv: words of the command line.
-        processes: that share a batch; theirs counts per process.
+        argv: arguments of the command line.
+        processes: number of processes; a published --batch_size counts per process.
 
     Raises:
         ValueError: for a flag, or a combination of flags, without an equivalent here, with the reason.
     """
-    words = {word.split("=")[0].lstrip("-").replace("-", "_") for word in argv if word.startswith("--")}
+    given = {text.split("=")[0].lstrip("-").replace("-", "_") for text in argv if text.startswith("--")}
     named = {"method": "FT", "dataset": "", "task": "19-1", "name": ""}
     named |= peek(argv, *named)
     dataset, method = named["dataset"].lower() or "voc", named["method"].upper()
     theirs = dataset in DATASETS and dataset != "shapes"
-    signs = words & SIGNS - (set() if theirs and named["dataset"] else {"overlap"})
+    signs = given & SIGNS - (set() if theirs and named["dataset"] else {"overlap"})
     if not signs:
         return None
     for name in sorted(signs & REFUSED.keys()):
@@ -74,21 +74,21 @@ def translate(argv: list[str], *, processes: int = 1) -> Line | None:
     found, rest = read(argv, method_options=method in PRESETS)
     values, notes = general(found, dataset, named["task"])
     if method in PRESETS:
-        values |= method_values(found, named, later=bool(words & LATER), grows=dataset not in NUM_DOMAINS)
+        values |= method_values(found, named, later=bool(given & LATER), grows=dataset not in NUM_DOMAINS)
     if "batch_size" in found:
         values["batch_size"] = found["batch_size"] * processes
     understood = " ".join(f"--{name} {value}" for name, value in sorted(values.items()))
     notes.insert(0, f"a published command line (it has --{min(signs)}), read as: {understood}")
-    return Line(rest, values, assumed(method, dataset, words, processes) if theirs else {}, notes)
+    return Line(rest, values, assumed(method, dataset, given, processes) if theirs else {}, notes)
 
 
-def assumed(method: str, dataset: str, words: set[str], processes: int) -> dict[str, object]:
-    """What the published parsers take where nothing is said, by our names."""
+def assumed(method: str, dataset: str, given: set[str], processes: int) -> dict[str, object]:
+    """Defaults of the published parsers, by our names; `given` are the flags of the command line."""
     return {
         "dataset": dataset,
         "task": "19-1",
         "setting": "disjoint",
-        "protocol": "plop" if words & LATER else "mib",
+        "protocol": "plop" if given & LATER else "mib",
         "backbone": "swin_b" if method == "OURS" else "resnet101",
         "output_stride": 16,
         "pooling": 32,
@@ -101,7 +101,7 @@ def assumed(method: str, dataset: str, words: set[str], processes: int) -> dict[
 
 
 def read(argv: list[str], *, method_options: bool) -> tuple[dict, list[str]]:
-    """Published options in `argv`, and the other words."""
+    """Published options in `argv`, and the remaining arguments."""
     parser = Parser(add_help=False, allow_abbrev=False, argument_default=SUPPRESS)
     kinds = dict.fromkeys((*IDLE, "opt_level", "data_masking"), str)
     kinds |= {"batch_size": int, "random_seed": int}
@@ -148,7 +148,7 @@ def general(found: dict, dataset: str, task: str) -> tuple[dict, list[str]]:
 
 
 def num_steps(dataset: str, task: str) -> int:
-    """Steps of a task of a published data set; 0 for one's own data."""
+    """Number of steps of a task of a published data set; 0 for a folder data set."""
     kind = DATASETS.get(dataset)
     if kind is None:
         return 0
@@ -197,7 +197,7 @@ def logits_factor(options: Mapping[str, object]) -> float:
     """Factor of POD on the logits, from `--pod_options`.
 
     Raises:
-        ValueError: if these say more than published scripts do.
+        ValueError: if they hold anything that no published script uses.
     """
     rest = json.loads(json.dumps(options["pod_options"]))
     after = rest.get("switch", {}).pop("after", {}) if isinstance(rest, dict) else {}

@@ -1,4 +1,4 @@
-"""Methods as trainer and analyses get them: with network, teacher, and what the step before left."""
+"""Builders of methods, for trainer and analyses: with network, teacher, and the previous step's state."""
 
 from collections.abc import Mapping
 
@@ -11,7 +11,7 @@ from segmentation_module import Parts
 from tasks import Step
 from train import Training
 
-# The hooks that decide what step 0 leaves behind; the rest is not called then, or changes no weight.
+# The hooks that can change the result of step 0; the others are not called then, or change no weight.
 ACT_AT_STEP_0 = frozenset(
     "build_model train_set param_groups losses after_backward fit_step end_increment".split()
 )
@@ -27,12 +27,12 @@ def build_method(
     device: torch.device,
     previous: Mapping | None = None,
 ) -> Method:
-    """The method `name` at the start of `step`, complete but for what `start_increment` sees in the data.
+    """The method `name` at the start of `step`, before `start_increment`.
 
     Args:
         name: key of METHODS. parts: of its networks. hyper: values of its hyper-parameters.
         training: numbers of the step's optimisation. device: of network and teacher.
-        previous: checkpoint of the step before ("step", "net", "method_state"); None at the start of a task.
+        previous: checkpoint of the previous step ("step", "net", "method_state"); None at step 0.
 
     Raises:
         ValueError: if the method cannot serve the step, or the previous network does not fit.
@@ -61,7 +61,7 @@ def trained_method(
     hyper: Mapping[str, object],
     device: torch.device,
 ) -> Method:
-    """The method `name` as it was after `step`, with what its checkpoint `content` holds."""
+    """The method `name` as it was after `step`, from its checkpoint `content`."""
     method = METHODS[name](step, **hyper)
     method.net = method.model = method.build_model(step, parts)
     method.net.load_state_dict(content["net"])
@@ -71,10 +71,10 @@ def trained_method(
 
 
 def step0_as(kind: type[Method]) -> str:
-    """The method whose step 0 `kind` trains: as it says itself, else its own name if it changes anything.
+    """The method whose step 0 `kind` trains: as its `step0_as` says, else derived from its overrides.
 
-    Whoever overrides a hook that acts at step 0 trains a step 0 of its own, unless the same class (or one
-    that derives from it) says that the weights are those of another method after all.
+    A class that overrides a hook that acts at step 0 trains a step 0 of its own, unless it (or a class
+    derived from it) declares that the weights are those of another method.
     """
     for ancestor in kind.__mro__:
         if ancestor is Method:

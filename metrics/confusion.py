@@ -9,8 +9,8 @@ from utils.distributed import all_reduce_sum
 class ConfusionMatrix:
     """Pixels by true class (rows) and predicted class (columns), counted on the device.
 
-    Classes that have classifier rows but were not taught yet may win pixels. They have columns of their own,
-    right of the taught ones, so that such a pixel is an error of its true class and of nobody else.
+    Classes that have classifier rows but were not taught yet may be predicted. They have columns of their
+    own, right of the taught ones, so that such a pixel is an error of its true class only.
 
     Args:
         num_classes: rows; labels from there on, 255 among them, are not counted.
@@ -24,7 +24,7 @@ class ConfusionMatrix:
     def __init__(self, num_classes: int, *, num_columns: int = 0, device: torch.device | str = "cpu"):
         self.num_classes, self.num_columns = num_classes, num_columns or num_classes
         assert self.num_columns >= num_classes, "every class needs a column"
-        # Differs from RevisitingCSS: there, pixels won by untaught rows slip into other cells.
+        # Differs from RevisitingCSS, which counts predictions of untaught classes in other cells.
         # One cell more than the matrix has, for the pixels that do not count: nothing waits for the device.
         self._cells = torch.zeros(num_classes * self.num_columns + 1, dtype=torch.int64, device=device)
         self._images = torch.zeros((), dtype=torch.int64, device=device)

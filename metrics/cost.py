@@ -1,4 +1,4 @@
-"""What the training of a step cost."""
+"""Cost of the training of a step."""
 
 import sys
 import time
@@ -10,10 +10,10 @@ def training_cost(net, began: float, images: int, images_trained: int, *, classe
     """What a checkpoint records of its training: seconds, images, parameters, peak memory.
 
     Args:
-        net: the trained `SegmentationModel`, with what trained still trainable.
+        net: the trained `SegmentationModel`; what was frozen in training is still frozen.
         began: `time.perf_counter()` at the start. images: of the step. images_trained: over all epochs.
-        classes: of the plainly fine-tuned network that the trainable parameters are compared with. The
-            percentages of arXiv 2508.04267 leave rows of future classes out of it.
+        classes: rows of the fine-tuned network that the trainable parameters are compared with; without
+            those of future classes, as in the percentages of arXiv 2508.04267.
     """
     return {
         "seconds": time.perf_counter() - began,
@@ -26,9 +26,7 @@ def training_cost(net, began: float, images: int, images_trained: int, *, classe
 
 
 def peak_memory() -> int:
-    """Most bytes in use so far: of tensors on the GPU, else of the whole process (0 where the system is
-    silent).
-    """
+    """Peak bytes so far: of tensors on the GPU, else of the whole process (0 where unknown)."""
     if torch.cuda.is_available():
         return torch.cuda.max_memory_allocated()
     try:

@@ -10,8 +10,8 @@ from pathlib import Path
 import torch
 from torch._dynamo.utils import counters
 
+from tests.builders import make_method
 from tests.two_processes import Share
-from tests.worlds import make_method
 from train import Training, start, train_one_epoch
 from utils import compile as acceleration
 from utils import distributed

@@ -14,7 +14,7 @@ from experiment.identity import Scopes
 from methods import METHODS, hyper_parameters
 from methods.base import Method
 from methods.build import step0_as
-from tests.worlds import SilentLog, TinyLoader, make_images, make_labels, make_method
+from tests.builders import SilentLog, TinyLoader, make_images, make_labels, make_method
 from train import Training, fit, start
 
 KINDS = ["mixed", "all ignored", "only background", "only new classes"]
@@ -251,7 +251,7 @@ def test_prediction_is_a_model_index_per_pixel(name):
 
 
 def test_trainer_runner_model_and_data_name_no_method():
-    """House rule 1, by reading the sources: a method is known to its own file and to the registry."""
+    """By reading the sources: a method is known to its own file and to the registry."""
     root = Path(__file__).resolve().parent.parent
     # Case matters: "plop" and "mib" in lower case are the names of two evaluation protocols.
     words = {re.escape(name) for name in METHODS} | {kind.__name__ for kind in METHODS.values()} | {"DFT"}

@@ -13,7 +13,7 @@ from modules.abn import ABN
 from modules.folding import fold_norms
 from modules.refined_head import RefinedHead
 from segmentation_module import Parts, make_model
-from tests.worlds import PARTS, TinyLoader, make_images, make_labels, make_method
+from tests.builders import PARTS, TinyLoader, make_images, make_labels, make_method
 from train import Training, optimizer_step, start
 from utils import compile as acceleration
 from utils.losses.pixel_means import pixel_means, plain_means

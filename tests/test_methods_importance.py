@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from methods.importance import scaled
-from tests.worlds import TinyLoader, make_images, make_labels, make_method
+from tests.builders import TinyLoader, make_images, make_labels, make_method
 from train import Training, optimizer_step, start
 
 CPU = torch.device("cpu")

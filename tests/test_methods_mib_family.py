@@ -8,7 +8,7 @@ import torch
 
 from methods import METHODS
 from tasks import Step
-from tests.worlds import GROUPS, TinyLoader, make_images, make_labels, make_method
+from tests.builders import GROUPS, TinyLoader, make_images, make_labels, make_method
 from train import Training, optimizer_step, start
 from utils.losses.class_similarity import class_means
 from utils.losses.pixel_means import plain_means

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 
 from methods.plop import PLOP
 from tasks import Step
-from tests.worlds import PARTS, TinyLoader, make_images, make_labels, make_method
+from tests.builders import PARTS, TinyLoader, make_images, make_labels, make_method
 from utils.labels import IGNORE
 from utils.losses import pseudo_labels as th
 from utils.losses import upsampling

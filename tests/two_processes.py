@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from torch.distributed.algorithms.ddp_comm_hooks.default_hooks import allreduce_hook
 
-from tests.worlds import SilentLog, TinyLoader, make_method
+from tests.builders import SilentLog, TinyLoader, make_method
 from train import Training, fit
 from utils import distributed
 

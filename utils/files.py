@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all."""
+"""Atomic writes."""
 
 import hashlib
 import os
@@ -15,10 +15,10 @@ def write_text(path: Path | str, text: str) -> Path:
 
 
 def write_bytes(path: Path | str, data: bytes) -> Path:
-    """Replace `path` by `data` atomically (temporary file beside it, fsync, rename); makes its folder.
+    """Replace `path` by `data` atomically (temporary file beside it, fsync, rename); creates its folder.
 
     Raises:
-        OSError: if it cannot be written; what was at `path` is untouched then.
+        OSError: if it cannot be written; `path` is untouched then.
     """
     with replacing(path) as file:
         file.write(data)
@@ -27,7 +27,7 @@ def write_bytes(path: Path | str, data: bytes) -> Path:
 
 @contextmanager
 def replacing(path: Path | str) -> Iterator[BinaryIO]:
-    """A file to write, which takes the place of `path` when the block ends, and is gone if it fails."""
+    """A temporary file to write, which replaces `path` when the block ends and is deleted if it fails."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{uuid4().hex}.tmp")  # nodes may share the folder

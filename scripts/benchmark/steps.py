@@ -1,4 +1,4 @@
-"""Table `step`: whole training iterations, with what they consist of, and what passes before the first."""
+"""Table `step`: whole training iterations, the shares of their parts, and the time before the first one."""
 
 import subprocess
 import sys
@@ -164,12 +164,12 @@ def shares(bench: Bench, method, *, rounds: int) -> dict[str, float]:
 
 
 def move(method, progress) -> None:
-    """An optimizer step that leaves the gradients for the next one."""
+    """An optimizer step that keeps the gradients."""
     progress.optimizer.step()
 
 
 def ladder(bench: Bench, *, rounds: int, compiled: bool) -> list[Row]:
-    """What layout, precision and compilation give: iterations of fine-tuning against plain float32."""
+    """Gains of layout, precision and compilation: iterations of fine-tuning against plain float32."""
     low = "bf16"
     variants = [("channels last", "fp32", True, False), (f"channels last, {low}", low, True, False)]
     if compiled:
@@ -202,7 +202,7 @@ def waiting(bench: Bench, *, workers: int) -> Row:
 
 
 def start_up(bench: Bench) -> Row:
-    """What passes before the first batch of a step: imports in a process of their own, then the network."""
+    """Time before the first batch of a step: imports in a process of their own, then building the network."""
     root = Path(__file__).resolve().parents[2]
     began = time.perf_counter()
     subprocess.run([sys.executable, "-c", "import run"], cwd=root, check=True)

@@ -1,4 +1,4 @@
-"""The rooms of the house: who may import whom, how large a room may grow."""
+"""Which package may import which, and how large a package may grow."""
 
 import ast
 from collections import Counter
@@ -9,8 +9,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 
-# From the top floor to the ground: a room imports from its own and from lower ones.
-FLOORS = """
+# From the highest layer to the lowest: a package imports from itself and from those below it.
+LAYERS = """
 scripts average_csv analysis pretrained data run argparser config methods experiment train segmentation_module
 models modules dataset metrics tasks task_tables utils
 """.split()
@@ -18,7 +18,7 @@ models modules dataset metrics tasks task_tables utils
 
 def sources() -> dict[str, Path]:
     """Every module of the program by its dotted name."""
-    files = [*ROOT.glob("*.py"), *(file for room in FLOORS for file in (ROOT / room).rglob("*.py"))]
+    files = [*ROOT.glob("*.py"), *(file for package in LAYERS for file in (ROOT / package).rglob("*.py"))]
     names = {file: file.relative_to(ROOT).with_suffix("").parts for file in files}
     return {".".join(parts).removesuffix(".__init__"): file for file, parts in names.items()}
 
@@ -41,45 +41,45 @@ def imports(modules: dict[str, Path]) -> dict[str, set[str]]:
 
 
 @pytest.fixture(scope="module")
-def arrows() -> dict[str, set[str]]:
+def graph() -> dict[str, set[str]]:
     """Imports between modules."""
     return imports(sources())
 
 
-def room(module: str) -> str:
+def package(module: str) -> str:
     """The top-level folder or file of a module."""
     return module.split(".")[0]
 
 
-def test_every_module_stands_on_a_floor(arrows):
-    assert {room(module) for module in arrows} == set(FLOORS)
+def test_every_module_belongs_to_a_layer(graph):
+    assert {package(module) for module in graph} == set(LAYERS)
 
 
-def test_no_room_imports_from_a_floor_above(arrows):
+def test_no_package_imports_from_a_layer_above(graph):
     upwards = [
         f"{module} -> {other}"
-        for module, others in arrows.items()
+        for module, others in graph.items()
         for other in others
-        if FLOORS.index(room(other)) < FLOORS.index(room(module))
+        if LAYERS.index(package(other)) < LAYERS.index(package(module))
     ]
     assert not upwards
 
 
-def test_no_modules_import_each_other_in_a_circle(arrows):
+def test_no_modules_import_each_other_in_a_circle(graph):
     # A package's modules may be used by its __init__, which collects them; nothing else may close a circle.
-    order = [*TopologicalSorter(arrows).static_order()]  # raises CycleError, which names the circle
-    assert len(order) == len(arrows)
+    order = [*TopologicalSorter(graph).static_order()]  # raises CycleError, which names the circle
+    assert len(order) == len(graph)
 
 
-def test_no_room_holds_more_than_a_fifth_of_the_program():
+def test_no_package_holds_more_than_a_fifth_of_the_program():
     lines = Counter()
     for module, file in sources().items():
-        lines[room(module)] += len(file.read_text(encoding="utf-8").splitlines())
+        lines[package(module)] += len(file.read_text(encoding="utf-8").splitlines())
     largest, count = lines.most_common(1)[0]
     assert count <= 0.2 * lines.total(), f"{largest}: {count} of {lines.total()} lines"
 
 
-def test_an_arrow_that_runs_up_and_a_circle_are_found(tmp_path):
+def test_an_upward_import_and_a_circle_are_found(tmp_path):
     (tmp_path / "tasks.py").write_text("def late():\n    from dataset import images\n")
     (tmp_path / "dataset.py").write_text("import tasks\n")
     found = imports({name: tmp_path / f"{name}.py" for name in ("tasks", "dataset")})
