@@ -22,7 +22,7 @@ class DeepLabV3Head(nn.Module):
         in_channels: channels B of the body.
         channels: channels D of the output.
         output_stride: stride of the body's output, 16 or 8; decides the dilations.
-        pooling: side in cells of the window that image pooling averages in evaluation; in training, all.
+        pooling: window of the image pooling in evaluation, in cells; training pools the whole map.
         norm: called as `norm(channels)`.
         hidden_channels: outputs of each parallel convolution, by default D.
     """
@@ -54,7 +54,7 @@ class DeepLabV3Head(nn.Module):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Draw every convolution anew: Xavier normal, scaled for the activation."""
+        """Initialise every convolution: Xavier normal, scaled for the activation."""
         gain = nn.init.calculate_gain("leaky_relu", self.gain_slope)
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
@@ -65,7 +65,7 @@ class DeepLabV3Head(nn.Module):
         return self.map_bn(torch.cat([conv(x) for conv in self.map_convs], dim=1))
 
     def image(self, x: Tensor) -> Tensor:  # (N, B, h, w) -> (N, D, h, w) or (N, D, 1, 1)
-        """The pooled branch. Its layers work cell by cell, so they run before the map is padded back."""
+        """The image pooling branch. Its layers are 1x1, so they run before the map is padded back."""
         height, width = x.shape[-2:]
         window = (height, width) if self.training else (min(self.pooling, height), min(self.pooling, width))
         if window == (height, width):
