@@ -15,7 +15,7 @@ from methods import METHODS
 from segmentation_module import Parts
 from tasks import Step
 from tests.adapters import adapter
-from tests.worlds import SilentLog, TinyLoader
+from tests.builders import SilentLog, TinyLoader
 from train import Training, start, train_one_epoch
 
 CPU = torch.device("cpu")
