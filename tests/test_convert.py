@@ -206,8 +206,8 @@ def test_what_names_of_files_tell():
         assert flags_from_name(Path(name)) == flags.split(), name
 
 
-def refusal(capsys, *words) -> str:
-    assert main([str(word) for word in words]) == 2
+def refusal(capsys, *argv) -> str:
+    assert main([str(value) for value in argv]) == 2
     error = capsys.readouterr().err
     assert error.count("\n") == 1
     return error
