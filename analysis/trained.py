@@ -8,8 +8,6 @@ from types import SimpleNamespace
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
-from torchvision.transforms.v2 import InterpolationMode
-from torchvision.transforms.v2 import functional as F
 
 import argparser
 from config import build
@@ -18,6 +16,7 @@ from dataset.base import SegmentationDataset
 from dataset.images import StepImages
 from dataset.increment import IncrementData
 from dataset.loader import make_loader
+from dataset.resize import resize, shorter_side
 from dataset.skip import skip_bad_images
 from dataset.transform import to_device
 from experiment import checkpoint
@@ -71,7 +70,7 @@ class Trained:
 
     def view(self, photo: Tensor) -> Tensor:  # uint8 (3, H, W)
         """`photo` at the scale of training: shorter side as long as a crop, nothing cut off."""
-        return F.resize(photo, [self.data.crop_size], InterpolationMode.BILINEAR, antialias=True)
+        return resize(photo, *shorter_side(*photo.shape[1:], self.data.crop_size))
 
     @property
     def encoder(self) -> int:

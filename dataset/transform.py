@@ -8,8 +8,8 @@ from functools import lru_cache
 import numpy as np
 import torch
 from torch import Tensor
-from torchvision.transforms.v2 import InterpolationMode
-from torchvision.transforms.v2 import functional as F
+
+from dataset.resize import resize, shorter_side
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # ImageNet, RGB in [0, 1]
 AREA = (0.5, 2.0)  # of the image; shares above 1 never fit, so crops are 0.5 to 1 of the image
@@ -39,18 +39,21 @@ def train_crop(
     image: Tensor, labels: Tensor, size: int, rng: random.Random
 ) -> tuple[Tensor, Tensor]:  # uint8 (3, H, W), (H, W)
     """Random crop of the image, resized to `size` x `size`, mirrored in half of the cases."""
-    box = crop_box(rng, labels.shape[1], labels.shape[0])
+    top, left, height, width = crop_box(rng, labels.shape[1], labels.shape[0])
     flip = rng.random() < 0.5
-    image = F.resized_crop(image, *box, [size, size], InterpolationMode.BILINEAR, antialias=True)
-    labels = resize_labels(F.crop(labels, *box), (size, size))
+    rows, columns = slice(top, top + height), slice(left, left + width)
+    image = resize(image[:, rows, columns], size, size)
+    labels = resize_labels(labels[rows, columns], (size, size))
     return (image.flip(-1), labels.flip(-1)) if flip else (image, labels)
 
 
 def central_crop(image: Tensor, labels: Tensor, size: int) -> tuple[Tensor, Tensor]:  # (3, H, W), (H, W)
     """Shorter side resized to `size`, then the central square: the view of published results."""
-    image = F.resize(image, [size], InterpolationMode.BILINEAR, antialias=True)
-    labels = resize_labels(labels, image.shape[1:])
-    return F.center_crop(image, [size, size]), F.center_crop(labels, [size, size])
+    height, width = shorter_side(*labels.shape, size)
+    top, left = round((height - size) / 2), round((width - size) / 2)
+    rows, columns = slice(top, top + size), slice(left, left + size)
+    labels = resize_labels(labels, (height, width))
+    return resize(image, height, width)[:, rows, columns], labels[rows, columns]
 
 
 def resize_labels(labels: Tensor, size: Sequence[int]) -> Tensor:  # (H, W) -> (height, width) = size
