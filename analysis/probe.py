@@ -58,7 +58,7 @@ def work(options: Namespace) -> None:
     views = "fresh random crops (published protocol)" if settings.random_views else "fixed central views"
     print(table(rows))
     print(f"mIoU in %, fg: without background; probes: {options.epochs} epochs, lr {options.lr:g}, {views}")
-    with style():
+    with style(row["run"] for row in rows):
         save_figure(draw(rows, trained), out / "probe.png")
     print(f"{out / 'probe.csv'} {out / 'probe.png'}")
 

@@ -23,6 +23,7 @@ from experiment import checkpoint
 from methods.base import Method
 from segmentation_module import Output
 from tasks import Step, make_step
+from utils.pictures.fonts import legible
 
 BATCH_SIZE = 16  # images per forward pass; in evaluation mode no result depends on it
 
@@ -82,6 +83,11 @@ class Trained:
     def class_names(self) -> list[str]:
         """Name of each class of the whole task, by model index."""
         return [self.dataset.class_names[label] for label in self.step.order]
+
+    @property
+    def drawn_names(self) -> list[str]:
+        """The same as pictures can show them: a label's number where no installed font has the letters."""
+        return list(legible({label: self.dataset.class_names[label] for label in self.step.order}).values())
 
 
 def load_step(
