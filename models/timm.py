@@ -153,8 +153,8 @@ class TimmBackbone(nn.Module):
 
     def _fill(self, model: nn.Module, path: str) -> None:
         """Load a file into the whole model; only what is pruned later may be missing."""
-        weights = original_names(model)(read_weights(path))
         own = model.state_dict()
+        weights = original_names(model)(read_weights(path, own))
         for key in weights.keys() & own.keys():
             if "pos_embed" in key and weights[key].shape != own[key].shape:
                 weights[key] = _resample(weights[key], own[key])

@@ -24,7 +24,8 @@ from experiment import checkpoint
 from experiment.identity import describe
 from methods import METHODS
 from methods.build import step0_as
-from models.pretrained import faults, read_file, unwrap
+from models.pretrained import faults, read_file
+from models.wrapping import network_in
 from scripts.published_checkpoints import SYSTEMS
 from tasks import named_step
 
@@ -68,7 +69,7 @@ def convert(path: str | Path, system: str, flags: list[str], *, say: Callable[[s
         FileNotFoundError, ValueError: if there is no such file, or it is not the network of these flags.
     """
     path = Path(path)
-    given, beside = unwrap(read_file(path), path)
+    given, beside = network_in(read_file(path), path)
     out = SYSTEMS[system].translate(given)
     out.dropped |= {key: "not part of the network" for key in beside}
     known = [*flags_from_weights(out.weights), *SYSTEMS[system].flags.split(), *flags_from_name(path)]
