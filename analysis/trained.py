@@ -5,6 +5,7 @@ from functools import lru_cache
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
@@ -13,12 +14,13 @@ import argparser
 from config import build
 from dataset import DATASETS, build_dataset
 from dataset.base import SegmentationDataset
+from dataset.card import Described, data_card
 from dataset.images import StepImages
 from dataset.increment import IncrementData
 from dataset.loader import make_loader
 from dataset.resize import resize, shorter_side
 from dataset.skip import skip_bad_images
-from dataset.transform import to_device
+from dataset.transform import normalize
 from experiment import checkpoint
 from methods.base import Method
 from segmentation_module import Output
@@ -33,13 +35,16 @@ class Trained:
     """A method as it is after one step.
 
     Attributes:
-        path: its checkpoint. step: the step that it learned last.
+        path: its checkpoint, with this checksum. step: the step that it learned last.
+        card: of its data, see `dataset.card`.
         method: with its network in evaluation mode, nothing trainable. device: where the network is.
         dataset: what it learned; only names and colours if the images are not there.
         data: the images and labels of the step, as the run saw them. num_workers: of loaders.
     """
 
     path: Path
+    checksum: int
+    card: dict
     step: Step
     method: Method
     device: torch.device
@@ -50,7 +55,8 @@ class Trained:
     @torch.inference_mode()
     def forward(self, images: Tensor) -> Output:  # uint8 (N, 3, H, W)
         """Everything that the network makes of `images`."""
-        images, _ = to_device(images, images.new_zeros(()), self.device)
+        mean, std = (tuple(self.card[key]) for key in ("mean", "std"))
+        images = normalize(images.to(self.device), mean, std).contiguous(memory_format=torch.channels_last)
         return self.method.net(images)
 
     def predict(self, images: Tensor) -> tuple[Tensor, Tensor]:  # uint8 (N, 3, H, W)
@@ -85,6 +91,11 @@ class Trained:
         return [self.dataset.class_names[label] for label in self.step.order]
 
     @property
+    def palette(self) -> np.ndarray:
+        """Colour of each label, uint8 (256, 3), whether the images are there or not."""
+        return np.frombuffer(bytes.fromhex(self.card["colours"]), np.uint8).reshape(256, 3)
+
+    @property
     def drawn_names(self) -> list[str]:
         """The same as pictures can show them: a label's number where no installed font has the letters."""
         return list(legible({label: self.dataset.class_names[label] for label in self.step.order}).values())
@@ -110,14 +121,21 @@ def load_step(
     places = {"data_root": data_root or stored.get("data_root", ""), "cache_dir": cache_dir}
     precision = {"precision": "fp32"} if device.type == "cpu" else {}  # half precision is for GPUs
     config = argparser.restore(stored, **places, **precision)
-    dataset = dataset_of(config, needed=data)
-    step = make_step(dataset, config.task, content["step"])
+    card = content.get("card")  # files of older versions have none
+    if card and not data:
+        dataset = Described(card)
+        groups = tuple(map(tuple, content["groups"]))
+        step = Step(content["dataset"], content["task"], content["step"], groups, dataset.has_background)
+    else:
+        dataset = dataset_of(config, needed=data)
+        step = make_step(dataset, config.task, content["step"])
     if [list(group) for group in step.groups] != content["groups"]:
         raise ValueError(f"{path} was trained on other classes than {config.dataset} {config.task} has now")
     method = build.method_after(config, step, device, content)
     method.net.eval().requires_grad_(False)
     data = build.step_data(config, step, dataset)
-    return Trained(Path(path), step, method, device, dataset, data, config.num_workers)
+    card, checksum = card or data_card(dataset), content["checksum"]
+    return Trained(Path(path), checksum, card, step, method, device, dataset, data, config.num_workers)
 
 
 def dataset_of(config: SimpleNamespace, *, needed: bool) -> SegmentationDataset:

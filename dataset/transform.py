@@ -11,6 +11,7 @@ from torch import Tensor
 
 from dataset.resize import resize, shorter_side
 
+Colour = tuple[float, float, float]
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # ImageNet, RGB in [0, 1]
 AREA = (0.5, 2.0)  # of the image; shares above 1 never fit, so crops are 0.5 to 1 of the image
 RATIO = (3 / 4, 4 / 3)  # width by height
@@ -72,16 +73,16 @@ def _sampled(length: int, size: int) -> np.ndarray:
     return np.minimum(np.add.accumulate(steps).astype(np.int64), length - 1)
 
 
-def normalize(images: Tensor) -> Tensor:  # uint8 (N, 3, H, W)
-    """float32 images with ImageNet's mean 0 and deviation 1 per channel, on the device of `images`."""
-    mean, std = _statistics(images.device)
-    return images.float().div_(255).sub_(mean).div_(std)
+def normalize(images: Tensor, mean: Colour = MEAN, std: Colour = STD) -> Tensor:  # uint8 (N, 3, H, W)
+    """float32 images with `mean` 0 and deviation 1 per channel, on the device of `images`."""
+    shift, scale = _statistics(mean, std, images.device)
+    return images.float().div_(255).sub_(shift).div_(scale)
 
 
 @lru_cache
-def _statistics(device: torch.device) -> tuple[Tensor, Tensor]:
-    mean, std = (torch.tensor(values, device=device).view(3, 1, 1) for values in (MEAN, STD))
-    return mean, std
+def _statistics(mean: Colour, std: Colour, device: torch.device) -> tuple[Tensor, Tensor]:
+    shift, scale = (torch.tensor(values, device=device).view(3, 1, 1) for values in (mean, std))
+    return shift, scale
 
 
 def to_device(images: Tensor, labels: Tensor, device: torch.device) -> tuple[Tensor, Tensor]:

@@ -30,7 +30,7 @@ def convert(
 
     Args:
         listed: file of class names, of the values 1, 2, ...; without it they are numbered.
-        one_hot: "first" or "last": the axis of three that holds a layer per class, the greatest of which wins.
+        one_hot: "first" or "last": the axis of three that has a layer per class; the greatest wins.
         values: what becomes of which value. images: folder of the pictures, if known.
 
     Raises:
@@ -132,7 +132,7 @@ def mapped(labels: ndarray, values: Mapping[int, int], path: Path) -> ndarray:
     if wrong.size:
         shown = ", ".join(map(str, wrong[:3]))
         raise ValueError(
-            f"{path} has the value {shown} ({wrong.size} such values in all), and a mask of one byte holds 0 to "
-            f"254, and 255 for void: say what becomes of it by --map={wrong[0]}=NEW"
+            f"{path} has the value {shown} ({wrong.size} such values in all), and a mask of one byte holds 0 "
+            f"to 254, and 255 for void: say what becomes of it by --map={wrong[0]}=NEW"
         )
     return out.astype(np.uint8)

@@ -111,8 +111,8 @@ def merged(parts: list[tuple[int, Path, int]], classes: Classes, overlap: str) -
         if both.any() and not overlap:
             other = classes.names[int(labels[both][0])]
             raise ValueError(
-                f"{path}: {int(both.sum())} pixels are {classes.names[value]} and {other}: say what counts by "
-                f"--overlap {', '.join(WINNERS)}"
+                f"{path}: {int(both.sum())} pixels are {classes.names[value]} and {other}: say what counts "
+                f"by --overlap {', '.join(WINNERS)}"
             )
         labels[layer if overlap in ("", "last") else layer & ~both] = value
         if overlap == "void":

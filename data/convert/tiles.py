@@ -6,11 +6,10 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from dataset.files import PICTURES
-from utils.files import files_below
-from utils.files import replacing
+from utils.files import files_below, replacing
 from utils.labels import IGNORE
 
-SUFFIX = {"TIFF": ".tif"}  # of tiles by the format they are cut from; others become PNG, which loses nothing
+SUFFIX = {"TIFF": ".tif"}  # of tiles by the format they are cut from; others become PNG, which is lossless
 
 
 def cut(

@@ -73,7 +73,7 @@ def finish(out: Path, names: Sequence[str], masks: Sequence[Path], pictures: Seq
         lines += [f"python run.py --dataset {out / 'data.yaml'} --task {first}-{len(names) - 1 - first}"]
     else:
         lines += [
-            "name them in a YAML file, see data/README.md: classes: classes.txt, train: {images: .., masks: ..}"
+            "name them in a YAML file, see data/README.md: classes: .., train: {images: .., masks: ..}"
         ]
     return "\n".join(lines)
 
