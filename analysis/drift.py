@@ -60,7 +60,9 @@ class Measured:
 
 def work(options: Namespace) -> None:
     """Measure every step of every run; write files and figures, print a table over the classes of step 0."""
-    runs = find_runs(options.runs, data_root=options.data_root, cache_dir=options.cache_dir)
+    runs = find_runs(
+        options.runs, data_root=options.data_root, cache_dir=options.cache_dir, dataset=options.dataset
+    )
     reduce = published_labels_at if options.published_labels else labels_at
     out, measured, rows, names = Path(options.out), {}, [], []
     means: dict[int, ClassMeans] = {}  # of equal networks, such as those of a method that freezes them

@@ -47,7 +47,8 @@ def work(options: Namespace) -> None:
     """All photos, one after another."""
     out, overlays = Path(options.out), not options.no_overlays
     photos = find_photos(options.photos, out)
-    trained = load_step(last_step(Path(options.checkpoint)), data_root=options.data_root, data=False)
+    places = {"dataset": options.dataset, "data_root": options.data_root}
+    trained = load_step(last_step(Path(options.checkpoint)), **places, data=False)
     by = {"checkpoint": trained.path.name, "checksum": trained.checksum, "tile": options.tile}
     claim(out, by, overwrite=options.overwrite)
     left = [photo for photo in photos if options.overwrite or not photo.done(overlays=overlays)]
@@ -56,9 +57,10 @@ def work(options: Namespace) -> None:
             f"{len(photos) - len(left)} of {len(photos)} photos are done already; --overwrite does them again"
         )
     failed: list[str] = []
-    with allowed(options.max_megapixels):
+    with large_allowed():
         for photo in progress(left, "photos", unit="photo"):
             try:
+                check_size(photo.path, options.max_megapixels)
                 rows = predict(photo, trained, side=options.tile, overlays=overlays)
             except (ValueError, FileNotFoundError) as error:
                 failed.append(str(error))
@@ -88,13 +90,25 @@ def predict(photo: Photo, trained: Trained, *, side: int, overlays: bool) -> lis
 
 
 @contextmanager
-def allowed(megapixels: int) -> Iterator[None]:
-    """Let Pillow open pictures of that size, which it takes for attacks: these were named by the user."""
-    limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, megapixels * 1_000_000 // 2
+def large_allowed() -> Iterator[None]:
+    """Let Pillow open pictures of any size, which it takes for attacks: these were named by the user."""
+    limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
     try:
-        yield  # it warns from its limit on, and refuses from twice that on
+        yield
     finally:
         Image.MAX_IMAGE_PIXELS = limit
+
+
+def check_size(path: Path, limit: int) -> None:
+    """Raise a ValueError if the picture at `path` has more than `limit` megapixels."""
+    try:
+        with Image.open(path) as image:
+            megapixels = image.width * image.height / 1e6
+    except OSError:  # no picture of Pillow's, which its reader says better
+        return
+    if megapixels > limit:
+        allows = f"--max_megapixels {megapixels + 1:.0f} allows it"
+        raise ValueError(f"{path} has {megapixels:,.1f} megapixels: {allows}")
 
 
 def title(trained: Trained) -> str:
@@ -163,9 +177,8 @@ def parser() -> Parser:
     made.add_argument("--no_overlays", action="store_true", help="write masks and tables alone")
     made.add_argument("--overwrite", action="store_true", help="predict again what is written already")
     made.add_argument("--max_megapixels", type=at_least(1), default=500, help="refuse larger photos (500)")
-    made.add_argument(
-        "--data_root", default="", help="folder of the dataset, for checkpoints of older versions"
-    )
+    for name, what in {"dataset": "description", "data_root": "folder"}.items():
+        made.add_argument(f"--{name}", default="", help=f"{what} of the data, for checkpoints without a card")
     return made
 
 

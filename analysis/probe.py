@@ -40,7 +40,9 @@ class Settings:
 
 def work(options: Namespace) -> None:
     """Probe every step of every run; print a table, write probe.csv and probe.png."""
-    runs = find_runs(options.runs, data_root=options.data_root, cache_dir=options.cache_dir)
+    runs = find_runs(
+        options.runs, data_root=options.data_root, cache_dir=options.cache_dir, dataset=options.dataset
+    )
     settings = Settings(
         Training(options.epochs, options.lr), options.random_views, options.num_images, options.seed
     )

@@ -102,12 +102,18 @@ class Trained:
 
 
 def load_step(
-    path: Path | str, *, data_root: str = "", cache_dir: str = "cache", data: bool = True
+    path: Path | str,
+    *,
+    dataset: str = "",
+    data_root: str = "",
+    cache_dir: str = "cache",
+    data: bool = True,
 ) -> Trained:
     """The step whose checkpoint is at `path`, on the GPU if there is one.
 
     Args:
-        path: a checkpoint. data_root: folder of its dataset, "" for the one that training was given.
+        path: a checkpoint.
+        dataset, data_root: name (or description) and folder of its data, "" for what training was given.
         cache_dir: folder for the scan of which image shows which class.
         data: whether its images are needed; if not, they may be missing.
 
@@ -119,36 +125,40 @@ def load_step(
     stored = content["config"]
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     places = {"data_root": data_root or stored.get("data_root", ""), "cache_dir": cache_dir}
+    places |= {"dataset": dataset} if dataset else {}
     precision = {"precision": "fp32"} if device.type == "cpu" else {}  # half precision is for GPUs
     config = argparser.restore(stored, **places, **precision)
     card = content.get("card")  # files of older versions have none
     if card and not data:
-        dataset = Described(card)
+        known = Described(card)
         groups = tuple(map(tuple, content["groups"]))
-        step = Step(content["dataset"], content["task"], content["step"], groups, dataset.has_background)
+        step = Step(content["dataset"], content["task"], content["step"], groups, known.has_background)
     else:
-        dataset = dataset_of(config, needed=data)
-        step = make_step(dataset, config.task, content["step"])
+        known = dataset_of(config, path, needed=data)
+        step = make_step(known, config.task, content["step"])
     if [list(group) for group in step.groups] != content["groups"]:
         raise ValueError(f"{path} was trained on other classes than {config.dataset} {config.task} has now")
     method = build.method_after(config, step, device, content)
     method.net.eval().requires_grad_(False)
-    data = build.step_data(config, step, dataset)
-    card, checksum = card or data_card(dataset), content["checksum"]
-    return Trained(Path(path), checksum, card, step, method, device, dataset, data, config.num_workers)
+    data = build.step_data(config, step, known)
+    card, checksum = card or data_card(known), content["checksum"]
+    return Trained(Path(path), checksum, card, step, method, device, known, data, config.num_workers)
 
 
-def dataset_of(config: SimpleNamespace, *, needed: bool) -> SegmentationDataset:
+def dataset_of(config: SimpleNamespace, path: Path | str, *, needed: bool) -> SegmentationDataset:
     """The dataset as the run saw it; if its images are neither there nor needed, its class, which knows the
     names.
     """
     try:
         skips = needed and config.skip_bad_images  # which means to look at every image
         return opened(config.dataset, config.data_root, config.leaky_split, skips)
-    except FileNotFoundError:
-        if needed or config.dataset not in DATASETS:
-            raise
-        return DATASETS[config.dataset]
+    except FileNotFoundError as error:
+        if not needed and config.dataset in DATASETS:
+            return DATASETS[config.dataset]
+        why = "" if needed else "checkpoints of older versions do not carry their classes, and "
+        raise FileNotFoundError(
+            f"{path}: {why}{error}; name the data by --dataset and --data_root"
+        ) from None
 
 
 @lru_cache(maxsize=4)  # the steps of a run, and runs that are compared, share it

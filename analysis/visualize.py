@@ -65,7 +65,9 @@ class Shown:
 
 def work(options: Namespace) -> None:
     """Choose images, predict them with every network, draw the three figures."""
-    runs = find_runs(options.runs, data_root=options.data_root, cache_dir=options.cache_dir)
+    runs = find_runs(
+        options.runs, data_root=options.data_root, cache_dir=options.cache_dir, dataset=options.dataset
+    )
     trained = next(runs[0].steps())
     images = trained.data.of(trained.step.num_steps - 1).test  # labelled with all classes
     if not options.images:
