@@ -9,7 +9,7 @@ are of their kind: with their palette, grey (16 bits above 255), or in their col
 
 Photos are seen whole, resized to the scale of training and never cropped; one longer than three crops is seen
 in parts. --tile 1024 instead cuts a photo into overlapping parts of 1024 pixels and sees each like a photo of
-its own: for photos from which training had tiles of that size. Memory: 10 bytes per pixel of the largest
+its own: for photos from which training had tiles of that size. Memory: 15 bytes per pixel of the largest
 photo, and what the network takes for one part of at most 1 x 3 crops, whatever the photo's size.
 
 Photos whose files are all there are skipped: the same command continues where it was stopped. One that cannot
@@ -112,15 +112,10 @@ def check_size(path: Path, limit: int) -> None:
 
 
 def title(trained: Trained) -> str:
-    """Who predicts."""
-    return (
-        f"{type_name(trained)} after step {trained.step.index} of {trained.step.dataset} {trained.step.task}"
-    )
-
-
-def type_name(trained: Trained) -> str:
-    """Name of the run's folder, which names method and backbone."""
-    return trained.path.resolve().parent.name
+    """Who predicts: the run, if the checkpoint still lies in its folder, else the method."""
+    folder, method = trained.path.resolve().parent.name, trained.method_name
+    run = folder if folder.startswith(method.replace("*", "_STAR")) else method
+    return f"{run} after step {trained.step.index} of {trained.step.dataset} {trained.step.task}"
 
 
 def shares(seen: Seen, trained: Trained) -> list[dict]:

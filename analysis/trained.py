@@ -36,7 +36,7 @@ class Trained:
 
     Attributes:
         path: its checkpoint, with this checksum. step: the step that it learned last.
-        card: of its data, see `dataset.card`.
+        card: of its data, see `dataset.card`. method_name: as `--method` has it.
         method: with its network in evaluation mode, nothing trainable. device: where the network is.
         dataset: what it learned; only names and colours if the images are not there.
         data: the images and labels of the step, as the run saw them. num_workers: of loaders.
@@ -45,6 +45,7 @@ class Trained:
     path: Path
     checksum: int
     card: dict
+    method_name: str
     step: Step
     method: Method
     device: torch.device
@@ -142,7 +143,8 @@ def load_step(
     method.net.eval().requires_grad_(False)
     data = build.step_data(config, step, known)
     card, checksum = card or data_card(known), content["checksum"]
-    return Trained(Path(path), checksum, card, step, method, device, known, data, config.num_workers)
+    about = card, config.method, step
+    return Trained(Path(path), checksum, *about, method, device, known, data, config.num_workers)
 
 
 def dataset_of(config: SimpleNamespace, path: Path | str, *, needed: bool) -> SegmentationDataset:
