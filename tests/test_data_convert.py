@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import run
 from data.convert.__main__ import main
 from data.convert.tiles import boxes
 from dataset.base import voc_palette
 from dataset.folder import Folder
+from tests.conftest import SMALL
 from tests.dataset_trees import write_image
 
 SQUARE = [[2, 2], [7, 2], [7, 7], [2, 7]]
@@ -391,3 +393,18 @@ def test_folders_and_files_that_are_not_there_are_said_in_one_line(tmp_path, cap
         assert "has no file" in refused(capsys, kind, tmp_path / "empty", "--out", tmp_path / "m")
     assert "there is no file" in refused(capsys, "coco", tmp_path / "gone.json", "--out", tmp_path / "m")
     assert "--help" in refused(capsys, "values", tmp_path, "--out", tmp_path, "--map", "a=b")
+
+
+@pytest.mark.slow
+def test_labelme_polygons_train_two_steps_in_two_commands(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    for split, count in (("train", 8), ("val", 4)):
+        for number in range(count):
+            shapes = [shape("cat", SQUARE), shape("dog", [[10, 2], [18, 2], [18, 14], [10, 14]])]
+            write_labelme(tmp_path / "own" / split / f"{split}{number}.json", shapes)
+    assert main(["labelme", "own", "--out", "masks"]) == 0
+    command = capsys.readouterr().out.splitlines()[-1].split()  # the one that is printed
+    assert command[:2] == ["python", "run.py"]
+    assert run.main([*command[2:], *SMALL]) == 0
+    table = capsys.readouterr().out
+    assert "Last Step: 1" in table and "nan" not in table

@@ -81,7 +81,9 @@ def parser() -> Parser:
             )
         if name == "layers":
             kind.add_argument("--overlap", choices=layers.WINNERS, default="", help="what a pixel of two is")
-    tile = kinds.add_parser("tile", help="pictures and masks into tiles", allow_abbrev=False)
+    tile = kinds.add_parser(
+        "tile", aliases=["tiles"], help="pictures and masks into tiles", allow_abbrev=False
+    )
     tile.add_argument("images", type=Path, help="folder of pictures, or one")
     tile.add_argument("masks", type=Path, help="folder of masks of the same names, or one")
     tile.add_argument("--out", type=Path, required=True, help="folder for images/ and masks/")
