@@ -12,9 +12,11 @@ import run
 from data.convert.__main__ import main
 from data.convert.tiles import boxes
 from dataset.base import voc_palette
+from dataset.decode import read_index_mask
 from dataset.folder import Folder
 from tests.conftest import SMALL
 from tests.dataset_trees import write_image
+from tests.test_dataset_decode import png
 
 SQUARE = [[2, 2], [7, 2], [7, 7], [2, 7]]
 
@@ -373,6 +375,19 @@ def test_pictures_above_pillows_limit_become_tiles_with_their_masks(tmp_path, mo
         for kind, array in (("images", pixels), ("masks", labels)):
             with Image.open(tmp_path / "t" / kind / name) as tile:
                 assert (np.asarray(tile) == array[top : top + 10, left : left + 10]).all()
+
+
+@pytest.mark.parametrize("bits", [1, 2, 4])
+def test_tiles_of_masks_of_few_bits_keep_their_values(tmp_path, bits):
+    labels = np.arange(20 * 16, dtype=np.uint8).reshape(16, 20) % 2**bits
+    write_image(tmp_path / "images" / "x.png", (20, 16))
+    (tmp_path / "masks").mkdir()
+    rows = [np.packbits(np.unpackbits(row[:, None], axis=1)[:, -bits:]).tobytes() for row in labels]
+    (tmp_path / "masks/x.png").write_bytes(png(bits, 0, rows, size=(20, 16)))
+    words = ["tile", tmp_path / "images", tmp_path / "masks", "--out", tmp_path / "t", "--size", 16]
+    assert main([str(word) for word in words]) == 0
+    tile = read_index_mask(tmp_path / "t" / "masks" / "x_00000_00004.png")
+    assert tile.tolist() == labels[:, 4:].tolist()
 
 
 def test_tiles_of_pictures_that_do_not_fit_their_masks_are_refused(tmp_path, capsys):

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
 
+from dataset.decode import read_index_mask
 from dataset.files import PICTURES
 from utils.files import files_below, replacing
 from utils.labels import IGNORE
@@ -46,6 +47,8 @@ def cut(
                 if large.size != labels.size:
                     raise ValueError(f"{mask} is {labels.size} pixels, but {picture} is {large.size}")
                 suffix = SUFFIX.get(large.format, ".png")
+                if labels.mode == "L":  # Pillow scales values of 2 and 4 bits up
+                    labels = Image.fromarray(read_index_mask(mask).numpy())
                 large, labels = ImageOps.exif_transpose(large), ImageOps.exif_transpose(labels)
                 for box in boxes(large.size, side, overlap):
                     part = labels.crop(box)
