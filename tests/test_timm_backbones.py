@@ -82,9 +82,15 @@ def test_images_are_normalised_as_in_the_models_own_training():
     torch.testing.assert_close(ours * body.gain + body.offset, ((colour - 0.5) / 0.25).view(3, 1, 1))
 
 
-def test_an_image_smaller_than_one_cell_is_refused(bodies):
-    with pytest.raises(ValueError, match=r"8x64 are smaller than one cell \(14\)"):
-        bodies["vit_small_patch14_dinov2"](torch.zeros(1, 3, 8, 64))
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("size", [(3, 90), (90, 3), (1, 1)])
+def test_a_side_of_less_than_one_cell_becomes_one(bodies, name, size):
+    with torch.no_grad():
+        features, _ = bodies[name](torch.randn(1, 3, *size))
+    stride = NAMES[name][1]
+    assert features.isfinite().all()
+    for got, side in zip(features.shape[2:], size, strict=True):
+        assert got in (max(1, side // stride), -(-side // stride))
 
 
 @pytest.mark.parametrize("norm", [nn.BatchNorm2d(3), BatchNormAct2d(3)])
