@@ -26,6 +26,7 @@ def make_method(name: str, index: int, *, seed: int = 0, teacher: bool = True, *
     previous = None
     if index > 0:
         before = build_method(name, step.at(index - 1), PARTS, **how)
+        before.fit_step(TinyLoader(before.step))  # those that do without the trainer
         before.end_increment(TinyLoader(before.step))
         net = {key: value.clone() for key, value in before.net.state_dict().items()}
         previous = {"step": index - 1, "net": net, "method_state": before.state_dict()}
@@ -77,8 +78,8 @@ class TinyLoader:
     def __len__(self) -> int:
         return len(self.batches)
 
-    def seek(self, epoch: int, batch: int) -> None:
-        """From number `batch` on; these batches are the same in every epoch."""
+    def seek(self, epoch: int, batch: int = 0, *, complete: bool = False) -> None:
+        """From number `batch` on; these batches are the same in every epoch, and complete."""
         self.first = batch
 
 
