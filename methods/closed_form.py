@@ -54,6 +54,12 @@ class ClosedForm(Method, ABC):
     def start_increment(self, loader) -> None:
         if self.moments is None:
             self.refuse()
+        if len(self.moments.products) != self.num_products(self.step.num_old):
+            raise ValueError("--balance is for all steps of a task: the step before has it otherwise")
+
+    def num_products(self, num_classes: int) -> int:
+        """Matrices of products that are kept of so many classes."""
+        return (num_classes if self.balance else 1) if self.with_products else 0
 
     def refuse(self) -> None:
         """Say that the step before is another method's.
@@ -95,7 +101,7 @@ class ClosedForm(Method, ABC):
         """Of all images of `loader` that this process has, in one pass, as augmented in the first epoch."""
         net, num_seen = self.net, self.step.num_seen
         weight = net.cls[0].weight
-        products = (num_seen if self.balance else 1) if self.with_products else 0
+        products = self.num_products(num_seen)
         moments = Moments.zeros(num_seen, weight.shape[1], num_products=products, device=weight.device)
         was_training = net.training
         net.eval()

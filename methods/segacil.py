@@ -23,7 +23,7 @@ class SegACIL(ClosedForm):
     num_random: Annotated[int, "random features, 0: the network's own (SegACIL 8196, 8192 meant)"] = 2048
     gamma: Annotated[float, "weight of the ridge (SegACIL 1)"] = 1.0
     balance: Annotated[bool, "let every class count once instead of every cell (SegACIL: off)"] = False
-    pseudo: Annotated[bool, "let sure old classes replace the background (SegACIL: an option)"] = False
+    relabel: Annotated[bool, "let sure old classes replace the background (SegACIL: an option)"] = False
     threshold: Annotated[float, "least sigmoid of a pseudo-label (SegACIL 0.7)"] = 0.7
     sgd: Annotated[bool, "train the network at step 0; off: take the backbone's own features, no head"] = True
     head_lr: Annotated[float, "learning rate of all but the body over the body's (SegACIL 10)"] = 10.0
@@ -52,7 +52,7 @@ class SegACIL(ClosedForm):
 
     def targets(self, labels: Tensor, out: Output) -> Tensor:
         # Differs from SegACIL, which begins with pseudo-labels at step 2 only.
-        if not self.pseudo or self.step.index == 0 or not self.step.has_background:
+        if not self.relabel or self.step.index == 0 or not self.step.has_background:
             return labels
         return sure_labels(out.logits[:, : self.step.num_old], labels, threshold=self.threshold)
 

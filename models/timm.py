@@ -17,6 +17,7 @@ from models.timm_grid import Grid, find_grid
 from modules.synced_norm import synchronise
 
 HUB = "hub"  # --pretrained_path that asks for timm's own download
+NORM_MOMENTUM = 0.01  # of the bodies that SSUL, DKD, STAR, BARM and SegACIL trained; heads keep 0.1
 STAGES = 4  # maps handed out for distillation; plain transformers are cut into as many parts
 
 
@@ -54,7 +55,7 @@ class TimmBackbone(nn.Module):
         own = (side, side) if side else tuple(config["input_size"][1:])
         self.grid = self._look_at_sizes(own)
         self.prune(self.model)
-        synchronise(self.model)
+        synchronise(self.model, momentum=NORM_MOMENTUM)
         self._set_colours(config["mean"], config["std"])
 
     def _plan(self, output_stride: int) -> dict:

@@ -75,5 +75,5 @@ def pseudo_labels(inputs, params):
     labels, scores = inputs["in_labels"], inputs["in_old_scores"]
     out, num_old = answered(scores, labels.shape[1:]), scores.shape[-1]
     step = Step("case", "case", 1, (tuple(range(num_old)), (num_old,)))
-    method = SegACIL(step, pseudo=True, threshold=params["threshold"])
+    method = SegACIL(step, relabel=True, threshold=params["threshold"])
     return {"out_labels": method.targets(labels, out)}
