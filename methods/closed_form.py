@@ -47,30 +47,15 @@ class ClosedForm(Method, ABC):
         return net
 
     def load_previous(self, state: Mapping[str, Tensor]) -> None:
-        if "projection" not in state:
-            self.refuse()
         super().load_previous({key: x for key, x in state.items() if not key.startswith("learner.")})
 
     def start_increment(self, loader) -> None:
-        if self.moments is None:
-            self.refuse()
         if len(self.moments.products) != self.num_products(self.step.num_old):
             raise ValueError("--balance is for all steps of a task: the step before has it otherwise")
 
     def num_products(self, num_classes: int) -> int:
         """Matrices of products that are kept of so many classes."""
         return (num_classes if self.balance else 1) if self.with_products else 0
-
-    def refuse(self) -> None:
-        """Say that the step before is another method's.
-
-        Raises:
-            ValueError: always.
-        """
-        raise ValueError(
-            "the step before is of another method and has not gathered what this one builds on: train step 0 "
-            "by this method, too, without --step_ckpt"
-        )
 
     def fit_step(self, loader) -> bool:
         if self.net.learner is not None:
