@@ -17,6 +17,7 @@ class LDA(Prototypes):
     priors: Annotated[bool, "expect classes as often as seen, not all equally often"] = False
 
     with_products = True
+    step0_as = "LDA"
 
     def __init__(self, step: Step, **hyper):
         super().__init__(step, **hyper)

@@ -65,3 +65,5 @@ class RIDGE(SegACIL):
     """The same on the network's own features: with `sgd` off, on those of any frozen foundation model."""
 
     num_random: Annotated[int, "random features, 0: the network's own (RIDGE)"] = 0
+
+    step0_as = "RIDGE"

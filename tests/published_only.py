@@ -9,6 +9,7 @@ from torch import Tensor
 from config.published_command_lines import SAME, num_steps
 from config.published_flags import COMBINATIONS, METHOD_OPTIONS, PRECISION
 from task_tables import NUM_DOMAINS
+from utils.losses.moments import cells
 from utils.losses.pod import _wide, fold_extra_channels
 
 
@@ -81,3 +82,19 @@ def top_channel_of_new(
     tops = [_wide(maps).square().amax(1, keepdim=True) for maps in (old, new)]
     tops = [F.interpolate(top, size=labels.shape[-2:], mode="bilinear", align_corners=False) for top in tops]
     return tuple(top.masked_fill(labels.unsqueeze(1) < num_old, 0) for top in tops)
+
+
+def recursive_ridge(
+    inverse: Tensor, weight: Tensor, features: Tensor, labels: Tensor
+) -> tuple[Tensor, Tensor]:  # (B, B), (C, B), (N, B, h, w), (N, H, W)
+    """One batch more by recursive least squares, the form that SegACIL published: (B, B), (C, B).
+
+    R := (R^-1 + X^T X)^-1 by Woodbury's identity, V := V + R X^T (Y - X V). From R = I / gamma and zeros it
+    reaches after any batches what `ridge` computes at once, which costs far less.
+    """
+    x, classes = cells(features, labels)
+    targets = F.one_hot(classes, len(weight)).to(x)
+    spread = inverse @ x.T  # (B, M)
+    core = torch.eye(len(x), dtype=x.dtype, device=x.device) + x @ spread
+    inverse = inverse - spread @ torch.linalg.solve(core, spread.T)
+    return inverse, weight + (targets - x @ weight.T).T @ x @ inverse

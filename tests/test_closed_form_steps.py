@@ -5,7 +5,7 @@ import torch
 
 from experiment import checkpoint
 from methods import METHODS
-from methods.build import build_method
+from methods.build import build_method, step0_as
 from tasks import Step
 from tests.worlds import GROUPS, PARTS, SIZE, TinyLoader, make_images, make_method
 from train import Training
@@ -84,6 +84,11 @@ def flag(name: str, value) -> list[str]:
     return (
         [f"--{name}" if value else f"--no-{name}"] if isinstance(value, bool) else [f"--{name}", str(value)]
     )
+
+
+@closed_form
+def test_each_trains_a_step_0_that_no_other_method_may_continue(name):
+    assert step0_as(METHODS[name]) == name
 
 
 @pytest.mark.parametrize("name", ["SegACIL", "RIDGE"])

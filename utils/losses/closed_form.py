@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from utils.labels import BACKGROUND
-from utils.losses.moments import Moments, cells
+from utils.losses.moments import Moments
 
 NEVER = -1e30  # bias of a class without a single cell; finite, so that it can be up-sampled
 
@@ -33,22 +33,6 @@ def ridge(moments: Moments, *, gamma: float) -> Tensor:  # -> (C, B)
     matrix = products[0].clone()
     matrix.diagonal().add_(gamma)
     return torch.cholesky_solve(sums.T, torch.linalg.cholesky(matrix)).T
-
-
-def recursive_ridge(
-    inverse: Tensor, weight: Tensor, features: Tensor, labels: Tensor
-) -> tuple[Tensor, Tensor]:  # (B, B), (C, B), (N, B, h, w), (N, H, W)
-    """One batch more by recursive least squares, the form that SegACIL published: (B, B), (C, B).
-
-    R := (R^-1 + X^T X)^-1 by Woodbury's identity, V := V + R X^T (Y - X V). From R = I / gamma and zeros it
-    reaches after any batches what `ridge` computes at once, which costs far less: for comparison.
-    """
-    x, classes = cells(features, labels)
-    targets = F.one_hot(classes, len(weight)).to(x)
-    spread = inverse @ x.T  # (B, M)
-    core = torch.eye(len(x), dtype=x.dtype, device=x.device) + x @ spread
-    inverse = inverse - spread @ torch.linalg.solve(core, spread.T)
-    return inverse, weight + (targets - x @ weight.T).T @ x @ inverse
 
 
 def sure_labels(scores: Tensor, labels: Tensor, *, threshold: float) -> Tensor:  # (N, C_old, H, W), (N, H, W)

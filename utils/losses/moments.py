@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from utils.distributed import all_reduce_sum
+from utils.distributed import all_reduce_sum, is_distributed
 from utils.labels import IGNORE
 
 CELLS = 4096  # taken at once: bounds the memory of a batch with thousands of channels
@@ -51,6 +51,8 @@ class Moments:
 
     def reduce(self) -> "Moments":
         """Sum over all processes, in place, by one collective."""
+        if not is_distributed():
+            return self
         parts = [self.counts, self.sums, self.products]
         joint = all_reduce_sum(torch.cat([part.flatten() for part in parts]))
         for part, total in zip(parts, joint.split([part.numel() for part in parts]), strict=True):
