@@ -9,7 +9,7 @@ from torch import Tensor
 
 from dataset.loader import first_epochs
 from methods.base import Method
-from methods.closed_form_net import ClosedFormNet, NoHead
+from methods.closed_form_net import ClosedFormNet, NoHead, WideHead
 from segmentation_module import Output, Parts, SegmentationModel
 from utils.losses.moments import Moments
 
@@ -24,6 +24,7 @@ class ClosedForm(Method, ABC):
 
     gathers_at_step0 = True
     with_products: ClassVar[bool] = True
+    sigmoid: ClassVar[bool] = False  # whether scores are sigmoids, before they are up-sampled
     balance: bool = False  # whether products are kept of each class
     sgd: bool = False  # whether the network of step 0 is trained; else the body stays what it is
 
@@ -33,16 +34,22 @@ class ClosedForm(Method, ABC):
     def solve(self) -> tuple[Tensor, Tensor]:
         """Weights (C, B) and biases (C,) from `moments`."""
 
-    def net_options(self) -> dict:
-        """Of the `ClosedFormNet`."""
+    def head_options(self) -> dict:
+        """Of the `WideHead`."""
         return {}
 
     def build_model(self, step, parts: Parts) -> SegmentationModel:
         body = parts.body()
         head = parts.head(body) if self.sgd else NoHead(body.out_channels)
         learner = step.num_new if self.sgd and step.index == 0 else 0
-        net = ClosedFormNet(body, head, self.heads(step), learner=learner, precision=parts.precision,
-                            **self.net_options())  # fmt: skip
+        net = ClosedFormNet(
+            body,
+            WideHead(head, **self.head_options()),
+            self.heads(step),
+            learner=learner,
+            sigmoid=self.sigmoid,
+            precision=parts.precision,
+        )
         net.freeze(*([net.cls] if learner else [net.body, net.head]))
         return net
 

@@ -17,60 +17,64 @@ class NoHead(nn.Identity):
         self.out_channels = channels
 
 
-class ClosedFormNet(SegmentationModel):
-    """A network whose classifiers are computed, from features of its own or from many random ones.
+class WideHead(nn.Module):
+    """What computed classifiers see of a head's features f; in training mode f itself.
 
     Args:
-        learner: rows of a classifier that SGD trains, used in training mode in place of all others; 0: none.
+        head: (N, B, h, w) -> (N, D, h, w), with attribute `out_channels` = D.
         num_random: random features relu(W f) in place of f, W uniform in +-1/sqrt(D); 0: f itself.
         unit_length: whether f is scaled to length 1 in every cell.
+    """
+
+    def __init__(self, head: nn.Module, *, num_random: int = 0, unit_length: bool = False):
+        super().__init__()
+        self.head, self.unit_length = head, unit_length
+        bound = head.out_channels**-0.5
+        projection = torch.empty(num_random, head.out_channels).uniform_(-bound, bound)
+        self.register_buffer("projection", projection)
+        self.out_channels = num_random or head.out_channels
+
+    def forward(self, x: Tensor) -> Tensor:  # (N, B, h, w)
+        features = self.head(x)
+        if self.training:
+            return features
+        # In full precision: what is computed is not trained against any rounding.
+        with torch.autocast(features.device.type, enabled=False):
+            features = at_least_float32(features)
+            features = F.normalize(features, dim=1) if self.unit_length else features
+            return expand(features, self.projection) if len(self.projection) else features
+
+
+class ClosedFormNet(SegmentationModel):
+    """A network whose classifiers are computed, beside one that SGD may train in their place.
+
+    Args:
+        learner: rows of the classifier that is used in training mode, in place of all others; 0: none.
         sigmoid: whether the answer is the sigmoids of the classifiers' outputs, before up-sampling.
     """
 
     def __init__(
         self,
         body: nn.Module,
-        head: nn.Module,
+        head: WideHead,
         classifiers: list[int],
         *,
         learner: int = 0,
-        num_random: int = 0,
-        unit_length: bool = False,
         sigmoid: bool = False,
         precision: str = "fp32",
     ):
-        # Drawn before the classifiers, so that it does not depend on their number.
-        bound = head.out_channels**-0.5
-        projection = torch.empty(num_random, head.out_channels).uniform_(-bound, bound)
         super().__init__(body, head, classifiers, precision=precision)
-        self.register_buffer("projection", projection)
-        width = num_random or head.out_channels
-        self.cls = nn.ModuleList(nn.Conv2d(width, rows, 1) for rows in classifiers)
         for parameter in self.cls.parameters():
             nn.init.zeros_(parameter)
-        self.learner = nn.Conv2d(head.out_channels, learner, 1) if learner else None
-        self.unit_length, self.sigmoid = unit_length, sigmoid
-
-    def encode(self, images: Tensor) -> tuple[Tensor, dict[str, Tensor], Tensor]:
-        body, attentions, features = super().encode(images)
-        return body, attentions, features if self._learns() else self.widen(features)
-
-    def widen(self, features: Tensor) -> Tensor:  # (N, D, h, w) -> (N, B, h, w)
-        """What the classifiers see, in full precision: they are not trained against any rounding."""
-        with torch.autocast(features.device.type, enabled=False):
-            features = at_least_float32(features)
-            features = F.normalize(features, dim=1) if self.unit_length else features
-            return expand(features, self.projection) if len(self.projection) else features
+        self.learner = nn.Conv2d(head.head.out_channels, learner, 1) if learner else None
+        self.sigmoid = sigmoid
 
     def classify(self, features: Tensor) -> Tensor:
-        if self._learns():
+        if self.training and self.learner is not None:
             return self.learner(features)
         with torch.autocast(features.device.type, enabled=False):
             scores = super().classify(features)
         return scores.sigmoid() if self.sigmoid else scores
-
-    def _learns(self) -> bool:
-        return self.training and self.learner is not None
 
     @torch.no_grad()
     def set_classifiers(self, weight: Tensor, bias: Tensor) -> None:  # (C, B), (C,)

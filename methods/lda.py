@@ -24,7 +24,7 @@ class LDA(Prototypes):
         if not 0 < self.shrinkage <= 1:
             raise ValueError(f"--shrinkage {self.shrinkage} must be above 0 and at most 1; try 0.0001")
 
-    def net_options(self) -> dict:
+    def head_options(self) -> dict:
         return {"unit_length": self.unit_length}
 
     def solve(self) -> tuple[Tensor, Tensor]:

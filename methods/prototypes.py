@@ -19,7 +19,7 @@ class Prototypes(ClosedForm):
     with_products = False
     hides: bool = True  # whether later steps' background may be another class
 
-    def net_options(self) -> dict:
+    def head_options(self) -> dict:
         return {"unit_length": True}
 
     def train_set(self, data):

@@ -28,6 +28,8 @@ class SegACIL(ClosedForm):
     sgd: Annotated[bool, "train the network at step 0; off: take the backbone's own features, no head"] = True
     head_lr: Annotated[float, "learning rate of all but the body over the body's (SegACIL 10)"] = 10.0
 
+    sigmoid = True
+
     def __init__(self, step: Step, **hyper):
         super().__init__(step, **hyper)
         if self.gamma <= 0:
@@ -35,8 +37,8 @@ class SegACIL(ClosedForm):
         if self.num_random < 0:
             raise ValueError(f"--num_random {self.num_random} must be 0 or more")
 
-    def net_options(self) -> dict:
-        return {"num_random": self.num_random, "sigmoid": True}
+    def head_options(self) -> dict:
+        return {"num_random": self.num_random}
 
     def param_groups(self, lr: float, weight_decay: float) -> list[dict]:
         body, others = [], []

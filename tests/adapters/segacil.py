@@ -2,7 +2,7 @@
 
 import torch
 
-from methods.closed_form_net import ClosedFormNet, NoHead
+from methods.closed_form_net import ClosedFormNet, NoHead, WideHead
 from methods.segacil import SegACIL
 from segmentation_module import Output
 from tasks import Step
@@ -31,7 +31,8 @@ def gathered(inputs, params, *, by_class: bool) -> Moments:
 def answered(scores, size) -> Output:
     """What the network gives whose classifiers put out `scores` (N, h, w, C)."""
     small, num_classes = scores.movedim(-1, 1), scores.shape[-1]
-    net = ClosedFormNet(torch.nn.Identity(), NoHead(num_classes), [num_classes], sigmoid=True).to(scores)
+    head = WideHead(NoHead(num_classes))
+    net = ClosedFormNet(torch.nn.Identity(), head, [num_classes], sigmoid=SegACIL.sigmoid).to(scores)
     net.set_classifiers(torch.eye(num_classes), torch.zeros(num_classes))
     return Output(net.classify(small), small, small, {}, tuple(size))
 
