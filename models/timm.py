@@ -24,8 +24,9 @@ STAGES = 4  # maps handed out for distillation; plain transformers are cut into 
 class TimmBackbone(nn.Module):
     """A timm model without its classifier: the last stage feeds the head, all stages feed distillation.
 
-    Images are resized to what the model takes: whole cells for most, one size for models with a fixed grid.
-    Batch norms are synchronised over processes.
+    Images are resized to what the model takes: whole cells for most, one size for models with a fixed grid;
+    those that can be dilated, such as ResNets, take any size as it is. Batch norms are synchronised over
+    processes.
 
     Args:
         name: timm's name, with or without a tag of its weights.
@@ -89,7 +90,9 @@ class TimmBackbone(nn.Module):
             def cells(size: tuple[int, int]) -> tuple[int, int]:
                 return tuple(self._stages(model, torch.zeros(2, 3, *size))[-1].shape[-2:])
 
-            grid = find_grid(cells, stride=self.stride, patch=patch, own=own)
+            # What can be dilated consists of convolutions centred on their pixels.
+            dilates = "output_stride" in self.options
+            grid = find_grid(cells, stride=self.stride, patch=patch, own=own, centred=dilates)
             try:
                 features = self._stages(model, grid.fit(torch.zeros(2, 3, *own)))[-1]
             except RuntimeError as error:  # decides by values of the image, which are not there
