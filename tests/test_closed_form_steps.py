@@ -7,7 +7,7 @@ from experiment import checkpoint
 from methods import METHODS
 from methods.build import build_method, step0_as
 from tasks import Step
-from tests.worlds import GROUPS, PARTS, SIZE, TinyLoader, make_images, make_method
+from tests.builders import GROUPS, PARTS, SIZE, TinyLoader, make_images, make_method
 from train import Training
 from utils.losses.closed_form import ridge
 

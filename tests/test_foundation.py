@@ -8,7 +8,7 @@ from methods.build import build_method
 from models import build_backbone
 from segmentation_module import Parts
 from tasks import Step
-from tests.worlds import GROUPS, TinyLoader
+from tests.builders import GROUPS, TinyLoader
 from train import Training
 
 # The smallest of each family: name, channels, patch, tokens before those of the patches.
