@@ -57,7 +57,8 @@ class ClosedForm(Method, ABC):
         super().load_previous({key: x for key, x in state.items() if not key.startswith("learner.")})
 
     def start_increment(self, loader) -> None:
-        if len(self.moments.products) != self.num_products(self.step.num_old):
+        kept = len(self.moments.products) if self.moments else None
+        if kept not in (None, self.num_products(self.step.num_old)):
             raise ValueError("--balance is for all steps of a task: the step before has it otherwise")
 
     def num_products(self, num_classes: int) -> int:
