@@ -38,11 +38,15 @@ class Batches(Sampler):
     ):
         self.num_images, self.batch_size, self.train, self.seed = num_images, batch_size, train, seed
         self.rank, self.world = rank, world
-        self.epoch, self.first = 0, 0
+        self.epoch, self.first, self.complete = 0, 0, False
 
-    def seek(self, epoch: int, batch: int = 0) -> None:
-        """Let the next pass be that of `epoch`, from number `batch` on; `len` stays that of a whole epoch."""
-        self.epoch, self.first = epoch, batch
+    def seek(self, epoch: int, batch: int = 0, *, complete: bool = False) -> None:
+        """Let the next pass be that of `epoch`, from number `batch` on; `len` stays that of a whole epoch.
+
+        A `complete` pass leaves no image out: its last batches may be smaller, and their number may differ
+        between processes, which must not wait for each other in it.
+        """
+        self.epoch, self.first, self.complete = epoch, batch, complete
 
     def __len__(self) -> int:
         if self.train:
@@ -54,7 +58,8 @@ class Batches(Sampler):
         if self.train:
             random.Random(f"{self.seed}/{self.epoch}").shuffle(order)
             own = order[self.rank :: self.world]
-            for batch in range(self.first, len(self)):
+            last = -(-len(own) // size) if self.complete else len(self)
+            for batch in range(self.first, last):
                 yield [(self.epoch, index) for index in own[batch * size : (batch + 1) * size]]
         else:
             for batch in range(self.rank + self.first * self.world, -(-self.num_images // size), self.world):
@@ -106,13 +111,15 @@ def heed_no_signal(_worker: int) -> None:
             signal.signal(getattr(signal, name), signal.SIG_IGN)
 
 
-def first_epochs(loader, device: torch.device, num_epochs: int = 1) -> Iterator[tuple[Tensor, Tensor]]:
+def first_epochs(
+    loader, device: torch.device, num_epochs: int = 1, *, complete: bool = False
+) -> Iterator[tuple[Tensor, Tensor]]:
     """Batches of epochs 0, 1, ... as training itself will see them, on `device`.
 
     Yields normalised float32 images (N, 3, H, W) and int64 labels (N, H, W). The loader's position is
-    moved; the training loop sets its own.
+    moved; the training loop sets its own. `complete`: also the images that fill no batch.
     """
     for epoch in range(num_epochs):
-        loader.batch_sampler.seek(epoch, 0)
+        loader.batch_sampler.seek(epoch, 0, complete=complete)
         for images, labels in loader:
             yield to_device(images, labels, device)

@@ -8,16 +8,19 @@ from methods.eir import EIR
 from methods.eir_softmax import EIRSoftmax
 from methods.ewc import EWC
 from methods.ilt import ILT
+from methods.lda import LDA
 from methods.lwf import LWF
 from methods.lwf_mc import LWFMC
 from methods.mib import MiB
 from methods.nest import MiBNeST, PLOPNeST
 from methods.pi import PI
 from methods.plop import PLOP
+from methods.prototypes import Prototypes
 from methods.rcil import RCIL
 from methods.reminder import REMINDER
 from methods.replay import Replay
 from methods.rw import RW
+from methods.segacil import RIDGE, SegACIL
 from methods.ucd import UCD
 from utils.naming import closest
 
@@ -40,6 +43,10 @@ METHODS: dict[str, type[Method]] = {
     "REPLAY": Replay,
     "EIR": EIR,
     "EIR-softmax": EIRSoftmax,
+    "SegACIL": SegACIL,
+    "RIDGE": RIDGE,
+    "PROTOTYPES": Prototypes,
+    "LDA": LDA,
 }
 SPELLINGS = {"DFT_STAR": "DFT*"}  # a shell expands the star
 

@@ -17,14 +17,16 @@ from models.timm_grid import Grid, find_grid
 from modules.synced_norm import synchronise
 
 HUB = "hub"  # --pretrained_path that asks for timm's own download
+NORM_MOMENTUM = 0.01  # of the bodies that SSUL, DKD, STAR, BARM and SegACIL trained; heads keep 0.1
 STAGES = 4  # maps handed out for distillation; plain transformers are cut into as many parts
 
 
 class TimmBackbone(nn.Module):
     """A timm model without its classifier: the last stage feeds the head, all stages feed distillation.
 
-    Images are resized to what the model takes: whole cells for most, one size for models with a fixed grid.
-    Batch norms are synchronised over processes.
+    Images are resized to what the model takes: whole cells for most, one size for models with a fixed grid;
+    those that can be dilated, such as ResNets, take any size as it is. Batch norms are synchronised over
+    processes.
 
     Args:
         name: timm's name, with or without a tag of its weights.
@@ -54,7 +56,7 @@ class TimmBackbone(nn.Module):
         own = (side, side) if side else tuple(config["input_size"][1:])
         self.grid = self._look_at_sizes(own)
         self.prune(self.model)
-        synchronise(self.model)
+        synchronise(self.model, momentum=NORM_MOMENTUM)
         self._set_colours(config["mean"], config["std"])
 
     def _plan(self, output_stride: int) -> dict:
@@ -88,7 +90,9 @@ class TimmBackbone(nn.Module):
             def cells(size: tuple[int, int]) -> tuple[int, int]:
                 return tuple(self._stages(model, torch.zeros(2, 3, *size))[-1].shape[-2:])
 
-            grid = find_grid(cells, stride=self.stride, patch=patch, own=own)
+            # What can be dilated consists of convolutions centred on their pixels.
+            dilates = "output_stride" in self.options
+            grid = find_grid(cells, stride=self.stride, patch=patch, own=own, centred=dilates)
             try:
                 features = self._stages(model, grid.fit(torch.zeros(2, 3, *own)))[-1]
             except RuntimeError as error:  # decides by values of the image, which are not there

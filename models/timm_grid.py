@@ -47,6 +47,7 @@ def find_grid(
     stride: int,
     patch: tuple[int, int],
     own: tuple[int, int],
+    centred: bool = False,
 ) -> Grid:
     """The grid of a model, by trying odd sizes.
 
@@ -58,7 +59,11 @@ def find_grid(
             ValueError for sizes that the model does not take.
         stride: of the features. patch: of the first layer, for models whose features have no whole stride.
         own: size that the model was built for; it always fits.
+        centred: whether cells are centred on pixels as in DeepLab's ResNets. If such a model has a cell for
+            one last pixel, it leaves nothing out and takes every size as it is, 513 for instance.
     """
+    if centred and rounds_up(cells, stride):
+        return Grid((1, 1), own)
     for unit in ((stride, stride), patch):
         sides = tuple(u * (n * stride // u) for n, u in zip(TRIAL, unit, strict=True))
         try:
@@ -68,6 +73,11 @@ def find_grid(
         except (RuntimeError, AssertionError, ValueError):
             continue
     return Grid((0, 0), own)
+
+
+def rounds_up(cells: Callable, stride: int) -> bool:
+    """Whether one pixel more than whole cells gives one cell more."""
+    return cells(tuple(stride * n + 1 for n in TRIAL)) == tuple(n + 1 for n in TRIAL)
 
 
 def margin_of(cells: Callable, sides: tuple[int, int], stride: int) -> int:

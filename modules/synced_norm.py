@@ -22,9 +22,13 @@ class SyncedNorm(ABN):
         return self.act(self.drop(super().forward(x)))
 
 
-def synchronise(model: nn.Module) -> None:
-    """Replace every two-dimensional batch norm by a `SyncedNorm` with the same tensors and name."""
+def synchronise(model: nn.Module, *, momentum: float) -> None:
+    """Replace every two-dimensional batch norm by a `SyncedNorm` with the same tensors and name.
+
+    `momentum` is the weight of a batch in the running statistics, whatever it was before.
+    """
     for parent in list(model.modules()):
         for name, child in parent.named_children():
             if type(child) in (nn.BatchNorm2d, BatchNormAct2d):
                 setattr(parent, name, SyncedNorm(child))
+                getattr(parent, name).momentum = momentum

@@ -16,23 +16,33 @@ PARTS = Parts(backbone="tiny", output_stride=8)
 SIZE = 32
 
 
-def make_method(name: str, index: int, *, seed: int = 0, teacher: bool = True, **hyper):
+def make_method(name: str, index: int, *, seed: int = 0, teacher: bool = True, loader=None, **hyper):
     """A method of a 3-step task at step `index`, with network, teacher and previous weights as run.py gives
-    them.
+    them; `loader(step)` makes what the step before learned from, a `TinyLoader` by default.
     """
     torch.manual_seed(seed)
     step = Step("test", "2-1", index, GROUPS)
     how = {"hyper": hyper, "training": Training(epochs=1, lr=0.01), "device": torch.device("cpu")}
     previous = None
     if index > 0:
-        before = build_method(name, step.at(index - 1), PARTS, **how)
-        before.end_increment(TinyLoader(before.step))
+        before = takes_default_type(build_method(name, step.at(index - 1), PARTS, **how))
+        before.fit_step((loader or TinyLoader)(before.step))  # those that do without the trainer
+        before.end_increment((loader or TinyLoader)(before.step))
         net = {key: value.clone() for key, value in before.net.state_dict().items()}
         previous = {"step": index - 1, "net": net, "method_state": before.state_dict()}
-    method = build_method(name, step, PARTS, previous=previous, **how)
+    method = takes_default_type(build_method(name, step, PARTS, previous=previous, **how))
     if not teacher:
         method.teacher = None
     method.net.train()
+    return method
+
+
+def takes_default_type(method):
+    """`method`, whose networks take float32 images whatever type their weights were built in."""
+    if torch.get_default_dtype() == torch.float64:
+        for net in (method.net, method.teacher):
+            if net is not None:
+                net.register_forward_pre_hook(lambda _, args: (args[0].double(),))
     return method
 
 
@@ -77,8 +87,8 @@ class TinyLoader:
     def __len__(self) -> int:
         return len(self.batches)
 
-    def seek(self, epoch: int, batch: int) -> None:
-        """From number `batch` on; these batches are the same in every epoch."""
+    def seek(self, epoch: int, batch: int = 0, *, complete: bool = False) -> None:
+        """From number `batch` on; these batches are the same in every epoch, and complete."""
         self.first = batch
 
 

@@ -10,6 +10,7 @@ from torch import Tensor
 from config.published_command_lines import SAME, num_steps
 from config.published_flags import COMBINATIONS, METHOD_OPTIONS, PRECISION
 from task_tables import NUM_DOMAINS
+from utils.losses.moments import cells
 from utils.losses.pixelwise import at_least_float32
 from utils.losses.pod import SCALES, fold_extra_channels, pod, strip_sums
 
@@ -157,3 +158,19 @@ def pooled(maps: Tensor, layer: Layer) -> list[Tensor]:  # (N, C, h, w)
         "spm": {scale: 2.0 ** -(count - max(number, 1)) for number, scale in enumerate(layer.scales)},
     }[layer.per_scale]
     return [part.flatten(1) * (weights[s] / (width // s)) for s in layer.scales for part in sums[s]]
+
+
+def recursive_ridge(
+    inverse: Tensor, weight: Tensor, features: Tensor, labels: Tensor
+) -> tuple[Tensor, Tensor]:  # (B, B), (C, B), (N, B, h, w), (N, H, W)
+    """One batch more by recursive least squares, the form that SegACIL published: (B, B), (C, B).
+
+    R := (R^-1 + X^T X)^-1 by Woodbury's identity, V := V + R X^T (Y - X V). From R = I / gamma and zeros it
+    reaches after any batches what `ridge` computes at once, which costs far less.
+    """
+    x, classes = cells(features, labels)
+    targets = F.one_hot(classes, len(weight)).to(x)
+    spread = inverse @ x.T  # (B, M)
+    core = torch.eye(len(x), dtype=x.dtype, device=x.device) + x @ spread
+    inverse = inverse - spread @ torch.linalg.solve(core, spread.T)
+    return inverse, weight + (targets - x @ weight.T).T @ x @ inverse

@@ -33,9 +33,10 @@ def begun(name: str, index: int):
 
 
 def trained(method, *, epochs: int) -> None:
-    """Train `method` on a few batches."""
-    training, device = Training(epochs=epochs, lr=0.01), torch.device("cpu")
-    fit(method, TinyLoader(method.step), training, device=device, log=SilentLog())
+    """Train `method` on a few batches, or let it learn them in its own way."""
+    loader, training = TinyLoader(method.step), Training(epochs=epochs, lr=0.01)
+    if not method.fit_step(loader):
+        fit(method, loader, training, device=torch.device("cpu"), log=SilentLog())
 
 
 @methods

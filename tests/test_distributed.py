@@ -58,7 +58,8 @@ def test_two_processes_train_like_one_with_their_joint_batch(trained, name):
 @pytest.mark.parametrize("name", METHODS)
 def test_gradients_of_what_is_trained_are_sent_and_no_others(trained, name):
     found = trained(name, 2, 0)
-    assert found["sent"] == found["trainable"] > 0
+    assert found["sent"] == (0 if found["solves"] else found["trainable"])
+    assert found["trainable"] > 0
     if name == "DFT*":  # of the step's classes and of later ones
         rows = [tensor.numel() for key, tensor in found["net"].items() if key.startswith(("cls.1", "cls.2"))]
         assert found["sent"] == sum(rows)

@@ -112,6 +112,17 @@ def test_margins_of_convolutions_without_padding_are_found_and_padded(stride, ma
         assert cells(grid.fit(torch.zeros(1, 3, *size)).shape[-2:]) == (3, 2)
 
 
+@pytest.mark.parametrize("centred", [True, False])
+def test_a_model_of_centred_cells_that_leaves_no_pixel_out_takes_every_size_as_it_is(centred):
+    def ceils(size):
+        return tuple(-(-side // 16) for side in size)
+
+    for cells, as_it_is in ((ceils, centred), (floors(16), False)):
+        grid = find_grid(cells, stride=16, patch=(1, 1), own=(64, 64), centred=centred)
+        fit = grid.fit(torch.zeros(1, 3, 33, 48)).shape[-2:]
+        assert fit == ((33, 48) if as_it_is else (48, 48))
+
+
 def test_a_model_of_one_size_gets_that_size():
     def cells(size):
         assert size == (224, 224)

@@ -42,23 +42,22 @@ def main(folder: str, *names: str) -> None:
     torch.set_default_dtype(torch.float64)
     device = distributed.init(60)
     for name in names:
-        method = make_method(name, 1)
-        for net in (method.net, method.teacher):
-            if net is not None:
-                net.register_forward_pre_hook(lambda _, args: (args[0].double(),))
+        method = make_method(name, 1, loader=Share)
         method.training = Training(epochs=1, lr=0.001)
         loader = Share(method.step)
         torch.manual_seed(1)
         method.start_increment(loader)
-        method.model = distributed.distribute(method.net, device)
-        sent = count_sent(method.model)
-        fit(method, loader, method.training, device=device, log=SilentLog())
+        sent: list[int] = []
+        if not (solves := method.fit_step(loader)):
+            method.model = distributed.distribute(method.net, device)
+            sent = count_sent(method.model)
+            fit(method, loader, method.training, device=device, log=SilentLog())
         method.end_increment(None)
         path = (
             Path(folder) / f"{name.replace('*', '_STAR')}_{distributed.world_size()}_{distributed.rank()}.pt"
         )
         trainable = sum(parameter.numel() for parameter in method.net.trainable())
-        spared = {"sent": sum(sent) / len(loader), "trainable": trainable}
+        spared = {"sent": sum(sent) / len(loader), "trainable": trainable, "solves": solves}
         torch.save({"net": method.net.state_dict(), **spared}, path)
     distributed.close()
 

@@ -50,7 +50,7 @@ class Bench:
     def __len__(self) -> int:
         return 1
 
-    def seek(self, epoch: int, batch: int) -> None:
+    def seek(self, epoch: int, batch: int, *, complete: bool = False) -> None:
         """There is one batch."""
 
     def method(self, name: str, *, fast: bool = True, channels_last: bool = True):
