@@ -16,7 +16,7 @@ from tqdm import tqdm
 from dataset.ade import ADE
 from dataset.base import Sample
 from dataset.cityscapes import CityscapesClasses
-from dataset.decode import EXIF_ORIENTATION
+from dataset.headers import ORIENTATION as EXIF_ORIENTATION
 from dataset.files import FileDataset, check
 from dataset.folder import Folder
 from dataset.voc import VOC
