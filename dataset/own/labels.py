@@ -149,11 +149,11 @@ def colour_table(colours: Sequence[tuple[int, int, int, int]]) -> np.ndarray:
     return table
 
 
-def unnamed(mask: Mask, labels: np.ndarray, num_classes: int) -> dict[int | tuple[int, int, int], int]:
-    """Values or colours of `mask` that have no name, with their pixels, most frequent first."""
-    strange = (labels >= num_classes) & (labels != IGNORE)
-    values = mask.values[strange]
-    coloured = values.ndim == 2 or (mask.palette is not None and labels is not mask.values)
+def unnamed(
+    mask: Mask, labels: np.ndarray, num_classes: int, *, coloured: bool
+) -> dict[int | tuple[int, int, int], int]:
+    """Values (or colours) of `mask` that have no name, with their pixels, most frequent first."""
+    values = mask.values[(labels >= num_classes) & (labels != IGNORE)]
     if values.ndim == 2:
         values = packed(values)
     elif coloured:

@@ -34,7 +34,7 @@ def survey(dataset, sample: Sample) -> Survey:
         return Survey(np.zeros(256, np.int64), tuple(complaints), image=image)
     counts, nameless = count(labels), {}
     if len(strange(counts, len(dataset.class_names))):
-        nameless = unnamed(mask, labels, len(dataset.class_names))
+        nameless = unnamed(mask, labels, len(dataset.class_names), coloured=dataset.masks.colours)
         complaints.append(no_name(sample.mask, nameless, dataset))
     shown = palette = None
     if mask.palette is not None and dataset.compares_palettes:
