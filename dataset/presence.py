@@ -114,6 +114,15 @@ def scan(dataset: SegmentationDataset, samples: list[Sample], what: str) -> Pres
         ValueError: naming a mask that cannot be read or holds a label that is no class of `dataset`.
     """
     surveys = in_threads(lambda sample: accepted(dataset.survey(sample)), samples, f"{what}: reading masks")
+    return tabulated(surveys, samples, what)
+
+
+def tabulated(surveys: list[Survey], samples: list[Sample], what: str) -> Presence:
+    """The table of `surveys`, one of each of `samples`.
+
+    Raises:
+        BadFileError: if palettes of two masks disagree.
+    """
     counts = np.stack([one.counts for one in surveys]) if surveys else np.zeros((0, 256), np.int64)
     image, label = counts.nonzero()
     ids = np.array([sample.id for sample in samples])
