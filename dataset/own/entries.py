@@ -72,7 +72,7 @@ def colours_of(about: Description, root: Path) -> list[tuple[str, Colour]]:
         path = inside(root, given, about.path)
         if not path.is_file():
             raise FileNotFoundError(f"there is no {path}, which {about.path} names as colors")
-        found = readcolours_of(path)
+        found = read_colours(path)
         if not found:
             raise about.wrong(f"names {path}, which holds no line such as road,128,64,128")
     elif isinstance(given, dict):
