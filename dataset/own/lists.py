@@ -2,6 +2,7 @@
 
 import csv
 import re
+import unicodedata
 from pathlib import Path
 
 from dataset.files import PICTURES, inside
@@ -69,8 +70,9 @@ def _cells(text: str, separator: str) -> list[str]:
     if separator:
         return [cell.strip() for cell in next(csv.reader([text], delimiter=separator, skipinitialspace=True))]
     words = text.split()
-    two = TWO_NAMES.fullmatch(text)
-    return [two[1], two[2]] if two and len(words) != 2 else words
+    ends = len(re.findall(rf"(?:{ENDING})(?=\s|$)", text, re.IGNORECASE))
+    two = TWO_NAMES.fullmatch(text) if len(words) > 2 and ends == 2 else None  # names with blanks
+    return [two[1], two[2]] if two else words
 
 
 def _is_name(text: str) -> bool:
@@ -98,4 +100,8 @@ def _file(root: Path, name: str, source: Path) -> Path:
         name = str(Path(name).relative_to(root.absolute()))
     if "\\" in name and not (root / name).exists():
         name = name.replace("\\", "/")
-    return inside(root, name.removeprefix("./"), source)
+    path = inside(root, name.removeprefix("./"), source)
+    if name.isascii() or path.exists():
+        return path
+    forms = (inside(root, unicodedata.normalize(form, name), source) for form in ("NFC", "NFD"))
+    return next((form for form in forms if form.exists()), path)

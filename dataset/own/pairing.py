@@ -10,6 +10,7 @@ from pathlib import Path, PurePath
 from dataset.files import PICTURES, inside
 
 SAMPLED = 60  # names looked at for a proposal
+JOINTS = "_-. "  # signs that go with an affix
 WILD = ("*", "?", "[")
 
 
@@ -154,8 +155,8 @@ def propose(images: Sequence[Path], masks: Sequence[Path]) -> Affixes | None:
     votes: Counter[Affixes] = Counter()
     for image in sorted(image_stems)[:SAMPLED]:
         for mask in sorted(mask_stems)[: 4 * SAMPLED]:
-            front = os.path.commonprefix([image, mask])
-            back = os.path.commonprefix([image[::-1], mask[::-1]])[::-1]
+            front = os.path.commonprefix([image, mask]).rstrip(JOINTS)
+            back = os.path.commonprefix([image[::-1], mask[::-1]])[::-1].lstrip(JOINTS)
             if front:
                 votes[Affixes(image_suffix=image[len(front) :], mask_suffix=mask[len(front) :])] += 1
             if back:
