@@ -9,6 +9,7 @@ import argparse
 import re
 import shlex
 import sys
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +20,7 @@ from data.own import check_own
 from data.propose import proposal
 from dataset.ade import ADE
 from dataset.base import Sample
-from dataset.cityscapes import CityscapesClasses
+from dataset.cityscapes import CITIES, CityscapesClasses
 from dataset.headers import read_header
 from dataset.files import FileDataset, check
 from dataset.voc import AUGMENTED, VOC
@@ -163,15 +164,26 @@ def is_own(root: Path) -> bool:
     found = []
     for name, kind in DATASETS.items():
         try:
-            dataset = kind(root)
+            found.append(TELLING[name](kind(root).root))
         except (ValueError, OSError):
             continue
-        if name == "voc" and not (dataset.root / AUGMENTED).is_dir():
-            ids = (path.stem for path in (dataset.root / "JPEGImages").iterdir())
-            if not any(VOC_ID.fullmatch(id) for id in ids):
-                continue
-        found.append(name)
-    return not found
+    return not any(found)
+
+
+def _has_voc(root: Path) -> bool:
+    pictures = (path.stem for path in (root / "JPEGImages").iterdir())
+    return (root / AUGMENTED).is_dir() or any(VOC_ID.fullmatch(id) for id in pictures)
+
+
+def _has_cities(root: Path) -> bool:
+    return any(path.name in CITIES for path in (root / "leftImg8bit").glob("*/*"))
+
+
+TELLING: dict[str, Callable[[Path], bool]] = {  # what other people's data in the same folders lack
+    "voc": _has_voc,
+    "ade": lambda root: (root / "images/training").is_dir(),
+    "cityscapes": _has_cities,
+}
 
 
 def describe(root: Path, out: Path | None, picture: Path | None) -> int:

@@ -90,14 +90,26 @@ def biggest(kind: dict) -> tuple[str, str]:
 
 
 def place_text(tree: Tree, image: tuple, mask: tuple, listed: str = "") -> str:
-    """The value of a split; patterns where endings tell pictures from masks in one folder."""
-    first, second = image[1], mask[1]
-    if first == second:
-        endings = [{path.suffix for path in paths} for paths in (tree.photos[image], tree.masks[mask])]
-        if all(len(one) == 1 for one in endings) and endings[0] != endings[1]:
-            first, second = (f"{first}/*{one.pop()}" for one in endings)
+    """The value of a split; patterns where folders or endings have to tell pictures from masks."""
+    kinds = tree.photos[image], tree.masks[mask]
+    places = [common_folder(tree.root, paths) for paths in kinds]
+    if places[0] == places[1]:
+        parents = [{path.parent for path in paths} for paths in kinds]
+        names = [{folder.name for folder in one} for one in parents]
+        endings = [{path.suffix for path in paths} for paths in kinds]
+        if not parents[0] & parents[1] and all(len(one) == 1 for one in names):
+            places = [f"{place}/**/{one.pop()}/*" for place, one in zip(places, names, strict=True)]
+        elif all(len(one) == 1 for one in endings) and endings[0] != endings[1]:
+            deep = "" if len(parents[0]) == 1 else "**/"
+            places = [f"{place}/{deep}*{one.pop()}" for place, one in zip(places, endings, strict=True)]
+        places = [place.removeprefix("./") for place in places]
     more = f", list: {quoted(listed)}" if listed else ""
-    return f"{{images: {quoted(first)}, masks: {quoted(second)}{more}}}"
+    return f"{{images: {quoted(places[0])}, masks: {quoted(places[1])}{more}}}"
+
+
+def common_folder(root: Path, paths: list[Path]) -> str:
+    """The folder, relative to `root`, in or below which all of `paths` lie."""
+    return os.path.relpath(os.path.commonpath([path.parent for path in paths]), root)
 
 
 def listed(tree: Tree, split: str, names: list[str], image: tuple, mask: tuple) -> str:

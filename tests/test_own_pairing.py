@@ -133,6 +133,7 @@ LISTS = {
     "tab": "images/x 1.jpg\tmasks/x_1.png\nimages/y.jpg\tmasks/y.png",
     "comma": "images/x 1.jpg,masks/x_1.png\nimages/y.jpg, masks/y.png\n",
     "header": "image,mask\nimages/x 1.jpg,masks/x_1.png\nimages/y.jpg,masks/y.png\n",
+    "header and blanks": "image mask\nimages/x 1.jpg masks/x_1.png\nimages/y.jpg masks/y.png",
     "header the other way round": "label;image\nmasks/x_1.png;images/x 1.jpg\nmasks/y.png;images/y.jpg\n",
     "more columns": "id,split,mask_path,image_path\n1,train,masks/x_1.png,images/x 1.jpg\n2,train,masks/y.png,images/y.jpg",
     "quotes": '"images/x 1.jpg","masks/x_1.png"\n"images/y.jpg","masks/y.png"',

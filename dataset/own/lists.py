@@ -27,7 +27,7 @@ def read_pairs(path: Path, root: Path) -> list[tuple[Path, Path]]:
     lines = _lines(path)
     separator = _separator(lines)
     image, mask = 0, 1
-    if separator and lines and not _is_name(lines[0].text):
+    if len(lines) > 1 and not _is_name(lines[0].text) and _is_name(lines[1].text):
         image, mask = _columns(path, lines[0], separator)
         lines = lines[1:]
     found = []
