@@ -1,8 +1,8 @@
 """What of the data sets is there, what is missing, what does not fit together.
 
-python -m data.check DIR             # VOC, ADE20K and Cityscapes in or below DIR, else a description of your own data
+python -m data.check DIR                  # VOC, ADE20K, Cityscapes in or below DIR, else how to describe yours
 python -m data.check DIR --out my.yaml    # writes that description, and checks it
-python -m data.check my.yaml         # your own data: every mask, the header of every picture, a picture to look at
+python -m data.check my.yaml              # your own data: all masks, all headers, and a picture to look at
 """
 
 import argparse
@@ -21,8 +21,8 @@ from data.propose import proposal
 from dataset.ade import ADE
 from dataset.base import Sample
 from dataset.cityscapes import CITIES, CityscapesClasses
-from dataset.headers import read_header
 from dataset.files import FileDataset, check
+from dataset.headers import read_header
 from dataset.voc import AUGMENTED, VOC
 from utils.files import write_text
 
@@ -158,7 +158,7 @@ def published(root: Path) -> int:
 
 
 def is_own(root: Path) -> bool:
-    """Whether `root` holds data, but none of the published sets; VOC's layout with other names is one's own."""
+    """Whether `root` holds none of the published sets; VOC's layout with other names is one's own."""
     if not root.is_dir():
         return False
     found = []

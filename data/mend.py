@@ -37,8 +37,8 @@ def of_error(error: Exception) -> Trouble:
 
 def troubles(dataset: Folder, surveys: Surveys) -> list[Trouble]:
     """All that speaks against training on `dataset`, what most files have first."""
-    found = [(sample, complaint) for samples, looks in surveys.values()
-             for sample, look in zip(samples, looks, strict=True) for complaint in look.complaints]  # fmt: skip
+    pairs = [pair for samples, looks in surveys.values() for pair in zip(samples, looks, strict=True)]
+    found = [(sample, complaint) for sample, look in pairs for complaint in look.complaints]
     kinds = Counter(complaint.kind for _, complaint in found)
     result = []
     for kind, files in kinds.most_common():
@@ -56,7 +56,9 @@ def _of_kind(dataset: Folder, surveys: Surveys, kind: str, culprits: list, files
         return colours_without_names(dataset, [sample for sample, _ in culprits], files)
     cures = Counter(complaint.cure for _, complaint in culprits)
     if kind == "pictures of more than 8 bits":  # the range that all of them need
-        return Trouble(f"{first}{more}", max(cures, key=lambda cure: float(cure.rpartition(",")[2].strip(" ]"))))
+        return Trouble(
+            f"{first}{more}", max(cures, key=lambda cure: float(cure.rpartition(",")[2].strip(" ]")))
+        )
     if kind == "pictures of too many pixels":
         return Trouble(f"{first}{more}", max(cures, key=lambda cure: int(cure.rpartition(" ")[2])))
     return Trouble(f"{first}{more}", first.cure)
@@ -71,20 +73,26 @@ def unnamed_values(dataset: Folder, surveys: Surveys, files: int, first: Sample)
     words = [f"{rgb_words(value) if isinstance(value, tuple) else value} ({number:,} pixels)"
              for value, number in pixels.most_common(8)]  # fmt: skip
     kind = "colours" if dataset.masks.colours else "values"
-    text = f"{files} masks hold {kind} without a name: {', '.join(words)}{', ..' * (len(pixels) > 8)}; first {first.mask}"
+    more = ", .." * (len(pixels) > len(words))
+    text = f"{files} masks hold {kind} without a name: {', '.join(words)}{more}; first {first.mask}"
     if len(pixels) > MANY:
         return Trouble(f"{text}; {len(pixels)} of them: are these masks of classes?")
     text += "; as void, or write the class in place of void:"
     if dataset.masks.colours:
         if isinstance(dataset.about.content["colors"], str):
             path = dataset.about.content["colors"]
-            return Trouble(f"{text} in lines of {path}", "\n".join(f"void,{','.join(map(str, value))}" for value in pixels))
+            return Trouble(
+                f"{text} in lines of {path}",
+                "\n".join(f"void,{','.join(map(str, value))}" for value in pixels),
+            )
         named = dict(dataset.about.content["colors"])
         old = [f"{name}: {value}" for name, value in named.items() if name != "void"]
         void = [*_as_list(named.get("void")), *map(list, pixels)]
         return Trouble(text, f"colors: {{{', '.join([*old, f'void: {void}'])}}}")
     known = dataset.about.content.get("values") or _written(dataset)
-    both = [f"{value}: {name}" for value, name in known.items()] + [f"{value}: void" for value in sorted(pixels)]
+    both = [f"{value}: {name}" for value, name in known.items()] + [
+        f"{value}: void" for value in sorted(pixels)
+    ]
     return Trouble(text, f"values: {{{', '.join(both)}}}")
 
 
@@ -108,12 +116,18 @@ def colours_without_names(dataset: Folder, samples: Sequence[Sample], files: int
             mask = read_mask(sample.mask, how)
         except (BadFileError, OSError):
             continue
-        colours = mask.values if mask.values.ndim == 3 else (GREY if mask.palette is None else mask.palette)[mask.values]
+        colours = (
+            mask.values
+            if mask.values.ndim == 3
+            else (GREY if mask.palette is None else mask.palette)[mask.values]
+        )
         pixels.update(packed(colours).flatten().tolist())
     shown = [tuple(map(int, colour)) for colour in unpacked([number for number, _ in pixels.most_common()])]
     text = f"{files} masks are coloured, {samples[0].mask} among them, with {len(shown)} colours"
     if len(shown) > MANY:
-        return Trouble(f"{text}: too many for classes; are these masks, and were they never resized or compressed?")
+        return Trouble(
+            f"{text}: too many for classes; are these masks, and were they never resized or compressed?"
+        )
     names = [*dataset.class_names, *("void" for _ in shown)]
     pairs: dict[str, list] = {}
     for name, colour in zip(names, shown, strict=False):

@@ -43,7 +43,9 @@ def write(dataset: SegmentationDataset, samples: Sequence[Sample], path: Path) -
         image = image.transpose(1, 2, 0)
         seen |= set(map(int, np.unique(labels)))
         mask = colour(labels, dataset.palette)
-        mixed = np.where((labels == IGNORE)[..., None], image, image * (1 - SHARE) + mask * SHARE).astype(np.uint8)
+        mixed = np.where((labels == IGNORE)[..., None], image, image * (1 - SHARE) + mask * SHARE).astype(
+            np.uint8
+        )
         cells.append([tile(image, SIDE, smooth=True), tile(mask, SIDE), tile(mixed, SIDE, smooth=True)])
     rows = [left + right for left, right in zip(cells[::2], cells[1::2], strict=False)] or [cells[0]]
     titles = ["image", "mask", "overlay"] * (len(rows[0]) // 3)
@@ -51,4 +53,7 @@ def write(dataset: SegmentationDataset, samples: Sequence[Sample], path: Path) -
     entries = [(name, tuple(map(int, dataset.palette[label]))) for label, name in names.items()]
     if IGNORE in seen:
         entries.append(("void", tuple(map(int, dataset.palette[IGNORE]))))
-    save(sheet(rows, titles, entries, caption=f"{dataset.name}: does every colour lie on what its name says?"), path)
+    save(
+        sheet(rows, titles, entries, caption=f"{dataset.name}: does every colour lie on what its name says?"),
+        path,
+    )

@@ -37,7 +37,10 @@ def check_own(description: Path, picture: Path, data_root: str = "") -> int:
         except (ValueError, OSError) as error:
             found.append(of_error(error))
             continue
-        surveys[split] = samples, in_threads(dataset.survey, samples, f"{dataset.name} {split}: looking at files")
+        surveys[split] = (
+            samples,
+            in_threads(dataset.survey, samples, f"{dataset.name} {split}: looking at files"),
+        )
     found += troubles(dataset, surveys)
     print("\n".join(splits(dataset, surveys) + [""] + classes(dataset, surveys) + notes(dataset, surveys)))
     if found or "train" not in surveys:
@@ -68,7 +71,10 @@ def splits(dataset: Folder, surveys: Surveys) -> list[str]:
         more = f" and {len(sizes) - 2} more" if len(sizes) > 2 else ""
         kinds = [
             ", ".join(f"{kind} {number}" if several > 1 else kind for kind, number in found.most_common(4))
-            for found in (Counter(_kind(look.image) for look in looks), Counter(_kind(look.mask) for look in looks))
+            for found in (
+                Counter(_kind(look.image) for look in looks),
+                Counter(_kind(look.mask) for look in looks),
+            )
             for several in [len(found)]
         ]
         rows.append((split, f"{len(samples):,}", usual + more, *kinds))
@@ -90,7 +96,16 @@ def classes(dataset: Folder, surveys: Surveys) -> list[str]:
             name += " (background)" * (name != "background")
         images = [f"{int((table[:, label] > 0).sum()):,}" for table in counts.values()]
         share = f"{100 * total[label] / max(1, total.sum()):.1f} %"
-        rows.append((_meaning(dataset, label), name, rgb_words(dataset.palette[label]), f"{total[label]:,}", share, *images))
+        rows.append(
+            (
+                _meaning(dataset, label),
+                name,
+                rgb_words(dataset.palette[label]),
+                f"{total[label]:,}",
+                share,
+                *images,
+            )
+        )
     return aligned(rows, right=(3, 4, 5, 6, 7))
 
 
@@ -109,7 +124,9 @@ def notes(dataset: Folder, surveys: Surveys) -> list[str]:
     lines = []
     for split, lacking in dataset.left_out.items():
         if lacking:
-            lines.append(f"note: {len(lacking)} pictures of {split} without a mask are left out, such as {lacking[0]}")
+            lines.append(
+                f"note: {len(lacking)} pictures of {split} without a mask are left out, such as {lacking[0]}"
+            )
     for name in dataset.class_names[1:]:
         if name.lower() in SPOKEN:
             lines.append(f"note: {name} is learned as a class; if it is void, say so by values or colors")
@@ -120,7 +137,9 @@ def notes(dataset: Folder, surveys: Surveys) -> list[str]:
         if absent:
             lines.append(f"note: no training image shows {', '.join(absent)}")
         if any(look.image and look.image.mode in ("RGBA", "LA", "PA") for look in looks):
-            lines.append("note: the fourth band of pictures is taken for opacity and dropped; bands: [..] chooses")
+            lines.append(
+                "note: the fourth band of pictures is taken for opacity and dropped; bands: [..] chooses"
+            )
     return ["", *lines] if lines else []
 
 

@@ -1,8 +1,8 @@
 """What the steps of a task teach.
 
 `python -m dataset` lists the published tasks, `python -m dataset voc 15-1` the classes of each step by name,
-and with `--data_root DIR` also how many images and pixels each step has. `python -m dataset my.yaml` lists the
-tasks that the description names.
+and with `--data_root DIR` also how many images and pixels each step has. `python -m dataset my.yaml` lists
+the tasks that the description names.
 """
 
 import argparse

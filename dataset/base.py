@@ -116,7 +116,7 @@ class SegmentationDataset(ABC):
             )
         return Survey(counts)
 
-    def judge(self, split: str, table) -> None:
+    def judge(self, split: str, table) -> None:  # noqa: B027 (a hook)
         """Refuse what the scan of a whole `split` (its `Presence`) shows to be read wrong; here nothing.
 
         Raises:

@@ -104,7 +104,9 @@ def _decode_mask(path: Path) -> Tensor:
     with opened(path) as image:
         header = header_of(image)
         if header.lossy:
-            raise BadFileError(f"{path} is a {header.format}, which may blur labels; store masks as index PNG")
+            raise BadFileError(
+                f"{path} is a {header.format}, which may blur labels; store masks as index PNG"
+            )
         if image.mode not in ("1", "L", "P") and not image.mode.startswith("I"):
             raise BadFileError(
                 f"{path} has {image.mode} pixels, but a mask holds one class index per pixel; "

@@ -11,13 +11,14 @@ import torch
 from torch import Tensor
 
 from dataset.base import Sample
-from dataset.decode import Reading, named, read_image
+from dataset.decode import named, read_image
 from dataset.files import FileDataset
-from dataset.headers import LIMIT, BadFileError
+from dataset.headers import BadFileError
 from dataset.own.description import Description
+from dataset.own.how import mask_reading, reading
 from dataset.own.labels import ColourLabels
 from dataset.own.listing import listed_samples
-from dataset.own.masks import PANOPTIC, MaskReading, read_mask
+from dataset.own.masks import read_mask
 from dataset.own.meaning import meaning
 from dataset.own.survey import survey
 from dataset.survey import Survey, disagreement
@@ -138,10 +139,12 @@ class Folder(FileDataset):
             names = self.class_names
             cure = f"values: {{0: {names[0]}, 255: {names[1]}}}"
             raise BadFileError(
-                f"{self.name} {split}: all masks are 0 and 255, and 255 is void unless {self.description} says otherwise: "
-                f"give {cure}, or ignore: 255 if void is meant",
-                kind="masks of 0 and 255", cure=cure,
-            )  # fmt: skip
+                f"{self.name} {split}: all masks are 0 and 255, and 255 is void unless {self.description} "
+                "says "
+                f"otherwise: give {cure}, or ignore: 255 if void is meant",
+                kind="masks of 0 and 255",
+                cure=cure,
+            )
 
     @cached_property
     def palette(self) -> np.ndarray:
@@ -162,37 +165,3 @@ class Folder(FileDataset):
         found = {label: mask.palette[value] for label, value in values.items()}
         different = len({tuple(colour) for colour in found.values()}) == len(found)
         return found if different else {}
-
-
-def reading(about: Description) -> Reading:
-    """How pictures are read: the keys bands, range, exif, max_pixels."""
-    bands = about.content.get("bands", [])
-    if not isinstance(bands, list) or len(bands) not in (0, 1, 3) or not all(
-        type(band) is int and band >= 0 for band in bands
-    ) or "bands" in about and not bands:
-        raise about.wrong(f"has bands: {bands!r}; write the positions of red, green and blue, such as [0, 1, 2]")
-    limits = about.content.get("range")
-    if "range" in about and not (
-        isinstance(limits, list) and len(limits) == 2
-        and all(type(one) in (int, float) for one in limits) and limits[0] < limits[1]
-    ):  # fmt: skip
-        raise about.wrong(f"has range: {limits!r}; write the values of black and white, such as [0, 4095]")
-    most = about.typed("max_pixels", int, LIMIT)
-    return Reading(tuple(bands), tuple(limits) if limits else None, exif=about.choice("exif", "turned", "stored"),
-                   max_pixels=most)  # fmt: skip
-
-
-def mask_reading(about: Description, colours: bool, pictures: Reading) -> MaskReading:
-    """How masks are read: the keys page, channel, lossy, and what pictures share."""
-    picks = {}
-    for key in ("page", "channel"):
-        given = about.content.get(key)
-        names = isinstance(given, list) and given and all(isinstance(one, str) for one in given)
-        channels = key == "channel" and isinstance(given, list) and len(given) == 3 and all(
-            type(one) is int and one >= 0 for one in given)  # fmt: skip
-        number = type(given) is int and given >= 0
-        if key in about and not (names or channels or number or key == "channel" and given == PANOPTIC):
-            raise about.wrong(f"has {key}: {given!r}; write a number from 0, or a list of the classes of each {key}")
-        picks[key] = tuple(given) if isinstance(given, list) else given
-    return MaskReading(**picks, lossy=about.choice("lossy", "nearest") == "nearest", colours=colours,
-                       stated="values" in about, exif=pictures.exif, max_pixels=pictures.max_pixels)  # fmt: skip

@@ -75,7 +75,9 @@ def opened(path: Path, max_pixels: int = LIMIT) -> Image.Image:
     return image
 
 
-def check_pixels(path: Path, size: tuple[int, int], max_pixels: int, image: Image.Image | None = None) -> None:
+def check_pixels(
+    path: Path, size: tuple[int, int], max_pixels: int, image: Image.Image | None = None
+) -> None:
     """Refuse a picture of more than `max_pixels`, closing `image`."""
     pixels = size[0] * size[1]
     if pixels <= max_pixels:
@@ -118,8 +120,16 @@ def header_of(image: Image.Image) -> Header:
         return Header("JPEG", image.mode, image.size, orientation, lossy=True)
     raw = _packing(image)
     bits = 16 if ";16" in f"{image.mode} {raw}" else 32 if image.mode in ("I", "F") else 8
-    about = Header(image.format or "", image.mode, image.size, orientation, bits, len(image.getbands()), raw=raw,
-                   lossy=image.format in LOSSY)  # fmt: skip
+    about = Header(
+        image.format or "",
+        image.mode,
+        image.size,
+        orientation,
+        bits,
+        bands=len(image.getbands()),
+        raw=raw,
+        lossy=image.format in LOSSY,
+    )
     return _of_tiff(image, about) if image.format == "TIFF" else about
 
 

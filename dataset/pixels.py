@@ -44,7 +44,8 @@ def chosen_bands(pixels: np.ndarray, bands: tuple[int, ...], path: Path) -> np.n
         if number not in (1, 3):
             cure = f"bands: [{', '.join(map(str, range(3 if number > 3 else 1)))}]"
             raise BadFileError(
-                f"{path} has {number} bands, and none of them is taken for opacity: say which are red, green and "
+                f"{path} has {number} bands, and none of them is taken for opacity: say which are red, "
+                "green and "
                 f"blue (or grey), counted from 0: {cure}",
                 kind="pictures of other than 1 or 3 bands",
                 cure=cure,
@@ -81,7 +82,8 @@ def range_missing(pixels: np.ndarray, path: Path) -> BadFileError:
         top = next((2**bits - 1 for bits in COMMON_BITS if high < 2**bits), int(high))
     cure = f"range: [{min(0, int(np.floor(low)))}, {top}]"
     return BadFileError(
-        f"{path} has {pixels.dtype} values (here {low} to {high}), and nothing says which of them are black and "
+        f"{path} has {pixels.dtype} values (here {low} to {high}), and nothing says which of them are "
+        "black and "
         f"white in all pictures: give {cure}",
         kind="pictures of more than 8 bits",
         cure=cure,

@@ -71,8 +71,10 @@ def disagreement(value: int, one: tuple, other: tuple, what: str) -> BadFileErro
     """The refusal of two palettes; `one` and `other` are a file and the colour that it gives to `value`."""
     (first, colour), (second, another) = one, other
     return BadFileError(
-        f"{what}: the palettes disagree: value {value} is {rgb_words(colour)} in {first} and {rgb_words(another)} in "
-        f"{second}; if colours tell the classes, give colors: {{NAME: [r, g, b], ..}}, if values do, palette: ignore",
+        f"{what}: the palettes disagree: value {value} is {rgb_words(colour)} in {first} and "
+        f"{rgb_words(another)} in "
+        f"{second}; if colours tell the classes, give colors: {{NAME: [r, g, b], ..}}, if values do, "
+        "palette: ignore",
         kind="palettes that disagree", cure="palette: ignore",
     )  # fmt: skip
 

@@ -53,7 +53,9 @@ def read_tiff(path: Path) -> np.ndarray:
     lengths = dict(zip(axes, pixels.shape, strict=True))
     others = [axis for axis in axes if axis not in SIDES and lengths[axis] > 1]
     if len(others) > 1:
-        raise BadFileError(f"{path} has {' x '.join(map(str, pixels.shape))} values; keep one picture per file")
+        raise BadFileError(
+            f"{path} has {' x '.join(map(str, pixels.shape))} values; keep one picture per file"
+        )
     order = [axes.index(axis) for axis in (*SIDES, *(axis for axis in axes if axis not in SIDES))]
     return pixels.transpose(order).reshape(lengths["Y"], lengths["X"], -1)
 

@@ -28,14 +28,19 @@ def save(path, pixels, palette=None, **options):
     image.save(path, **options)
 
 
-def tree(root: Path, masks, extra="", *, classes="[background, a, b]", image=write_image, ending=".png", **options):
+def tree(
+    root: Path, masks, extra="", *, classes="[background, a, b]", image=write_image, ending=".png", **options
+):
     """A data set whose training and validation masks are the arrays `masks`; returns its YAML file."""
     for split in ("train", "val"):
         for number, pixels in enumerate(masks):
             image(root / f"images/{split}/{number}.jpg")
             save(root / f"masks/{split}/{number}{ending}", pixels, **options)
     lines = [f"classes: {classes}"] if classes else []
-    lines += [extra, *(f"{split}: {{images: images/{split}, masks: masks/{split}}}" for split in ("train", "val"))]
+    lines += [
+        extra,
+        *(f"{split}: {{images: images/{split}, masks: masks/{split}}}" for split in ("train", "val")),
+    ]
     path = root / "own.yaml"
     path.write_text("\n".join(lines))
     return path

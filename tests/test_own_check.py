@@ -1,4 +1,5 @@
-"""`python -m data.check`: all that is wrong with own data, with what cures it; and a description for a tree."""
+"""`python -m data.check`: all that is wrong with own data, with what cures it; and a description for a "
+"tree."""
 
 import shutil
 
@@ -50,10 +51,11 @@ def test_good_data_are_ready_with_a_picture_and_the_command(tmp_path, capsys):
     assert status == 0
     rows = [line.split() for line in out.splitlines()]
     assert ["train", "2", "20x16", "JPEG", "RGB", "PNG", "P"] in rows
-    assert ["1", "a", "[1,", "1,", "1]", "192", "15.0", "%", "1", "1"] in rows
+    assert ["1", "a", "[1,", "1,", "1]", "224", "17.5", "%", "1", "1"] in rows
     assert any(row[:2] == ["255", "void"] for row in rows)
     assert f"ready: run python run.py --dataset {path} --task 1-1 --batch_size 1" in out
-    assert Image.open("check_own.png").width > 600
+    with Image.open("check_own.png") as picture:
+        assert picture.width > 600
 
 
 TROUBLES = {
@@ -66,7 +68,7 @@ TROUBLES = {
     "colours": ([stripes(COLOURS)], "", "are coloured, ", True),
     "grey in three channels": ([np.repeat(stripes([0, 1])[..., None], 3, 2)], "", "give channel: 0", True),
     "sizes": ([stripes([0, 1], (8, 8))], "", "is 8x8 pixels, but its image", False),
-    "instances": ([np.arange(320, dtype=np.uint16).reshape(16, 20)], "", "316 of them: are these masks of classes?", False),
+    "instances": ([np.arange(320, dtype=np.uint16).reshape(16, 20)], "", "316 of them: are these masks", False),
 }  # fmt: skip
 
 
@@ -85,7 +87,10 @@ def test_trouble_is_named_and_what_is_to_be_pasted_cures_it(tmp_path, capsys, tr
 
 
 def test_three_troubles_are_printed_and_all_are_counted(tmp_path, capsys):
-    path = tree(tmp_path, [stripes([0, 7]), np.repeat(stripes([0, 1])[..., None], 3, 2), stripes([0], (8, 8)), stripes([0])])
+    path = tree(
+        tmp_path,
+        [stripes([0, 7]), np.repeat(stripes([0, 1])[..., None], 3, 2), stripes([0], (8, 8)), stripes([0])],
+    )
     for split in ("train", "val"):
         (tmp_path / f"images/{split}/3.jpg").write_bytes(b"\xff\xd8\xff")
     status, out = report(capsys, path)
@@ -134,7 +139,7 @@ def test_pictures_without_masks_get_the_key_that_pairs_them(tmp_path, capsys):
     assert report(capsys, path)[0] == 0
 
 
-# -- a tree without a description ------------------------------------------------------------------------------
+# -- a tree without a description --
 def voc_layout(root):
     names = {"train": ["a1", "a2"], "val": ["b1"]}
     for split, ids in names.items():
@@ -220,13 +225,19 @@ def test_tree_without_masks_or_splits_is_told_what_is_missing(tmp_path, capsys):
     assert status == 1 and "has 1 photos and 0 masks" in out
     write_mask(tmp_path / "data/masks/x.png", [0, 1])
     status, out = report(capsys, tmp_path / "data")
-    assert status == 1 and "1 photos in images and 1 masks in masks, but no folders train and val, nor lists" in out
+    assert (
+        status == 1
+        and "1 photos in images and 1 masks in masks, but no folders train and val, nor lists" in out
+    )
 
 
 def test_proposal_is_yaml_whatever_the_folders_are_called(tmp_path, capsys):
     plain(tmp_path / "it's: data #1")
     status, out = report(capsys, tmp_path / "it's: data #1", "--out", "own.yaml")
-    assert status == 0 and yaml.safe_load((tmp_path / "here/own.yaml").read_text())["train"]["images"] == "images/train"
+    assert (
+        status == 0
+        and yaml.safe_load((tmp_path / "here/own.yaml").read_text())["train"]["images"] == "images/train"
+    )
 
 
 def test_published_data_are_not_taken_for_own(tmp_path, capsys):

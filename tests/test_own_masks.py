@@ -13,7 +13,7 @@ PAINTED = stripes([COLOURS["a"], COLOURS["b"], COLOURS["void"]])
 TABLE = "colors: {a: [128, 0, 0], b: [0, 128, 0], void: [255, 255, 255]}\nbackground: false"
 
 
-# -- palettes ------------------------------------------------------------------------------------------------
+# -- palettes --
 def palettes(tmp_path, other, extra=""):
     path = tree(tmp_path, [stripes([0, 1]), stripes([0, 1])], extra, palette=[0, 0, 0, 200, 0, 0])
     save(tmp_path / "masks/train/1.png", stripes([0, 1]), palette=other)
@@ -56,7 +56,7 @@ def test_colours_in_palettes_of_their_own_are_read_by_the_table(tmp_path):
     assert first_row(path) == [0, 1] and first_row(path, number=1) == [2, 1]
 
 
-# -- colours -------------------------------------------------------------------------------------------------
+# -- colours --
 @pytest.mark.parametrize("mode", ["RGB", "RGBA", "P"])
 def test_colours_of_a_table_are_classes(tmp_path, mode):
     pixels = Image.fromarray(PAINTED).convert(mode, palette=Image.Palette.ADAPTIVE)
@@ -116,11 +116,15 @@ def test_partly_transparent_colours_need_a_word(tmp_path):
     assert first_row(tree(tmp_path / "2", [pixels], told, classes="[a, b]")) == [0, 1, 255]
 
 
-# -- values --------------------------------------------------------------------------------------------------
+# -- values --
 @pytest.mark.parametrize(
     ("keys", "values", "labels"),
     [
-        ("values: {0: background, 7: a, 11: a, 26: b}", [0, 7, 11, 26], [0, 1, 2]),  # holes, and two for one class
+        (
+            "values: {0: background, 7: a, 11: a, 26: b}",
+            [0, 7, 11, 26],
+            [0, 1, 2],
+        ),  # holes, and two for one class
         ("values: {0: a, 1: b, 2: background, 9: void}", [0, 1, 2, 9], [1, 2, 0, 255]),  # background last
         ("values: {0: a, 1: b, 255: background}", [0, 1, 255], [1, 2, 0]),
         ("values: {0: background, 1-9: a, other: b, 5: void}", [0, 3, 5, 200], [0, 1, 255, 2]),
@@ -138,20 +142,28 @@ def test_background_may_be_the_last_class(tmp_path):
 
 
 def test_background_that_is_named_elsewhere_than_first_is_not_overlooked(tmp_path):
-    with pytest.raises(ValueError, match="a as first class, which would be background: give background: background"):
+    with pytest.raises(
+        ValueError, match="a as first class, which would be background: give background: background"
+    ):
         first_row(tree(tmp_path, [stripes([0])], classes="[a, b, background]"))
 
 
 def test_classes_may_come_from_the_values(tmp_path):
-    path = tree(tmp_path, [stripes([7, 8, 3])], "values: {7: road, 8: road, 3: background, 255: void}", classes="")
+    path = tree(
+        tmp_path, [stripes([7, 8, 3])], "values: {7: road, 8: road, 3: background, 255: void}", classes=""
+    )
     assert Folder("", path).class_names == ("background", "road") and first_row(path) == [1, 0]
     path.write_text(path.read_text().replace("background,", "sky,"))
-    with pytest.raises(ValueError, match="no class called background: give background: false, or background: NAME"):
+    with pytest.raises(
+        ValueError, match="no class called background: give background: false, or background: NAME"
+    ):
         Folder("", path)
 
 
 def test_value_without_a_name_is_refused_with_the_key(tmp_path):
-    with pytest.raises(BadFileError, match=r"has label 127 \(160 pixels\), .* give values: \{127: NAME, \.\.\}"):
+    with pytest.raises(
+        BadFileError, match=r"has label 127 \(160 pixels\), .* give values: \{127: NAME, \.\.\}"
+    ):
         scanned(tree(tmp_path, [stripes([0, 127])]))
     with pytest.raises(BadFileError, match="has label 255"):  # void is what values says, if there are some
         scanned(tree(tmp_path / "2", [stripes([0, 255])], "values: {0: background, 1: a, 2: b}"))
@@ -159,7 +171,9 @@ def test_value_without_a_name_is_refused_with_the_key(tmp_path):
 
 def test_masks_of_0_and_255_are_not_read_as_one_class_and_void(tmp_path):
     path = tree(tmp_path, [stripes([0, 255]), stripes([255])], classes="[background, cell]")
-    with pytest.raises(BadFileError, match=r"all masks are 0 and 255, .* give values: \{0: background, 255: cell\}"):
+    with pytest.raises(
+        BadFileError, match=r"all masks are 0 and 255, .* give values: \{0: background, 255: cell\}"
+    ):
         scanned(path)
     text = path.read_text()
     path.write_text("values: {0: background, 255: cell}\n" + text)
@@ -170,7 +184,11 @@ def test_masks_of_0_and_255_are_not_read_as_one_class_and_void(tmp_path):
 
 def test_16_bit_values_above_255_are_void_or_classes_as_said(tmp_path):
     pixels = stripes([0, 300, 65535], dtype=np.uint16)
-    assert first_row(tree(tmp_path / "1", [pixels], "values: {0: background, 300: a, 65535: void}")) == [0, 1, 255]
+    assert first_row(tree(tmp_path / "1", [pixels], "values: {0: background, 300: a, 65535: void}")) == [
+        0,
+        1,
+        255,
+    ]
     with pytest.raises(BadFileError, match="has labels 300 .*65535"):
         scanned(tree(tmp_path / "2", [pixels]))
     pixels = stripes([0, 2, 65535], dtype=np.uint16)
@@ -181,7 +199,9 @@ def test_instance_ids_are_divided(tmp_path):
     pixels = stripes([0, 1001, 2007, 65535], dtype=np.uint16)
     assert first_row(tree(tmp_path / "1", [pixels], "divide_by: 1000\nignore: 65535")) == [0, 1, 2, 255]
     pixels = stripes([0, 1, 2005], dtype=np.uint16)
-    with pytest.raises(BadFileError, match=r"has value 1, below divide_by: 1000: give divide_by: \[1000, keep\]"):
+    with pytest.raises(
+        BadFileError, match=r"has value 1, below divide_by: 1000: give divide_by: \[1000, keep\]"
+    ):
         scanned(tree(tmp_path / "2", [pixels], "divide_by: 1000"))
     assert first_row(tree(tmp_path / "3", [pixels], "divide_by: [1000, keep]")) == [0, 1, 2]
     assert first_row(tree(tmp_path / "4", [pixels], "divide_by: [1000, divide]")) == [0, 2]
@@ -195,7 +215,9 @@ def test_32_bit_values_are_mapped_without_a_table_of_their_size(tmp_path):
 
 def test_more_classes_than_a_byte_holds_are_refused_with_the_reason(tmp_path):
     names = ", ".join(f"c{number}" for number in range(300))
-    with pytest.raises(ValueError, match="300 do not fit into one byte per pixel beside void: merge some by values"):
+    with pytest.raises(
+        ValueError, match="300 do not fit into one byte per pixel beside void: merge some by values"
+    ):
         first_row(tree(tmp_path, [stripes([0])], classes=f"[{names}]"))
 
 
@@ -205,7 +227,7 @@ def test_254_classes_are_read(tmp_path):
     assert first_row(path) == [0, 253, 255]
 
 
-# -- pages, channels, kinds ----------------------------------------------------------------------------------
+# -- pages, channels, kinds --
 def pages(path, *arrays):
     first, *rest = map(Image.fromarray, arrays)
     first.save(path, save_all=True, append_images=rest)
@@ -237,7 +259,9 @@ def test_grey_masks_in_three_channels_need_a_word(tmp_path):
 
 def test_one_channel_per_class_and_panoptic_numbers(tmp_path):
     layers = np.dstack([stripes([0, 255, 0]), stripes([0, 0, 255]), stripes([0])])
-    assert first_row(tree(tmp_path / "1", [layers], "channel: [a, b, c]", classes="[background, a, b, c]")) == [0, 1, 2]
+    assert first_row(
+        tree(tmp_path / "1", [layers], "channel: [a, b, c]", classes="[background, a, b, c]")
+    ) == [0, 1, 2]
     pixels = stripes([(0, 0, 0), (232, 3, 0), (208, 7, 0)])  # 0, 1000, 2000
     path = tree(tmp_path / "2", [pixels], "channel: panoptic\ndivide_by: 1000")
     assert first_row(path) == [0, 1, 2]
@@ -245,7 +269,9 @@ def test_one_channel_per_class_and_panoptic_numbers(tmp_path):
 
 def test_floating_point_masks_need_names_for_their_values(tmp_path):
     pixels = stripes([0, 2], dtype=np.float32)
-    with pytest.raises(BadFileError, match=r"whole numbers as float32: say what they mean by values: \{0: NAME"):
+    with pytest.raises(
+        BadFileError, match=r"whole numbers as float32: say what they mean by values: \{0: NAME"
+    ):
         scanned(tree(tmp_path / "1", [pixels], ending=".tif"))
     path = tree(tmp_path / "2", [pixels], "values: {0: background, 1: a, 2: b}", ending=".tif")
     assert first_row(path) == [0, 2]
@@ -267,7 +293,15 @@ def test_jpeg_masks_need_a_word_and_values_far_apart(tmp_path):
 
 
 def test_jpeg_masks_of_colours_take_the_nearest_one(tmp_path):
-    path = tree(tmp_path, [PAINTED], TABLE + "\nlossy: nearest", classes="[a, b]", ending=".jpg", quality=90, subsampling=0)
+    path = tree(
+        tmp_path,
+        [PAINTED],
+        TABLE + "\nlossy: nearest",
+        classes="[a, b]",
+        ending=".jpg",
+        quality=90,
+        subsampling=0,
+    )
     assert set(first_row(path)) >= {0, 1, 255}
 
 
@@ -277,10 +311,22 @@ def test_jpeg_compressed_tiff_is_as_lossy(tmp_path):
         scanned(path)
 
 
-# -- what depends on the description ---------------------------------------------------------------------------
-KEYS = ["values: {0: background, 1: a, 2: b}", "values: {0: background, 1: b, 2: a}", "ignore: 1", "palette: ignore",
-        "background: false", "range: [0, 4095]", "bands: [0, 1, 2]", "bands: [2, 1, 0]", "exif: stored",
-        "max_pixels: 400", "divide_by: 10", "channel: 0", "lossy: nearest\nvalues: {0: a, 100: b}"]  # fmt: skip
+# -- what depends on the description --
+KEYS = [
+    "values: {0: background, 1: a, 2: b}",
+    "values: {0: background, 1: b, 2: a}",
+    "ignore: 1",
+    "palette: ignore",
+    "background: false",
+    "range: [0, 4095]",
+    "bands: [0, 1, 2]",
+    "bands: [2, 1, 0]",
+    "exif: stored",
+    "max_pixels: 400",
+    "divide_by: 10",
+    "channel: 0",
+    "lossy: nearest\nvalues: {0: a, 100: b}",
+]
 
 
 def test_the_fingerprint_changes_with_every_key_that_changes_what_is_read(tmp_path):

@@ -53,7 +53,11 @@ HABITS = {
 def test_affixes_pair_by_one_key_that_the_refusal_proposes(tmp_path, habit, folders):
     image, mask, _ = HABITS[habit]
     for number in "1234":
-        write(tmp_path, f"{folders[0]}/{image.replace('1', number)}", f"{folders[1]}/{mask.replace('1', number)}")
+        write(
+            tmp_path,
+            f"{folders[0]}/{image.replace('1', number)}",
+            f"{folders[1]}/{mask.replace('1', number)}",
+        )
     path = describe(tmp_path, f"{{images: {folders[0]}, masks: {folders[1]}}}")
     cure = cure_of(path)
     if folders[0] != "all":
@@ -86,8 +90,12 @@ def test_patterns_pair_by_what_their_wildcards_stand_for(tmp_path):
     path = describe(tmp_path, "{images: '*/photo/*.jpg', masks: '*/seg/*.png'}")
     pairs = Folder("", path).samples("train")
     assert [(one.image.parts[-3], one.mask.parts[-3]) for one in pairs] == [("k", "k"), ("l", "l")]
-    write(tmp_path, "deep/images/k/m/x.jpg", "deep/images/l/x.jpg", "deep/masks/k/m/x.png", "deep/masks/l/x.png")
-    assert len(listed(describe(tmp_path, "{images: 'deep/images/**/*.jpg', masks: 'deep/masks/**/*.png'}"))) == 2
+    write(
+        tmp_path, "deep/images/k/m/x.jpg", "deep/images/l/x.jpg", "deep/masks/k/m/x.png", "deep/masks/l/x.png"
+    )
+    assert (
+        len(listed(describe(tmp_path, "{images: 'deep/images/**/*.jpg', masks: 'deep/masks/**/*.png'}"))) == 2
+    )
 
 
 def test_hidden_files_are_no_pictures(tmp_path):
@@ -127,7 +135,7 @@ def test_photos_without_a_mask_are_left_out_and_counted_by_a_key(tmp_path, caplo
     assert [path.name for path in dataset.left_out["train"]] == ["y.jpg"]
 
 
-# -- lists -------------------------------------------------------------------------------------------------------
+# -- lists --
 LISTS = {
     "blanks": "images/x 1.jpg masks/x_1.png\nimages/y.jpg masks/y.png",
     "tab": "images/x 1.jpg\tmasks/x_1.png\nimages/y.jpg\tmasks/y.png",
@@ -135,7 +143,8 @@ LISTS = {
     "header": "image,mask\nimages/x 1.jpg,masks/x_1.png\nimages/y.jpg,masks/y.png\n",
     "header and blanks": "image mask\nimages/x 1.jpg masks/x_1.png\nimages/y.jpg masks/y.png",
     "header the other way round": "label;image\nmasks/x_1.png;images/x 1.jpg\nmasks/y.png;images/y.jpg\n",
-    "more columns": "id,split,mask_path,image_path\n1,train,masks/x_1.png,images/x 1.jpg\n2,train,masks/y.png,images/y.jpg",
+    "more columns": "id,split,mask_path,image_path\n1,train,masks/x_1.png,images/x "
+    "1.jpg\n2,train,masks/y.png,images/y.jpg",
     "quotes": '"images/x 1.jpg","masks/x_1.png"\n"images/y.jpg","masks/y.png"',
     "comments": "# made by hand\n\nimages/x 1.jpg\tmasks/x_1.png\n  \nimages/y.jpg\tmasks/y.png",
     "mark of Windows": "\ufeffimages\\x 1.jpg,masks\\x_1.png\r\nimages\\y.jpg,masks\\y.png\r\n",
@@ -176,11 +185,13 @@ def test_voc_layout_with_own_names_is_three_keys(tmp_path, ids):
 
 def test_line_that_names_no_pair_is_quoted(tmp_path):
     (tmp_path / "train.txt").write_text("a.jpg b.png\nc.jpg d.png e.png f.png\n")
-    with pytest.raises(ValueError, match=r"train\.txt: each line must name .*; line 2 is 'c\.jpg d\.png e\.png f\.png'"):
+    with pytest.raises(
+        ValueError, match=r"train\.txt: each line must name .*; line 2 is 'c\.jpg d\.png e\.png f\.png'"
+    ):
         write(tmp_path, "a.jpg", "b.png"), listed(describe(tmp_path, "train.txt"))
 
 
-# -- class files -------------------------------------------------------------------------------------------------
+# -- class files --
 NAMES = {
     "plain": "background\nbig cat\n\ndog\r\n",
     "labelme": "__ignore__\n_background_\nbig cat\ndog\n",
@@ -224,7 +235,10 @@ def test_labelmes_names_in_the_description_are_no_classes_either(tmp_path):
     place = "{images: images, masks: masks}"
     dataset = Folder("", describe(tmp_path, place, classes="[__ignore__, _background_, a]"))
     assert dataset.class_names == ("background", "a")
-    assert Folder("", describe(tmp_path, place, classes="{0: background, 1: a}")).class_names == ("background", "a")
+    assert Folder("", describe(tmp_path, place, classes="{0: background, 1: a}")).class_names == (
+        "background",
+        "a",
+    )
     with pytest.raises(ValueError, match=r"write values: \{7: road, 8: car\} instead"):
         Folder("", describe(tmp_path, place, classes="{7: road, 8: car}"))
 

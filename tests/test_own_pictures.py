@@ -25,7 +25,7 @@ def picture(path):
     return dataset.read_picture(dataset.samples("train")[0])
 
 
-# -- more than 8 bits ----------------------------------------------------------------------------------------
+# -- more than 8 bits --
 @pytest.mark.parametrize("ending", [".png", ".tif"])
 def test_12_bit_photo_is_refused_without_a_range_and_not_black_with_it(tmp_path, ending):
     def write(path):
@@ -48,7 +48,11 @@ def test_floating_point_photo_needs_a_range(tmp_path):
 
     with pytest.raises(BadFileError, match=r"float32 values .* give range: \[0, 1\]"):
         complaint(with_picture(tmp_path / "1", write, ending=".tif"))
-    assert picture(with_picture(tmp_path / "2", write, "range: [0, 1]", ".tif"))[0, 0].unique().tolist() == [0, 128, 255]
+    assert picture(with_picture(tmp_path / "2", write, "range: [0, 1]", ".tif"))[0, 0].unique().tolist() == [
+        0,
+        128,
+        255,
+    ]
 
 
 def test_16_bit_colours_keep_their_low_bits(tmp_path):
@@ -65,7 +69,7 @@ def test_16_bit_colours_keep_their_low_bits(tmp_path):
         assert read[:, 0, -1].tolist() == [255, 127, 255]
 
 
-# -- bands -----------------------------------------------------------------------------------------------------
+# -- bands --
 FOUR = np.broadcast_to(np.array([100, 90, 80, 50], np.uint8), (SIZE[1], SIZE[0], 4)).copy()
 
 
@@ -102,12 +106,18 @@ def test_one_page_per_band_is_a_choice_of_bands(tmp_path):
     pytest.importorskip("tifffile")
 
     def write(path):
-        first, *rest = (Image.fromarray(np.full((SIZE[1], SIZE[0]), 10 * band, np.uint8)) for band in range(4))
+        first, *rest = (
+            Image.fromarray(np.full((SIZE[1], SIZE[0]), 10 * band, np.uint8)) for band in range(4)
+        )
         first.save(path, save_all=True, append_images=rest)
 
     with pytest.raises(BadFileError, match="4 bands"):
         complaint(with_picture(tmp_path / "1", write, ending=".tif"))
-    assert picture(with_picture(tmp_path / "2", write, "bands: [3, 2, 1]", ".tif"))[:, 0, 0].tolist() == [30, 20, 10]
+    assert picture(with_picture(tmp_path / "2", write, "bands: [3, 2, 1]", ".tif"))[:, 0, 0].tolist() == [
+        30,
+        20,
+        10,
+    ]
 
 
 def test_bands_that_are_not_there_are_named(tmp_path):
@@ -119,10 +129,12 @@ def test_bands_that_are_not_there_are_named(tmp_path):
 def test_bands_of_a_jpeg_are_taken_in_the_order_given(tmp_path):
     flat = np.broadcast_to(np.array([200, 100, 20], np.uint8), (SIZE[1], SIZE[0], 3)).copy()
     path = with_picture(tmp_path, lambda path: save(path, flat), "bands: [2, 1, 0]", ".jpg")
-    assert (picture(path)[:, 0, 0].int() - picture(path)[:, 0, 0].int().new_tensor([20, 100, 200])).abs().max() < 4
+    assert (
+        picture(path)[:, 0, 0].int() - picture(path)[:, 0, 0].int().new_tensor([20, 100, 200])
+    ).abs().max() < 4
 
 
-# -- EXIF ------------------------------------------------------------------------------------------------------
+# -- EXIF --
 def turned_tree(root, orientation, mask_size, extra="", ending=".jpg"):
     def write(path):
         exif = Image.Exif()
@@ -188,20 +200,36 @@ def test_every_orientation_is_turned_as_pillow_turns_it(tmp_path):
         assert np.array_equal(turned(pixels, orientation), np.array(ImageOps.exif_transpose(image)))
 
 
-# -- size --------------------------------------------------------------------------------------------------------
+# -- size --
 def test_too_large_a_picture_is_named_and_allowed_by_a_key(tmp_path, monkeypatch):
-    from dataset import folder
+    from dataset.own import how
 
-    monkeypatch.setattr(folder, "LIMIT", 100)
+    monkeypatch.setattr(how, "LIMIT", 100)
     path = tree(tmp_path, [stripes([0, 1])])
-    with pytest.raises(BadFileError, match=r"masks/train/0\.png has 320 pixels, more than 100: cut .* max_pixels: 320"):
+    with pytest.raises(
+        BadFileError, match=r"masks/train/0\.png has 320 pixels, more than 100: cut .* max_pixels: 320"
+    ):
         scanned(path)
     path.write_text("max_pixels: 320\n" + path.read_text())
     assert scanned(path).counts[0, 0] == 160
 
 
-@pytest.mark.parametrize("key", ["range: 4095", "range: [5, 5]", "bands: [0, 1]", "bands: []", "exif: yes", "max_pixels: x",
-                                 "page: x", "channel: [0, 1]", "divide_by: 1", "lossy: yes", "palette: yes"])  # fmt: skip
+@pytest.mark.parametrize(
+    "key",
+    [
+        "range: 4095",
+        "range: [5, 5]",
+        "bands: [0, 1]",
+        "bands: []",
+        "exif: yes",
+        "max_pixels: x",
+        "page: x",
+        "channel: [0, 1]",
+        "divide_by: 1",
+        "lossy: yes",
+        "palette: yes",
+    ],
+)
 def test_wrong_value_of_a_key_is_refused_with_a_right_one(tmp_path, key):
     with pytest.raises(ValueError, match=rf"own\.yaml has {key.split(':')[0]}: "):
         Folder("", tree(tmp_path, [stripes([0])], key))

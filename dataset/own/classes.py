@@ -1,4 +1,4 @@
-"""Names of classes from lists and files of many habits: one per line, numbered, labelme's, tables of colours."""
+"""Names of classes from files of many habits: one per line, numbered, labelme's, tables of colours."""
 
 import csv
 import re
@@ -8,7 +8,21 @@ from pathlib import Path
 from utils.labels import IGNORE
 
 HEADERS = {"name", "names", "class", "classes", "label", "labels", "category", "class_name", "classname"}
-NUMBERS = {"id", "index", "value", "no", "number", "class_id", "label_id", "r", "g", "b", "red", "green", "blue"}
+NUMBERS = {
+    "id",
+    "index",
+    "value",
+    "no",
+    "number",
+    "class_id",
+    "label_id",
+    "r",
+    "g",
+    "b",
+    "red",
+    "green",
+    "blue",
+}
 LABELME_IGNORE, LABELME_BACKGROUND = "__ignore__", "_background_"
 NUMBERED = re.compile(r"(-?\d+)\s*[,;:.=\t ]\s*(\S.*)")
 NUMBERED_LAST = re.compile(r"(\S.*?)\s*[,;:=\t]\s*(-?\d+)")
@@ -50,7 +64,9 @@ def read_names(path: Path) -> list[str]:
     lines = lines_of(path)
     colours = read_colours(path, missing_ok=True)
     if colours:
-        raise ValueError(f"{path} gives each class a colour; write colors: {path.name} in place of classes: ..")
+        raise ValueError(
+            f"{path} gives each class a colour; write colors: {path.name} in place of classes: .."
+        )
     if lines and _is_header(lines[0].text):
         lines = lines[1:]
     for line in lines:
@@ -58,7 +74,9 @@ def read_names(path: Path) -> list[str]:
             raise ValueError(f"{path}, line {line.number}: {line.text!r} is no name; write one name per line")
     if len(lines) == 1 and re.search("[,;\t]", lines[0].text):
         names = [word.strip() for word in re.split("[,;\t]", lines[0].text) if word.strip()]
-        raise ValueError(f"{path} has all names in line 1; write one per line, or classes: [{', '.join(names)}]")
+        raise ValueError(
+            f"{path} has all names in line 1; write one per line, or classes: [{', '.join(names)}]"
+        )
     return labelme(_without_numbers(path, lines), str(path))
 
 
@@ -68,7 +86,9 @@ def _without_numbers(path: Path, lines: list[Line]) -> list[str]:
         if not lines or not all(found):
             if found and found[0] and len(lines) > 2 and sum(map(bool, found)) > len(lines) / 2:
                 line = lines[[bool(one) for one in found].index(False)]
-                raise ValueError(f"{path}, line {line.number}: {line.text!r} has no number, but other lines have")
+                raise ValueError(
+                    f"{path}, line {line.number}: {line.text!r} has no number, but other lines have"
+                )
             continue
         values = [int(one[number]) for one in found]
         names = [_bare(one[name]) for one in found]
@@ -76,21 +96,23 @@ def _without_numbers(path: Path, lines: list[Line]) -> list[str]:
             return names
         pairs = ", ".join(f"{value}: {text}" for value, text in zip(values, names, strict=True))
         raise ValueError(
-            f"{path}, line {lines[0].number}: numbers other than 0, 1, 2, ..; if they are the values in the masks, "
-            f"write values: {{{pairs}}} in place of classes: .."
+            f"{path}, line {lines[0].number}: numbers other than 0, 1, 2, ..; if they are the values in the "
+            f"masks, write values: {{{pairs}}} in place of classes: .."
         )
     return [_bare(line.text) for line in lines]
 
 
 def labelme(names: list, source: str) -> list:
-    """`names` without labelme's `__ignore__`, which stands for -1 or 255, and `_background_` by its usual name.
+    """`names` without labelme's `__ignore__` (-1 or 255), and `_background_` by its usual name.
 
     Raises:
         ValueError: if one of the two is not where labelme has it, so that values would be shifted.
     """
     if LABELME_IGNORE in names:
         if names[0] != LABELME_IGNORE:
-            raise ValueError(f"{source} has {LABELME_IGNORE} as entry {names.index(LABELME_IGNORE) + 1}, not as first")
+            raise ValueError(
+                f"{source} has {LABELME_IGNORE} as entry {names.index(LABELME_IGNORE) + 1}, not as first"
+            )
         names = names[1:]
     if LABELME_BACKGROUND in names:
         if names[0] != LABELME_BACKGROUND:
@@ -127,7 +149,9 @@ def read_colours(path: Path, *, missing_ok: bool = False) -> list[tuple[str, Col
         elif position or not (_is_header(line.text) or len(words) in (4, 5) and not numbers):
             if missing_ok:
                 return []
-            raise ValueError(f"{path}, line {line.number}: {line.text!r} is no name and colour such as road,128,64,128")
+            raise ValueError(
+                f"{path}, line {line.number}: {line.text!r} is no name and colour such as road,128,64,128"
+            )
     return found
 
 

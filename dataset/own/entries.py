@@ -97,7 +97,11 @@ def _colour(about: Description, name: object, given: object) -> Colour:
             return tuple(bytes.fromhex(given[1:]))
         except ValueError:
             pass
-    if isinstance(given, list) and len(given) == 3 and all(type(one) is int and 0 <= one <= 255 for one in given):
+    if (
+        isinstance(given, list)
+        and len(given) == 3
+        and all(type(one) is int and 0 <= one <= 255 for one in given)
+    ):
         return tuple(given)
     raise about.wrong(f'has the colour {given!r} for {name}; write [128, 64, 128] or "#804080"')
 
@@ -110,5 +114,7 @@ def renamed(about: Description, colours: list[tuple[str, Colour]]) -> list[tuple
         if name not in known:
             if isinstance(name, str):
                 closest(name, known, f"colour in {about.path}, values:")
-            raise about.wrong(f"has {name!r} in values; beside colors, values says which class a named colour is")
+            raise about.wrong(
+                f"has {name!r} in values; beside colors, values says which class a named colour is"
+            )
     return [(colour, classes.get(name, name)) for name, colour in colours]

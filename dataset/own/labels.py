@@ -67,7 +67,9 @@ class ValueLabels:
         """Label of each value of two bytes, uint8 (65536,)."""
         values = np.arange(65536)
         if self.nearest:
-            singles = np.array(sorted([first for first, last, _ in self.named if first == last] + [*self.void]))
+            singles = np.array(
+                sorted([first for first, last, _ in self.named if first == last] + [*self.void])
+            )
             values = singles[np.abs(values[:, None] - singles).argmin(axis=1)]
         starts, labels = self._steps
         return labels[np.searchsorted(starts, values, "right")]
@@ -94,11 +96,13 @@ class ValueLabels:
         if not self.small:
             raise BadFileError(
                 f"{path} has value {values[small][0]}, below divide_by: {self.divisor}: give divide_by: "
-                f"[{self.divisor}, {KEEP}] if it is a class as it is, or [{self.divisor}, {DIVIDE}] if it belongs "
-                "to class 0",
+                f"[{self.divisor}, {KEEP}] if it is a class as it is, or [{self.divisor}, {DIVIDE}] if it is "
+                "of class 0",
                 kind="values below divide_by", cure=f"divide_by: [{self.divisor}, {KEEP}]",
             )  # fmt: skip
-        return np.where(small, values, values // self.divisor) if self.small == KEEP else values // self.divisor
+        return (
+            np.where(small, values, values // self.divisor) if self.small == KEEP else values // self.divisor
+        )
 
 
 @dataclass(frozen=True)

@@ -4,10 +4,10 @@ from collections import defaultdict
 from pathlib import Path
 
 from dataset.base import Sample
+from dataset.files import inside
 from dataset.own.description import Description
 from dataset.own.lists import read_ids, read_pairs
 from dataset.own.pairing import Affixes, Found, UnpairedError, files, one_form, pairs, propose, stripped
-from dataset.files import inside
 
 PHOTOS = (".jpg", ".jpeg", ".webp")
 FORMS = "{images: ..., masks: ...}, the same with list: ..., or the name of a list"
@@ -19,11 +19,16 @@ def affixes(about: Description) -> Affixes:
     for key in ("prefix", "suffix"):
         given = about.content.get(key, "")
         words = {"masks": given} if isinstance(given, str) else given
-        if not isinstance(words, dict) or not set(words) <= {"images", "masks"} or not all(
-            isinstance(word, str) for word in words.values()
+        if (
+            not isinstance(words, dict)
+            or not set(words) <= {"images", "masks"}
+            or not all(isinstance(word, str) for word in words.values())
         ):
             raise about.wrong(f'has {key}: {given!r}; write {key}: "_mask", or {{images: "_a", masks: "_b"}}')
-        found |= {f"image_{key}": one_form(words.get("images", "")), f"mask_{key}": one_form(words.get("masks", ""))}
+        found |= {
+            f"image_{key}": one_form(words.get("images", "")),
+            f"mask_{key}": one_form(words.get("masks", "")),
+        }
     return Affixes(**found)
 
 
@@ -51,7 +56,9 @@ def listed_samples(about: Description, root: Path, split: str) -> tuple[list[Sam
     return [Sample(id, path, mask) for id, path, mask in found if mask], lacking
 
 
-def pairs_of(about: Description, images: list[Found], masks: list[Found]) -> list[tuple[str, Path, Path | None]]:
+def pairs_of(
+    about: Description, images: list[Found], masks: list[Found]
+) -> list[tuple[str, Path, Path | None]]:
     """As `pairs`, whose complaints get the name of the description."""
     try:
         return pairs(images, masks)
@@ -77,7 +84,9 @@ def _in_one_folder(about: Description, split: str, place: dict, paths: list[Path
     for path in paths:
         by_ending[path.suffix].append(path)
     endings = sorted(by_ending, key=lambda ending: (ending.lower() not in PHOTOS, ending))
-    found = propose(paths, paths) if len(endings) != 2 else propose(by_ending[endings[0]], by_ending[endings[1]])
+    found = (
+        propose(paths, paths) if len(endings) != 2 else propose(by_ending[endings[0]], by_ending[endings[1]])
+    )
     folder = place["images"].rstrip("/")
     cures = []
     if len(endings) == 2:
@@ -90,14 +99,19 @@ def _in_one_folder(about: Description, split: str, place: dict, paths: list[Path
 
 def _unpaired(about: Description, root: Path, split: str, lacking: list[Path], found: list) -> UnpairedError:
     place = about.content[split]
-    images, masks = ([path for path, _ in files(root, place[kind], about.path)] for kind in ("images", "masks"))
+    images, masks = (
+        [path for path, _ in files(root, place[kind], about.path)] for kind in ("images", "masks")
+    )
     fits = propose(images, masks)
     more = f" ({len(lacking)} of {len(found)} lack one)"
     if fits and fits != affixes(about) and fits.yaml() and 2 * len(lacking) > len(found):
         cure = fits.yaml()
     else:
         cure = "unlabelled: skip" if len(lacking) < len(found) else ""
-    hint = {"": "; a list file can pair them", "unlabelled: skip": "; give unlabelled: skip to leave them out"}
+    hint = {
+        "": "; a list file can pair them",
+        "unlabelled: skip": "; give unlabelled: skip to leave them out",
+    }
     words = hint.get(cure, "; give " + cure.replace("\n", " and "))
     return UnpairedError(f"{lacking[0]} has no mask of the same name in {place['masks']}{more}{words}", cure)
 

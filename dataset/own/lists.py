@@ -87,7 +87,9 @@ def _columns(path: Path, header: Line, separator: str) -> tuple[int, int]:
     mask = _first(names, MASK_WORDS)
     image = _first([name if place != mask else "" for place, name in enumerate(names)], IMAGE_WORDS)
     if image is None or mask is None:
-        raise ValueError(f"{path}, line {header.number}: call the columns of picture and mask `image` and `mask`")
+        raise ValueError(
+            f"{path}, line {header.number}: call the columns of picture and mask `image` and `mask`"
+        )
     return image, mask
 
 

@@ -67,13 +67,15 @@ def read_mask(path: Path, how: MaskReading) -> Mask:
 def _check_kind(path: Path, header: Header, how: MaskReading) -> None:
     if header.lossy and not how.lossy:
         raise BadFileError(
-            f"{path} is a {header.format} whose compression may blur labels: store masks as index PNG, or take "
+            f"{path} is a {header.format} whose compression may blur labels: store masks as index PNG, or "
+            "take "
             "the nearest value that has a name by lossy: nearest",
             kind="lossy masks", cure="lossy: nearest",
         )  # fmt: skip
     if header.pages > 1 and how.page is None:
         raise BadFileError(
-            f"{path} has {header.pages} pages: give page: 0 if the first is the mask, or page: [a, b, ..] with the "
+            f"{path} has {header.pages} pages: give page: 0 if the first is the mask, or page: [a, b, ..] "
+            "with the "
             "classes in their order if each class has a page",
             kind="masks of several pages", cure="page: 0",
         )  # fmt: skip
@@ -139,7 +141,9 @@ def _picked(pixels: np.ndarray, path: Path, how: MaskReading) -> np.ndarray:  # 
 
 def _colours(pixels: np.ndarray, channels: tuple[int, ...], path: Path, *, chosen: bool) -> np.ndarray:
     if max(channels) >= pixels.shape[2]:
-        raise BadFileError(f"{path} has {pixels.shape[2]} channels, but channel: {list(channels)} is asked for")
+        raise BadFileError(
+            f"{path} has {pixels.shape[2]} channels, but channel: {list(channels)} is asked for"
+        )
     if pixels.shape[2] == 4 and not chosen and (pixels[..., 3] != 255).any():
         raise BadFileError(
             f"{path} is partly transparent: give channel: [0, 1, 2] if the colours count there, too",
@@ -151,9 +155,11 @@ def _colours(pixels: np.ndarray, channels: tuple[int, ...], path: Path, *, chose
 
 
 def _layers(pixels: np.ndarray, names: tuple[str, ...], path: Path) -> np.ndarray:
-    """k + 1 where layer k is set (the last one, where several are), 0 where none is."""
+    """K + 1 where layer k is set (the last one, where several are), 0 where none is."""
     if pixels.shape[2] != len(names):
-        raise BadFileError(f"{path} has {pixels.shape[2]} layers, but {len(names)} classes are given for them")
+        raise BadFileError(
+            f"{path} has {pixels.shape[2]} layers, but {len(names)} classes are given for them"
+        )
     values = np.zeros(pixels.shape[:2], np.uint8)
     for number in range(len(names)):
         values[pixels[..., number] != 0] = number + 1
@@ -167,7 +173,9 @@ def _whole(values: np.ndarray, path: Path, how: MaskReading) -> np.ndarray:
         return values
     shown = np.unique(values)
     if not np.isfinite(shown).all() or (shown != np.round(shown)).any():
-        raise BadFileError(f"{path} holds {values.dtype} values that are no whole numbers; store class indices")
+        raise BadFileError(
+            f"{path} holds {values.dtype} values that are no whole numbers; store class indices"
+        )
     if not how.stated:
         cure = f"values: {{{', '.join(f'{int(value)}: NAME' for value in shown[:6])}}}"
         raise BadFileError(

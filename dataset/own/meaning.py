@@ -77,7 +77,9 @@ def _names(about: Description, root: Path) -> list | None:
     if isinstance(names, dict):
         if list(names) != list(range(len(names))):
             pairs = ", ".join(f"{key}: {value}" for key, value in names.items())
-            raise about.wrong(f"numbers its classes other than 0, 1, 2, ..: write values: {{{pairs}}} instead")
+            raise about.wrong(
+                f"numbers its classes other than 0, 1, 2, ..: write values: {{{pairs}}} instead"
+            )
         names = list(names.values())
     if not isinstance(names, list):
         raise about.wrong("needs classes: a list of 2 to 254 names, or a file with one per line")
@@ -87,7 +89,9 @@ def _names(about: Description, root: Path) -> list | None:
 def _checked(about: Description, names: list) -> list[str]:
     if not 2 <= len(names) <= MOST:
         many = f"; {len(names)} do not fit into one byte per pixel beside void: merge some by values: ..."
-        raise about.wrong(f"needs classes: a list of 2 to 254 names, or a file with one per line{many * (len(names) > 2)}")
+        raise about.wrong(
+            f"needs classes: a list of 2 to 254 names, or a file with one per line{many * (len(names) > 2)}"
+        )
     for name in names:
         if not isinstance(name, str):
             raise about.wrong(f"has the class name {name!r}, which is no text to YAML; quote it")
@@ -111,7 +115,8 @@ def _background(about: Description, names: list[str], *, derived: bool) -> tuple
         return [usual, *(name for name in names if name != usual)], True
     if derived:
         raise about.wrong(
-            f"has no class called background: give background: false, or background: NAME for one of {', '.join(names)}",
+            "has no class called background: give background: false, or background: NAME for one of "
+            f"{', '.join(names)}",
             "background: false",
         )
     if usual and names[0] != usual and names[0].lower() not in BACKGROUND_NAMES:
@@ -160,7 +165,9 @@ def _divisor(about: Description) -> tuple[int, str]:
     given = about.content["divide_by"]
     divisor, *small = given if isinstance(given, list) and given else [given]
     if type(divisor) is not int or divisor < 2 or small not in ([], [KEEP], [DIVIDE]):
-        raise about.wrong(f"has divide_by: {given!r}; write divide_by: 1000, [1000, {KEEP}] or [1000, {DIVIDE}]")
+        raise about.wrong(
+            f"has divide_by: {given!r}; write divide_by: 1000, [1000, {KEEP}] or [1000, {DIVIDE}]"
+        )
     return divisor, "".join(small)
 
 
@@ -169,4 +176,6 @@ def _check_gaps(about: Description, table: ValueLabels) -> None:
     named += [(value, IGNORE) for value in table.void if value > named[-1][0]]
     for (value, label), (after, next_label) in zip(named, named[1:], strict=False):
         if label != next_label and after - value < JPEG_GAP:
-            raise about.wrong(f"has lossy: nearest, but the values {value} and {after} lie too close together for it")
+            raise about.wrong(
+                f"has lossy: nearest, but the values {value} and {after} lie too close together for it"
+            )

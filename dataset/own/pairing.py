@@ -100,7 +100,9 @@ def _varying(file: PurePath, pattern: PurePath) -> str:
         at = signs.index("**")
         tail = len(signs) - at - 1
         signs = (*signs[:at], *["*"] * (len(parts) - at - tail), *signs[len(signs) - tail :])
-    varying = [part for part, sign in zip(parts[:-1], signs, strict=False) if any(wild in sign for wild in WILD)]
+    varying = [
+        part for part, sign in zip(parts[:-1], signs, strict=False) if any(wild in sign for wild in WILD)
+    ]
     return str(PurePath(*varying, file.stem))
 
 
@@ -136,7 +138,9 @@ def pairs(images: list[Found], masks: list[Found]) -> list[tuple[str, Path, Path
     """
     by_stem = index(masks)
     if by_stem is not None and index(images) is not None:
-        return [(one.stem, one.path, by_stem[one.stem].path if one.stem in by_stem else None) for one in images]
+        return [
+            (one.stem, one.path, by_stem[one.stem].path if one.stem in by_stem else None) for one in images
+        ]
     by_key = {one.key: one for one in masks}
     twice = {key for key, times in Counter(one.key for one in masks).items() if times > 1}
     stems = Counter(one.stem for one in masks)
@@ -144,7 +148,9 @@ def pairs(images: list[Found], masks: list[Found]) -> list[tuple[str, Path, Path
     if len(by_key) < len(masks) or apart:
         name = apart[0] if apart else next(one.stem for one in masks if one.key in twice)
         twins = " and ".join([str(one.path) for one in masks if one.stem == name][:2])
-        raise ValueError(f"has two masks of the same name, {twins}; give patterns that tell them apart, or a list file")
+        raise ValueError(
+            f"has two masks of the same name, {twins}; give patterns that tell them apart, or a list file"
+        )
     return [(one.key, one.path, by_key[one.key].path if one.key in by_key else None) for one in images]
 
 
@@ -165,7 +171,9 @@ def propose(images: Sequence[Path], masks: Sequence[Path]) -> Affixes | None:
     best, most = None, 0
     for affixes, _ in votes.most_common(12):
         names = [_common(stem, affixes.image_prefix, affixes.image_suffix) for stem in image_stems]
-        hits = len({name for name in names if name and affixes.mask_prefix + name + affixes.mask_suffix in known})
+        hits = len(
+            {name for name in names if name and affixes.mask_prefix + name + affixes.mask_suffix in known}
+        )
         if hits > most:
             best, most = affixes, hits
     return best if most and 2 * most >= len(image_stems) else None

@@ -68,7 +68,9 @@ def check_picture(path: Path, header: Header, reading: Reading) -> None:
     if header.plain and not reading.bands:
         return
     deep = header.bits > 8 and reading.range is None
-    choice = not reading.bands and (header.pages > 1 or header.bands not in (1, 3) and header.format == "TIFF")
+    choice = not reading.bands and (
+        header.pages > 1 or header.bands not in (1, 3) and header.format == "TIFF"
+    )
     if deep or choice or reading.bands:
         pixels = named(path, lambda: _pixels(path, header))
         pixels = chosen_bands(pixels, reading.bands, path)
@@ -100,7 +102,8 @@ def check_pair(sample: Sample, image: Header, mask: Mask, exif: str) -> None:
         if image.orientation in SWAPS_SIDES and size == wanted[::-1]:
             cure = "exif: turned" if exif == "stored" else "exif: stored"
             raise BadFileError(
-                f"{text} when EXIF orientation {image.orientation} is {'ignored' if exif == 'stored' else 'heeded'}: "
+                f"{text} when EXIF orientation {image.orientation} is "
+                f"{'ignored' if exif == 'stored' else 'heeded'}: "
                 f"give {cure}",
                 kind="EXIF against the mask", cure=cure,
             )  # fmt: skip
@@ -110,8 +113,10 @@ def check_pair(sample: Sample, image: Header, mask: Mask, exif: str) -> None:
     if image.orientation in SWAPS_SIDES and mask.header.orientation == 1 and size[0] != size[1]:
         return  # it fits the turned picture, and only that
     raise BadFileError(
-        f"{sample.image} has EXIF orientation {image.orientation} and {sample.mask} has {mask.header.orientation}, which "
-        "leaves the size as it is and open how the mask lies on the picture: give exif: turned if it was drawn on the "
+        f"{sample.image} has EXIF orientation {image.orientation} and {sample.mask} has "
+        f"{mask.header.orientation}, which "
+        "leaves the size as it is and open how the mask lies on the picture: give exif: turned if it was "
+        "drawn on the "
         "picture as viewers show it, exif: stored if on the pixels as stored",
         kind="EXIF that leaves the mask open", cure="exif: turned",
     )  # fmt: skip
