@@ -1,6 +1,6 @@
 """What of the data sets is there, what is missing, what does not fit together.
 
-python -m data.check DIR                  # VOC, ADE20K, Cityscapes in or below DIR, else how to describe yours
+python -m data.check DIR                  # VOC, ADE20K, Cityscapes below DIR, else how to describe yours
 python -m data.check DIR --out my.yaml    # writes that description, and checks it
 python -m data.check my.yaml              # your own data: all masks, all headers, and a picture to look at
 """

@@ -20,7 +20,7 @@ SPLIT_WORDS = {
 }
 MASK_WORD = re.compile(r"mask|label|annot|seg|gt|ground|target|indices|classes", re.IGNORECASE)
 LOOKED_AT, FEW = 5, 64  # files of a folder; values or colours that a mask has at most
-CLASS_FILES = ("classes", "labels", "names", "class_names", "label_names", "classnames", "categories")
+CLASS_FILES = "classes labels names class_names label_names classnames categories labelmap".split()
 TEXTS = (".txt", ".csv", ".names")
 
 

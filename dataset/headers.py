@@ -14,6 +14,8 @@ TIFF = (".tif", ".tiff")
 LIMIT = 178_956_970  # pixels; what Pillow refuses to open by itself
 WIDTH, HEIGHT, BITS, PHOTOMETRIC, ORIENTATION, SAMPLES = 256, 257, 258, 262, 274, 277  # tags of TIFF and EXIF
 SEPARATED = 5  # photometric interpretation of CMYK
+EXIF_IN_PNG = ("exif", "Raw profile type exif", "XML:com.adobe.xmp")
+MOVING = ("PNG", "GIF", "WEBP")  # formats whose further pages are those of a film
 SWAPS_SIDES = (5, 6, 7, 8)
 
 Image.MAX_IMAGE_PIXELS = None
@@ -61,7 +63,7 @@ class Header:
     @property
     def plain(self) -> bool:
         """Whether the file holds what Pillow turns into RGB without losing a band, a page or low bits."""
-        return self.bits == 8 and self.pages == 1 and not (self.format == "TIFF" and self.bands not in (1, 3))
+        return self.bits == 8 and not (self.format == "TIFF" and (self.pages > 1 or self.bands not in (1, 3)))
 
 
 def opened(path: Path, max_pixels: int = LIMIT) -> Image.Image:
@@ -114,7 +116,7 @@ def read_header(path: Path, max_pixels: int = LIMIT) -> Header:
 def header_of(image: Image.Image) -> Header:
     """The header of an open picture, whose pixels are left alone."""
     # Asked for EXIF that is not at the start of a PNG, Pillow decodes the whole file.
-    says = image.format != "PNG" or "exif" in image.info or "Raw profile type exif" in image.info
+    says = image.format != "PNG" or any(key in image.info for key in EXIF_IN_PNG)
     orientation = image.getexif().get(ORIENTATION, 1) if says else 1
     if image.format == "JPEG":
         return Header("JPEG", image.mode, image.size, orientation, lossy=True)
@@ -127,6 +129,7 @@ def header_of(image: Image.Image) -> Header:
         orientation,
         bits,
         bands=len(image.getbands()),
+        pages=getattr(image, "n_frames", 1) if image.format in MOVING else 1,
         raw=raw,
         lossy=image.format in LOSSY,
     )

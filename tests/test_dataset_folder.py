@@ -92,7 +92,7 @@ def test_without_background_other_classes_are_ignored_in_training(tmp_path):
         ("masks: masks/val", "mask: masks/val", "needs for val"),
         ("images: images/val", "images: [1]", r"has \[1\] where a folder or a pattern should be"),
         ("images: images/val", "images: ../val", "not below"),
-        ("images: images/val", "images: nothing/*", "pets val has no images"),
+        ("images: images/val", "images: nothing/*", "pets.yaml: val has no images"),
         ("masks: masks/val", "masks: masks/train", r"v\.jpg has no mask of the same name in masks/train"),
         ("{images: images/val, masks: masks/val}", "val.txt", "there is no .*val.txt"),
         ("\ntrain", "\nignore: -1\ntrain", "ignore: -1, which is no number of 0 or more"),

@@ -68,7 +68,7 @@ TROUBLES = {
     "colours": ([stripes(COLOURS)], "", "are coloured, ", True),
     "grey in three channels": ([np.repeat(stripes([0, 1])[..., None], 3, 2)], "", "give channel: 0", True),
     "sizes": ([stripes([0, 1], (8, 8))], "", "is 8x8 pixels, but its image", False),
-    "instances": ([np.arange(320, dtype=np.uint16).reshape(16, 20)], "", "316 of them: are these masks", False),
+    "instances": ([np.arange(320, dtype=np.uint16).reshape(16, 20)], "", "316 of them: are these", False),
 }  # fmt: skip
 
 

@@ -73,6 +73,8 @@ def test_colours_of_a_table_are_classes(tmp_path, mode):
         "a;128;0;0\nb;0;128;0\nvoid;255;255;255",
         "128 0 0\ta\n0 128 0\tb\n255 255 255\tvoid",
         "# r g b name\n128 0 0 a\r\n0 128 0 b\r\n255 255 255 void\r\n",
+        "# label:color_rgb:parts:actions\na:128,0,0::\nb:0,128,0::\nvoid:255,255,255::",
+        "a #800000\nb #008000\nvoid #ffffff",
         "id,class,r,g,b\n0,a,128,0,0\n1,b,0,128,0\n2,void,255,255,255\n",
         '\ufeffname, r, g, b\n"a", 128, 0, 0\n"b", 0, 128, 0\nvoid, 255, 255, 255',
     ],
@@ -255,6 +257,34 @@ def test_grey_masks_in_three_channels_need_a_word(tmp_path):
     with pytest.raises(BadFileError, match="grey values in 3 channels: give channel: 0"):
         scanned(tree(tmp_path / "1", [pixels]))
     assert first_row(tree(tmp_path / "2", [pixels], "channel: 0")) == [0, 1, 2]
+
+
+def test_grey_masks_with_opacity_need_the_same_word(tmp_path):
+    path = tree(tmp_path, [stripes([0, 1])])
+    Image.fromarray(stripes([0, 1])).convert("LA").save(tmp_path / "masks/train/0.png")
+    with pytest.raises(BadFileError, match="grey values in 2 channels: give channel: 0"):
+        scanned(path)
+    save(tmp_path / "masks/val/0.png", stripes([(0, 0), (1, 255)]))
+    path.write_text("channel: 0\n" + path.read_text())
+    assert first_row(path) == [0, 1]
+
+
+def test_mask_that_says_0_is_white_needs_names_for_what_viewers_show(tmp_path):
+    options = {"ending": ".tif", "tiffinfo": {262: 0}}
+    with pytest.raises(BadFileError, match="0.tif says that 0 is white"):
+        scanned(tree(tmp_path / "1", [stripes([0, 1])], **options))
+    with Image.open(tmp_path / "1/masks/train/0.tif") as image:
+        shown = sorted(set(np.array(image).flatten().tolist()))
+    keys = f"values: {{{shown[0]}: background, {shown[1]}: a}}\nbackground: true"
+    path = tree(tmp_path / "2", [stripes([0, 1])], keys, classes="[background, a]", **options)
+    assert sorted(first_row(path)) == [0, 1]
+
+
+def test_films_are_no_masks(tmp_path):
+    path = tree(tmp_path, [stripes([0, 1])])
+    pages(tmp_path / "masks/train/0.png", stripes([0, 1]), stripes([1, 0]))
+    with pytest.raises(BadFileError, match="has 2 pages"):
+        scanned(path)
 
 
 def test_one_channel_per_class_and_panoptic_numbers(tmp_path):

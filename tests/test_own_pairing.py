@@ -135,6 +135,18 @@ def test_photos_without_a_mask_are_left_out_and_counted_by_a_key(tmp_path, caplo
     assert [path.name for path in dataset.left_out["train"]] == ["y.jpg"]
 
 
+def test_folder_of_other_kinds_of_masks_says_what_is_read_and_what_converts(tmp_path):
+    write(tmp_path, "images/x.jpg")
+    (tmp_path / "masks").mkdir()
+    (tmp_path / "masks/x.npy").write_bytes(b"")
+    words = r"masks holds no pictures \(\.jpg .*\), but 1 \.npy; python -m data.convert"
+    with pytest.raises(FileNotFoundError, match=words):
+        listed(describe(tmp_path, "{images: images, masks: masks}"))
+    write(tmp_path, "masks/x.png")
+    with pytest.raises(FileNotFoundError, match='no name in masks has what suffix: "_gt" asks for'):
+        listed(describe(tmp_path, "{images: images, masks: masks}", "suffix: _gt"))
+
+
 # -- lists --
 LISTS = {
     "blanks": "images/x 1.jpg masks/x_1.png\nimages/y.jpg masks/y.png",
@@ -176,6 +188,7 @@ def test_voc_layout_with_own_names_is_three_keys(tmp_path, ids):
     (lists / "train.txt").write_text(ids)
     place = "{images: JPEGImages, masks: SegmentationClass, list: ImageSets/Segmentation/train.txt}"
     assert [id for id, *_ in listed(describe(tmp_path, place))] == ["x 1", "y"]
+    assert len(listed(describe(tmp_path, place))) == 2
     (lists / "train.txt").write_text("y\nw")
     with pytest.raises(FileNotFoundError, match=r"train\.txt, line 2: there is no picture called w"):
         listed(describe(tmp_path, place))
@@ -221,6 +234,7 @@ def test_class_files_of_many_habits_are_read(tmp_path, habit):
         ("road\n_background_", "has _background_ after road"),
         ("road, car, tree", r"all names in line 1; .* classes: \[road, car, tree\]"),
         ("road,128,64,128\ncar,64,0,128", "gives each class a colour; write colors: classes.txt"),
+        ("- road\n- car", "line 1: '- road' is no name"),
         ('{"road": 0,\n"car": 1}', "line 1: .* is no name"),
     ],
 )

@@ -70,7 +70,7 @@ def read_names(path: Path) -> list[str]:
     if lines and _is_header(lines[0].text):
         lines = lines[1:]
     for line in lines:
-        if line.text[0] in "{[<" or line.text.endswith("{"):
+        if line.text[0] in "{[<" or line.text.endswith("{") or line.text.startswith("- "):
             raise ValueError(f"{path}, line {line.number}: {line.text!r} is no name; write one name per line")
     if len(lines) == 1 and re.search("[,;\t]", lines[0].text):
         names = [word.strip() for word in re.split("[,;\t]", lines[0].text) if word.strip()]
@@ -156,6 +156,10 @@ def read_colours(path: Path, *, missing_ok: bool = False) -> list[tuple[str, Col
 
 
 def _cells(text: str) -> list[str]:
+    text = re.sub("#([0-9a-fA-F]{6})", lambda found: " ".join(map(str, bytes.fromhex(found[1]))), text)
+    cvat = re.fullmatch(r"([^:]+):(\d+),(\d+),(\d+)(:.*)?", text)
+    if cvat:  # labelmap.txt
+        return list(cvat.groups()[:4])
     for separator in (",", ";", "\t"):
         if separator in text:
             cells = next(csv.reader([text], delimiter=separator))

@@ -1,10 +1,10 @@
 """The samples of a split of one's own data, and which pictures are left out for want of a mask."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from pathlib import Path
 
 from dataset.base import Sample
-from dataset.files import inside
+from dataset.files import PICTURES, inside
 from dataset.own.description import Description
 from dataset.own.lists import read_ids, read_pairs
 from dataset.own.pairing import Affixes, Found, UnpairedError, files, one_form, pairs, propose, stripped
@@ -47,6 +47,9 @@ def listed_samples(about: Description, root: Path, split: str) -> tuple[list[Sam
         if not isinstance(place[kind], str):
             raise about.wrong(f"has {place[kind]!r} where a folder or a pattern should be")
     images, masks = _both(about, root, split, place)
+    for kind, paths in (("images", images), ("masks", masks)):
+        if not paths:
+            raise FileNotFoundError(_nothing(about, root, split, place[kind], kind))
     found = pairs_of(about, images, masks)
     if "list" in place:
         found = _chosen(found, inside(root, place["list"], about.path), root)
@@ -97,6 +100,21 @@ def _in_one_folder(about: Description, split: str, place: dict, paths: list[Path
     return about.wrong(f"has pictures and masks of {split} in one folder{hint}", "\n".join(cures))
 
 
+def _nothing(about: Description, root: Path, split: str, place: str, kind: str) -> str:
+    """Why a folder or a pattern holds no pictures: other kinds of files, or names without the affixes."""
+    if files(root, place, about.path):
+        said = affixes(about).yaml().replace("\n", " and ")
+        return f"{about.path}: no name in {place} has what {said} asks for"
+    folder = root / place
+    there = Counter(path.suffix for path in folder.rglob("*.*")) if folder.is_dir() else {}
+    text = f"{about.path}: {split} has no {kind}: {place} holds no pictures ({' '.join(PICTURES)})"
+    if not there:
+        return text
+    others = ", ".join(f"{number} {ending}" for ending, number in there.most_common(3))
+    cure = "; python -m data.convert makes index PNGs of other kinds of masks" if kind == "masks" else ""
+    return f"{text}, but {others}{cure}"
+
+
 def _unpaired(about: Description, root: Path, split: str, lacking: list[Path], found: list) -> UnpairedError:
     place = about.content[split]
     images, masks = (
@@ -132,11 +150,14 @@ def _of_list(about: Description, root: Path, split: str, path: Path) -> list[Sam
 
 def _chosen(found: list, path: Path, root: Path) -> list:
     """Those of `found` that the list `path` names by stem, file name, or path."""
+    stems = Counter(image.stem for _, image, _ in found)
     by_name: dict[str, tuple] = {}
     for entry in found:
         id, image, _ = entry
-        for name in (id, image.stem, image.name, str(image.relative_to(root))):
-            by_name.setdefault(one_form(name), entry)
+        whole = image.relative_to(root)
+        names = [id, f"{id}{image.suffix}", str(whole), str(whole.with_suffix(""))]
+        names += [image.stem, image.name] if stems[image.stem] == 1 else []
+        by_name |= {one_form(name): entry for name in names}
     chosen = []
     for line in read_ids(path):
         name = one_form(line.text.lstrip("/"))

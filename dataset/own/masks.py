@@ -12,6 +12,7 @@ from dataset.pixels import stored_bands, turned
 
 GREY = np.repeat(np.arange(256, dtype=np.uint8)[:, None], 3, axis=1)
 PANOPTIC = "panoptic"
+SINGLE = ("1", "L", "P", "I;16", "I;16B", "I;16L", "I", "F")  # modes of one channel
 
 
 @dataclass(frozen=True)
@@ -87,22 +88,25 @@ def _decoded(image: Image.Image, header: Header, path: Path, how: MaskReading):
             raise BadFileError(f"{path} has pages 0..{header.pages - 1}, but page: {how.page} is asked for")
         image.seek(how.page)
         header = _as_one_page(header_of(image))
-    tiff = header.format == "TIFF" and (header.orientation != 1 or not header.plain) and image.mode != "P"
-    if not tiff and image.mode in ("1", "L", "P", "I;16", "I;16B", "I;16L", "I"):
+    if header.raw.endswith(";I") and not (how.stated or how.colours):
+        raise BadFileError(
+            f"{path} says that 0 is white: say what the greys that viewers show mean by values: "
+            f"{{0: NAME, 255: NAME}}",
+            kind="masks whose 0 is white",
+        )
+    stacked = header.format == "TIFF" and (header.pages > 1 or header.orientation != 1)
+    if image.mode in SINGLE and not stacked:
         values = as_stored(np.array(image), header)
         if how.colours and values.dtype == np.uint8:
             return values, _palette(image) if image.mode == "P" else GREY
         if how.page is None or type(how.page) is int:
             return _one_channel(values, path, how), _palette(image) if image.mode == "P" else None
         return _picked(values[..., None], path, how), None
-    if type(how.page) is int and header.pages > 1 and tiff and header.bands == 1:
-        pages = stored_bands(image, header, path)
-        return pages[..., how.page], None
     return _picked(stored_bands(image, header, path), path, how), None
 
 
 def _palette(image: Image.Image) -> np.ndarray:
-    colours = np.array(image.getpalette("RGB"), np.uint8).reshape(-1, 3)
+    colours = np.frombuffer(bytes(image.getpalette("RGB")), np.uint8).reshape(-1, 3)
     return np.pad(colours, ((0, 256 - len(colours)), (0, 0)))
 
 
@@ -127,7 +131,7 @@ def _picked(pixels: np.ndarray, path: Path, how: MaskReading) -> np.ndarray:  # 
         return pixels[..., 0]
     if choice is not None:
         raise BadFileError(f"{path} has {number} channels or pages, which {choice!r} does not fit")
-    if (pixels[..., :1] == pixels[..., : min(3, number)]).all():
+    if number == 2 or (pixels[..., :1] == pixels[..., : min(3, number)]).all():
         raise BadFileError(
             f"{path} holds grey values in {number} channels: give channel: 0",
             kind="grey masks in several channels", cure="channel: 0",
