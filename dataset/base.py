@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dataset.decode import BadFileError, read_image, read_index_mask
+from dataset.decode import AS_THEY_ARE, BadFileError, Reading, read_image, read_index_mask
 from dataset.survey import Survey, count, strange
 from tasks import Step
 from utils.labels import IGNORE
@@ -50,6 +50,7 @@ class SegmentationDataset(ABC):
         label_map: table (256,) from values in mask files to dataset labels; None if they are the same.
         test_split: split that results are reported on.
         notes: what a user of a certain setting ("disjoint") should know about this dataset.
+        pictures: how picture files become 8-bit RGB.
         reading: text of all else that decides what is read from a file.
         surveys_pictures: whether `survey` looks at pictures, too.
         skipped: images that were left out by `dataset.skip`: split, id and reason of each.
@@ -61,6 +62,7 @@ class SegmentationDataset(ABC):
     background_is_unlabelled: bool = False
     label_map: np.ndarray | None = None
     test_split: str = "val"
+    pictures: Reading = AS_THEY_ARE
     reading: str = ""
     surveys_pictures: bool = False
     notes: Mapping[str, str] = {}
@@ -92,7 +94,7 @@ class SegmentationDataset(ABC):
 
     def read_picture(self, sample: Sample) -> Tensor:
         """Picture uint8 (3, H, W) of `sample`, without touching its mask."""
-        return read_image(sample.image)
+        return read_image(sample.image, self.pictures)
 
     def read_mask(self, sample: Sample) -> Tensor:
         """Dataset labels uint8 (H, W) of `sample`, without touching its picture."""

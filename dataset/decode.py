@@ -13,8 +13,8 @@ import torch
 from PIL import UnidentifiedImageError
 from torch import Tensor
 
-from dataset.headers import LIMIT, ORIENTATION, BadFileError, Header, header_of, opened, read_header
-from dataset.pixels import chosen_bands, rgb, stored_bands, to_bytes, turned
+from dataset.headers import LIMIT, ORIENTATION, BadFileError, header_of, opened, read_header
+from dataset.pixels import as_stored, chosen_bands, rgb, stored_bands, to_bytes, turned, unturned
 
 T = TypeVar("T")
 FULL = (0, 65535)  # range of 16 bits
@@ -87,11 +87,11 @@ def _pixels(path: Path, reading: Reading) -> tuple[np.ndarray, int]:
     try:
         with opened(path, reading.max_pixels) as image:
             header = header_of(image)
-            # Pillow turns TIFF files by itself.
-            by_pillow = header.plain and (header.format != "TIFF" or header.orientation == 1)
             high_byte = reading.high_byte and header.bits == 16 and header.format == "PNG"
-            if not reading.bands and (by_pillow or high_byte and header.mode != "I;16"):
-                return rgb(image), image.getexif().get(ORIENTATION, 1)
+            if not reading.bands and (header.plain or high_byte and header.mode != "I;16"):
+                late = header.format == "PNG"  # may say so behind its pixels
+                orientation = image.getexif().get(ORIENTATION, 1) if late else header.orientation
+                return unturned(rgb(image), header), orientation
             stored = stored_bands(image, header, path)
     except UnidentifiedImageError:
         header = read_header(path, reading.max_pixels)
@@ -113,17 +113,12 @@ def _decode_mask(path: Path) -> Tensor:
                 "convert its colours to indices (palette or grey PNG)"
             )
         indices = as_stored(np.array(image), header)
+        indices = turned(indices, header.orientation) if header.orientation != 1 else indices
     if indices.dtype != np.uint8:
         if indices.max() > 255 or indices.min() < 0:
             raise BadFileError(f"{path} has label {indices.max()}; labels are 0..254, and 255 for void")
         indices = indices.astype(np.uint8)
     return torch.from_numpy(indices)
-
-
-def as_stored(values: np.ndarray, header: Header) -> np.ndarray:
-    """Grey values with Pillow's stretching of 2 and 4 bits to 0..255 undone."""
-    bits = {"L;2": 2, "L;4": 4}.get(header.raw, 8) if header.format == "PNG" else 8
-    return values if bits == 8 else values // (255 // (2**bits - 1))
 
 
 def as_bytes(image: Tensor, labels: Tensor) -> Tensor:  # uint8 (3, H, W), (H, W)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from dataset.base import Sample
-from dataset.decode import named, read_image
+from dataset.decode import named
 from dataset.files import FileDataset
 from dataset.headers import BadFileError
 from dataset.own.description import Description
@@ -95,9 +95,6 @@ class Folder(FileDataset):
         return samples
 
     # -- files -------------------------------------------------------------------------------------------
-    def read_picture(self, sample: Sample) -> Tensor:
-        return read_image(sample.image, self.pictures)
-
     def read_mask(self, sample: Sample) -> Tensor:
         mask = named(sample.mask, lambda: read_mask(sample.mask, self.masks))
         return torch.from_numpy(self.labels.labels(mask, sample.mask))

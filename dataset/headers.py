@@ -3,6 +3,8 @@
 Pillow's limit on the number of pixels is taken over by `opened`, so that data sets may have one of their own.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -66,29 +68,29 @@ class Header:
         return self.bits == 8 and not (self.format == "TIFF" and (self.pages > 1 or self.bands not in (1, 3)))
 
 
-def opened(path: Path, max_pixels: int = LIMIT) -> Image.Image:
+@contextmanager
+def opened(path: Path, max_pixels: int = LIMIT) -> Iterator[Image.Image]:
     """The picture in `path`, not decoded yet.
 
     Raises:
         BadFileError: if it has more than `max_pixels`. OSError, SyntaxError: if it is no picture.
     """
-    image = Image.open(path)
-    check_pixels(path, image.size, max_pixels, image)
-    return image
+    # Opened by name, Pillow 11.3 to 13.0 scrambles uncompressed TIFF files that are shown turned.
+    with path.open("rb") as file, Image.open(file) as image:
+        check_pixels(path, image.size, max_pixels)
+        yield image
 
 
-def check_pixels(
-    path: Path, size: tuple[int, int], max_pixels: int, image: Image.Image | None = None
-) -> None:
-    """Refuse a picture of more than `max_pixels`, closing `image`."""
+def check_pixels(path: Path, size: tuple[int, int], max_pixels: int) -> None:
+    """Refuse a picture of more than `max_pixels`."""
     pixels = size[0] * size[1]
     if pixels <= max_pixels:
         return
-    if image:
-        image.close()
     cure = f"max_pixels: {pixels}"
     raise BadFileError(
-        f"{path} has {pixels:,} pixels, more than {max_pixels:,}: cut it into tiles, or allow it by {cure}",
+        f"{path} has {pixels:,} pixels, more than {max_pixels:,}: cut it into tiles (python -m "
+        "data.convert tiles), "
+        f"or allow it by {cure} in the description of the data",
         kind="pictures of too many pixels",
         cure=cure,
     )

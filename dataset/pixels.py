@@ -104,6 +104,25 @@ def _scaled(values: np.ndarray, limits: tuple[float, float]) -> np.ndarray:
     return (np.nan_to_num(shares).clip(0, 1) * 255 + 0.5).astype(np.uint8)
 
 
+def as_stored(values: np.ndarray, header: Header) -> np.ndarray:
+    """Grey values or indices as the file has them, of what Pillow makes of it.
+
+    Values of 2 and 4 bits are scaled up to 0..255 by Pillow, and turned round where 0 means white (TIFF).
+    """
+    kind = header.raw.partition(";")[2] if header.mode in ("1", "L") else ""
+    if "I" in kind:
+        values = ~values if values.dtype == bool else 255 - values
+    values = values // 85 if "2" in kind else values // 17 if "4" in kind else values
+    return unturned(values, header)
+
+
+def unturned(pixels: np.ndarray, header: Header) -> np.ndarray:
+    """What Pillow decoded, (H, W, ...), without the turn that it gives to TIFF files by itself."""
+    if header.format != "TIFF" or header.orientation == 1:
+        return pixels
+    return turned(pixels, {6: 8, 8: 6}.get(header.orientation, header.orientation))
+
+
 def turned(pixels: np.ndarray, orientation: int) -> np.ndarray:
     """`pixels` (H, W, ...) as EXIF's `orientation` 1..8 says, contiguous."""
     if orientation in (5, 6, 7, 8):

@@ -7,6 +7,7 @@ from PIL import Image
 from dataset.decode import BadFileError
 from dataset.folder import Folder
 from tests.own_trees import complaint, first_row, save, scanned, stripes, tree
+from tests.test_dataset_tiff import tiff
 
 COLOURS = {"a": (128, 0, 0), "b": (0, 128, 0), "void": (255, 255, 255)}
 PAINTED = stripes([COLOURS["a"], COLOURS["b"], COLOURS["void"]])
@@ -269,15 +270,32 @@ def test_grey_masks_with_opacity_need_the_same_word(tmp_path):
     assert first_row(path) == [0, 1]
 
 
-def test_mask_that_says_0_is_white_needs_names_for_what_viewers_show(tmp_path):
-    options = {"ending": ".tif", "tiffinfo": {262: 0}}
-    with pytest.raises(BadFileError, match="0.tif says that 0 is white"):
-        scanned(tree(tmp_path / "1", [stripes([0, 1])], **options))
-    with Image.open(tmp_path / "1/masks/train/0.tif") as image:
-        shown = sorted(set(np.array(image).flatten().tolist()))
-    keys = f"values: {{{shown[0]}: background, {shown[1]}: a}}\nbackground: true"
-    path = tree(tmp_path / "2", [stripes([0, 1])], keys, classes="[background, a]", **options)
-    assert sorted(first_row(path)) == [0, 1]
+@pytest.mark.parametrize("orientation", [1, 3, 6, 8])
+def test_tiff_masks_are_turned_as_they_say_and_not_if_told_so(tmp_path, orientation):
+    turns = {1: 0, 3: 2, 6: -1, 8: 1}[orientation]
+    for word, want in (("turned", np.rot90(stripes([0, 1]), turns)), ("stored", stripes([0, 1]))):
+        options = {"ending": ".tif", "tiffinfo": {274: orientation}}
+        path = tree(tmp_path / word, [stripes([0, 1])], f"exif: {word}", **options)
+        dataset = Folder("", path)
+        assert np.array_equal(dataset.read_mask(dataset.samples("train")[0]).numpy(), want)
+
+
+def test_tiff_masks_whose_0_is_white_are_read_as_stored(tmp_path):
+    path = tree(tmp_path, [stripes([0, 1])], ending=".tif")
+    (tmp_path / "masks/train/0.tif").write_bytes(tiff(stripes([0, 1, 2]), bits=8, photometric=0))
+    assert first_row(path) == [0, 1, 2]
+
+
+def test_what_masks_hold_for_each_class_is_known(tmp_path):
+    def stored(number, keys, classes="[background, a, b]"):
+        return Folder("", tree(tmp_path / str(number), [stripes([0])], keys, classes=classes)).stored
+
+    assert stored(1, "") == {0: 0, 1: 1, 2: 2, 255: 255}
+    assert stored(2, "ignore: 0") == {0: 1, 1: 2, 2: 3, 255: 255}
+    assert stored(3, "values: {9: a, 7: a, 8: background}") == {0: 8, 1: 9, 2: 0}
+    assert stored(4, "divide_by: 1000\nignore: 65535") == {0: 0, 1: 1000, 2: 2000, 255: 255}
+    colours = stored(5, TABLE, "[a, b]")
+    assert colours == {0: (128, 0, 0), 1: (0, 128, 0), 255: (255, 255, 255)}
 
 
 def test_films_are_no_masks(tmp_path):

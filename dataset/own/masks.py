@@ -6,9 +6,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from dataset.decode import as_stored
 from dataset.headers import LIMIT, BadFileError, Header, header_of, opened, read_header
-from dataset.pixels import stored_bands, turned
+from dataset.pixels import as_stored, stored_bands, turned
 
 GREY = np.repeat(np.arange(256, dtype=np.uint8)[:, None], 3, axis=1)
 PANOPTIC = "panoptic"
@@ -88,13 +87,7 @@ def _decoded(image: Image.Image, header: Header, path: Path, how: MaskReading):
             raise BadFileError(f"{path} has pages 0..{header.pages - 1}, but page: {how.page} is asked for")
         image.seek(how.page)
         header = _as_one_page(header_of(image))
-    if header.raw.endswith(";I") and not (how.stated or how.colours):
-        raise BadFileError(
-            f"{path} says that 0 is white: say what the greys that viewers show mean by values: "
-            f"{{0: NAME, 255: NAME}}",
-            kind="masks whose 0 is white",
-        )
-    stacked = header.format == "TIFF" and (header.pages > 1 or header.orientation != 1)
+    stacked = header.format == "TIFF" and header.pages > 1
     if image.mode in SINGLE and not stacked:
         values = as_stored(np.array(image), header)
         if how.colours and values.dtype == np.uint8:

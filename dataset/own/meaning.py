@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from dataset.base import voc_palette
 from dataset.files import inside
 from dataset.own.classes import MOST, Colour, labelme, read_names
 from dataset.own.description import Description
@@ -22,7 +23,8 @@ class Meaning:
         names: of the labels 0, 1, 2, ... has_background: whether label 0 is background.
         labels: from values or colours to labels.
         colours: colour of a label where the description says so.
-        stored: a value or a colour that mask files have for each label, void (255) included if it has one.
+        stored: a value or a colour that mask files have for each label, or that is free for one that they
+            lack; void (255) included if it has one.
     """
 
     names: tuple[str, ...]
@@ -137,7 +139,9 @@ def _coloured(about, entries, names, has_background, number) -> Meaning:
     nearest = about.choice("lossy", "nearest") == "nearest"
     table = ColourLabels(tuple((*colour, number[name]) for colour, name in entries), nearest)
     first = {number[name]: colour for colour, name in reversed(entries)}
-    return Meaning(tuple(names), has_background, table, first, first)
+    free = (tuple(map(int, colour)) for colour in voc_palette() if tuple(colour) not in set(first.values()))
+    stored = {label: first.get(label) or next(free) for label in range(len(names))} | first
+    return Meaning(tuple(names), has_background, table, first, stored)
 
 
 def _valued(about, entries, names, has_background, number) -> Meaning:
@@ -154,6 +158,10 @@ def _valued(about, entries, names, has_background, number) -> Meaning:
     if nearest:
         _check_gaps(about, table)
     stored = {label: first * divisor for first, _, label in reversed(intervals)}
+    if other not in (UNNAMED, IGNORE):
+        stored.setdefault(other, int((table.table == other).argmax()) * divisor)
+    free = (value for value in range(65536) if value not in {*stored.values(), *void})
+    stored |= {label: next(free) for label in range(len(names)) if label not in stored}
     if void:
         stored.setdefault(IGNORE, IGNORE if IGNORE in void else void[0])
     return Meaning(tuple(names), has_background, table, {}, stored)

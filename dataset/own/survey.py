@@ -3,10 +3,11 @@
 from pathlib import Path
 
 import numpy as np
+from PIL import UnidentifiedImageError
 
 from dataset.base import Sample
 from dataset.decode import Reading, named
-from dataset.headers import SWAPS_SIDES, BadFileError, Header, read_header
+from dataset.headers import SWAPS_SIDES, BadFileError, Header, opened, read_header
 from dataset.own.labels import unnamed
 from dataset.own.masks import Mask, read_mask
 from dataset.pixels import chosen_bands, range_missing, stored_bands
@@ -72,17 +73,15 @@ def check_picture(path: Path, header: Header, reading: Reading) -> None:
         header.pages > 1 or header.bands not in (1, 3) and header.format == "TIFF"
     )
     if deep or choice or reading.bands:
-        pixels = named(path, lambda: _pixels(path, header))
+        pixels = named(path, lambda: _pixels(path, header, reading.max_pixels))
         pixels = chosen_bands(pixels, reading.bands, path)
         if deep:
             raise range_missing(pixels, path)
 
 
-def _pixels(path: Path, header: Header) -> np.ndarray:
-    from PIL import Image, UnidentifiedImageError
-
+def _pixels(path: Path, header: Header, max_pixels: int) -> np.ndarray:
     try:
-        with Image.open(path) as image:
+        with opened(path, max_pixels) as image:
             return stored_bands(image, header, path)
     except UnidentifiedImageError:
         return stored_bands(None, header, path)
