@@ -3,19 +3,37 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
 
 from dataset.base import Sample
 from dataset.folder import Folder
 from dataset.headers import BadFileError
 from dataset.own.labels import packed, unpacked
 from dataset.own.masks import GREY, read_mask
-from dataset.presence import Presence, tabulated
+from dataset.presence import tabulated
 from dataset.survey import Survey, rgb_words
 from utils.labels import IGNORE
 
 SAMPLED = 200  # masks whose colours are listed
 MANY = 64  # colours or values beyond which a mask holds something else than classes
-Surveys = dict[str, tuple[list[Sample], list[Survey]]]  # by split
+
+
+@dataclass(frozen=True)
+class Looked:
+    """The samples of a split, and what one look at each of them told."""
+
+    samples: list[Sample]
+    looks: list[Survey]
+
+    @cached_property
+    def counts(self) -> np.ndarray:
+        """Pixels of each label in each image, int64 (N, 256)."""
+        return np.stack([look.counts for look in self.looks])
+
+
+Surveys = dict[str, Looked]  # by split
 
 
 @dataclass(frozen=True)
@@ -37,7 +55,7 @@ def of_error(error: Exception) -> Trouble:
 
 def troubles(dataset: Folder, surveys: Surveys) -> list[Trouble]:
     """All that speaks against training on `dataset`, what most files have first."""
-    pairs = [pair for samples, looks in surveys.values() for pair in zip(samples, looks, strict=True)]
+    pairs = [pair for one in surveys.values() for pair in zip(one.samples, one.looks, strict=True)]
     found = [(sample, complaint) for sample, look in pairs for complaint in look.complaints]
     kinds = Counter(complaint.kind for _, complaint in found)
     result = []
@@ -67,9 +85,8 @@ def _of_kind(dataset: Folder, surveys: Surveys, kind: str, culprits: list, files
 def unnamed_values(dataset: Folder, surveys: Surveys, files: int, first: Sample) -> Trouble:
     """Values or colours without a name over all files, and a table that names them void."""
     pixels: Counter = Counter()
-    for _, looks in surveys.values():
-        for look in looks:
-            pixels.update(look.unnamed)
+    for look in (look for one in surveys.values() for look in one.looks):
+        pixels.update(look.unnamed)
     words = [f"{rgb_words(value) if isinstance(value, tuple) else value} ({number:,} pixels)"
              for value, number in pixels.most_common(8)]  # fmt: skip
     kind = "colours" if dataset.masks.colours else "values"
@@ -138,14 +155,9 @@ def colours_without_names(dataset: Folder, samples: Sequence[Sample], files: int
 
 def _of_whole(dataset: Folder, surveys: Surveys) -> list[Trouble]:
     found = []
-    for split, (samples, looks) in surveys.items():
+    for split, one in surveys.items():
         try:
-            dataset.judge(split, tabulated(looks, samples, f"{dataset.name} {split}"))
+            dataset.judge(split, tabulated(one.looks, one.samples, f"{dataset.name} {split}"))
         except BadFileError as error:
             found.append(Trouble(str(error), error.cure))
     return list({trouble.cure: trouble for trouble in reversed(found)}.values())
-
-
-def table_of(surveys: list[Survey], samples: list[Sample]) -> Presence:
-    """The table of a split, whatever its palettes say."""
-    return tabulated([replace(look, palette=None) for look in surveys], samples, "")

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from data import overlays
-from data.mend import Surveys, Trouble, of_error, table_of, troubles
+from data.mend import Looked, Surveys, Trouble, of_error, troubles
 from dataset.files import check
 from dataset.folder import SPLITS, Folder
 from dataset.own.labels import ColourLabels
@@ -37,17 +37,14 @@ def check_own(description: Path, picture: Path, data_root: str = "") -> int:
         except (ValueError, OSError) as error:
             found.append(of_error(error))
             continue
-        surveys[split] = (
-            samples,
-            in_threads(dataset.survey, samples, f"{dataset.name} {split}: looking at files"),
-        )
+        looks = in_threads(dataset.survey, samples, f"{dataset.name} {split}: looking at files")
+        surveys[split] = Looked(samples, looks)
     found += troubles(dataset, surveys)
     print("\n".join(splits(dataset, surveys) + [""] + classes(dataset, surveys) + notes(dataset, surveys)))
     if found or "train" not in surveys:
         return _end(description, found)
-    samples, looks = surveys["train"]
-    places = overlays.chosen(table_of(looks, samples).counts)
-    overlays.write(dataset, [samples[place] for place in places], picture)
+    places = overlays.chosen(surveys["train"].counts)
+    overlays.write(dataset, [surveys["train"].samples[place] for place in places], picture)
     print(f"\nlook at {picture}: {len(places)} images, their masks and both together")
     print(f"ready: run {command(dataset, surveys, description, data_root)}")
     return 0
@@ -65,7 +62,8 @@ def _end(description: Path, found: list[Trouble]) -> int:
 def splits(dataset: Folder, surveys: Surveys) -> list[str]:
     """Images, sizes and kinds of files of each split."""
     rows = [("split", "images", "sizes", "pictures", "masks")]
-    for split, (samples, looks) in surveys.items():
+    for split, one in surveys.items():
+        looks = one.looks
         sizes = Counter("x".join(map(str, look.image.upright)) for look in looks if look.image)
         usual = ", ".join(size for size, _ in sizes.most_common(2))
         more = f" and {len(sizes) - 2} more" if len(sizes) > 2 else ""
@@ -77,7 +75,7 @@ def splits(dataset: Folder, surveys: Surveys) -> list[str]:
             )
             for several in [len(found)]
         ]
-        rows.append((split, f"{len(samples):,}", usual + more, *kinds))
+        rows.append((split, f"{len(looks):,}", usual + more, *kinds))
     return [f"{dataset.name}, from {dataset.description}", *aligned(rows, right=(1,))]
 
 
@@ -87,7 +85,7 @@ def _kind(header) -> str:
 
 def classes(dataset: Folder, surveys: Surveys) -> list[str]:
     """What of the files means which class, its colour in pictures, its pixels, and images that show it."""
-    counts = {split: table_of(looks, samples).counts for split, (samples, looks) in surveys.items()}
+    counts = {split: one.counts for split, one in surveys.items()}
     total = sum((table.sum(axis=0) for table in counts.values()), np.zeros(256, np.int64))
     rows = [("in masks", "class", "drawn as", "pixels", "share", *(f"in {split}" for split in counts))]
     for label in [*range(len(dataset.class_names)), IGNORE]:
@@ -131,8 +129,7 @@ def notes(dataset: Folder, surveys: Surveys) -> list[str]:
         if name.lower() in SPOKEN:
             lines.append(f"note: {name} is learned as a class; if it is void, say so by values or colors")
     if "train" in surveys:
-        samples, looks = surveys["train"]
-        shown = table_of(looks, samples).shown.any(axis=0)
+        shown, looks = surveys["train"].counts.any(axis=0), surveys["train"].looks
         absent = [name for label, name in enumerate(dataset.class_names) if not shown[label]]
         if absent:
             lines.append(f"note: no training image shows {', '.join(absent)}")
@@ -146,9 +143,8 @@ def notes(dataset: Folder, surveys: Surveys) -> list[str]:
 def command(dataset: Folder, surveys: Surveys, description: Path, data_root: str) -> str:
     """The call that trains: the first task of the description, else two steps of equal size."""
     task = next(iter(dataset.tasks), halves(len(dataset.class_names) - dataset.has_background))
-    samples, looks = surveys["train"]
-    shown, step = table_of(looks, samples).shown, make_step(dataset, task)
-    ids = [sample.id for sample in samples]
+    shown, step = surveys["train"].counts > 0, make_step(dataset, task)
+    ids = [sample.id for sample in surveys["train"].samples]
     fewest = min(int(select(shown, ids, step.at(index)).sum()) for index in range(step.num_steps))
     words = ["python", "run.py", "--dataset", str(description), "--task", task]
     words += ["--data_root", data_root] if data_root else []

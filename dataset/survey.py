@@ -40,7 +40,7 @@ def count(labels: Tensor | np.ndarray) -> np.ndarray:  # uint8 (H, W)
 
 def strange(counts: np.ndarray, num_classes: int) -> np.ndarray:
     """Labels that occur, but are neither of `num_classes` classes nor void."""
-    return np.setdiff1d(np.flatnonzero(counts), [*range(num_classes), IGNORE])
+    return num_classes + np.flatnonzero(counts[num_classes:IGNORE])
 
 
 def agreed(

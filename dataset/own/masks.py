@@ -99,8 +99,8 @@ def _decoded(image: Image.Image, header: Header, path: Path, how: MaskReading):
 
 
 def _palette(image: Image.Image) -> np.ndarray:
-    colours = np.frombuffer(bytes(image.getpalette("RGB")), np.uint8).reshape(-1, 3)
-    return np.pad(colours, ((0, 256 - len(colours)), (0, 0)))
+    known = bytes(image.getpalette("RGB"))
+    return np.frombuffer(known.ljust(768, b"\0"), np.uint8).reshape(256, 3)
 
 
 def _one_channel(values: np.ndarray, path: Path, how: MaskReading) -> np.ndarray:
