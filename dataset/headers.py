@@ -16,7 +16,7 @@ TIFF = (".tif", ".tiff")
 LIMIT = 178_956_970  # pixels; what Pillow refuses to open by itself
 WIDTH, HEIGHT, BITS, PHOTOMETRIC, ORIENTATION, SAMPLES = 256, 257, 258, 262, 274, 277  # tags of TIFF and EXIF
 SEPARATED = 5  # photometric interpretation of CMYK
-EXIF_IN_PNG = ("exif", "Raw profile type exif", "XML:com.adobe.xmp")
+EXIF_KEYS = ("exif", "Raw profile type exif", "xmp", "XML:com.adobe.xmp")  # of what Pillow read at the start
 MOVING = ("PNG", "GIF", "WEBP")  # formats whose further pages are those of a film
 SWAPS_SIDES = (5, 6, 7, 8)
 
@@ -118,7 +118,7 @@ def read_header(path: Path, max_pixels: int = LIMIT) -> Header:
 def header_of(image: Image.Image) -> Header:
     """The header of an open picture, whose pixels are left alone."""
     # Asked for EXIF that is not at the start of a PNG, Pillow decodes the whole file.
-    says = image.format != "PNG" or any(key in image.info for key in EXIF_IN_PNG)
+    says = image.format == "TIFF" or any(key in image.info for key in EXIF_KEYS)
     orientation = image.getexif().get(ORIENTATION, 1) if says else 1
     if image.format == "JPEG":
         return Header("JPEG", image.mode, image.size, orientation, lossy=True)

@@ -68,7 +68,7 @@ def _judged(dataset: SegmentationDataset, split: str, cache_dir: Path) -> Presen
     table = _load_or_scan(dataset, split, cache_dir)
     dataset.judge(split, table)
     if split == "train" and dataset.surveys_pictures:
-        _judged(dataset, dataset.test_split, cache_dir)  # what a test would refuse, before anything is trained
+        _judged(dataset, dataset.test_split, cache_dir)  # refused before anything is trained
     return table
 
 
