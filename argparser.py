@@ -11,24 +11,10 @@ from types import SimpleNamespace
 
 import torch
 
-from config.build import (
-    batch_size,
-    begin_step,
-    closing,
-    finished,
-    flat,
-    network_parts,
-    run_dataset,
-    run_files,
-    step0_of_others,
-    step_data,
-    steps_of,
-    test_batch_size,
-    training,
-)
-from config.flags import DEFAULTS, build_parser, checked, peek, unknown_flag
+from config.build import flat, run_files
+from config.flags import DEFAULTS, build_parser, checked, flag_names, peek, unknown_flag
 from config.published_command_lines import Line, translate
-from config.recipes import find_recipes, named, read_recipes, source_of
+from config.recipes import find_recipes, named, source_of
 from dataset import DATASETS
 from experiment import checkpoint
 from methods import METHODS, hyper_parameters, method_named
@@ -36,26 +22,8 @@ from models import backbone_name, default_weights
 from task_tables import lookup
 from utils.naming import closest
 
-# What turns the namespace into the parts' own terms lives in config/build.py and is used from here.
-__all__ = [
-    "batch_size",
-    "begin_step",
-    "closing",
-    "finished",
-    "explain",
-    "flat",
-    "network_parts",
-    "parse",
-    "resolve",
-    "restore",
-    "run_dataset",
-    "run_files",
-    "step0_of_others",
-    "step_data",
-    "steps_of",
-    "test_batch_size",
-    "training",
-]
+# What a checkpoint does not decide for a test of it, or for an analysis.
+NOT_FROM_CHECKPOINTS = flag_names("place", "call", "rounding")
 
 
 def parse(argv: list[str] | None = None) -> SimpleNamespace:
@@ -88,9 +56,7 @@ def resolve(argv: list[str], stored: dict) -> SimpleNamespace:
 
 def merge(argv: list[str], stored: dict) -> SimpleNamespace:
     """The value of each flag from the topmost layer that has one, as it stands there."""
-    stored = {name: value for name, value in stored.items() if name not in RUN_ONLY}
-    if stored.get("recipe") not in read_recipes():  # it may have had another name then
-        stored.pop("recipe", None)
+    stored = {name: value for name, value in stored.items() if name not in NOT_FROM_CHECKPOINTS}
     line = translate(argv, processes=int(os.environ.get("WORLD_SIZE", 1))) or Line(argv)
     chosen = peek(line.argv, "method", "recipe") | line.values
     row = named(str((DEFAULTS | chosen)["recipe"]))
@@ -123,7 +89,7 @@ def restore(stored: dict, **changes) -> SimpleNamespace:
 
     Recipes have no say: what a run did not know yet has its default.
     """
-    kept = {name: value for name, value in stored.items() if name not in RUN_ONLY}
+    kept = {name: value for name, value in stored.items() if name not in NOT_FROM_CHECKPOINTS}
     method = method_named(kept["method"])
     own = {name: default for name, (_, default, _) in hyper_parameters(METHODS[method]).items()}
     values = names_checked({name: (DEFAULTS | kept | changes)[name] for name in DEFAULTS})
@@ -147,13 +113,6 @@ def open_setting(setting: dict) -> dict:
     return exact if "backbone" in setting else {key: exact[key] for key in exact.keys() - {"backbone"}}
 
 
-# What says how to run, not what to compute: never taken over from a checkpoint.
-RUN_ONLY = set(
-    "test explain ckpt replay_batch step step_ckpt overwrite no_share data_root cache_dir checkpoint "
-    "results_dir logdir num_workers cache compile timeout date".split()
-)
-
-
 def names_checked(setting: dict) -> dict:
     """`setting` with the exact names of dataset, task and backbone."""
     dataset = str(setting["dataset"])
@@ -172,6 +131,8 @@ def check(config: SimpleNamespace) -> SimpleNamespace:
         value = getattr(config, name)
         if min(value if isinstance(value, list) else [value]) < 1:
             raise ValueError(f"--{name} must be at least 1")
+    if config.sources["overwrite"] == "command line":
+        config.overwrite = config.overwrite or ["all"]
     config.num_workers = min(config.num_workers, os.cpu_count() or 1)
     typed = config.sources["precision"] == "command line"
     if config.precision == "fp16" and not typed and not torch.cuda.is_available():

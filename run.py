@@ -17,19 +17,21 @@ from types import SimpleNamespace
 import torch
 
 import argparser
+from config import build, reuse
 from dataset.cache import cached
+from dataset.increment import IncrementData
 from dataset.loader import make_loader
 from experiment import checkpoint
-from experiment.autosave import Rescue
+from experiment.autosave import Autosave
 from experiment.files import RunFiles
 from experiment.lock import RunLock
 from experiment.log import RunLog
 from experiment.nonfinite import replay, write_failure
-from experiment.previous_step import restored
+from experiment.previous_step import adopt
 from metrics.cost import training_cost
 from metrics.results import write_result
 from modules.folding import fold_norms
-from tasks import Step, make_step
+from tasks import make_step
 from train import NonFiniteLoss, evaluate, fit, start
 from utils import distributed
 from utils.commands import answer
@@ -51,7 +53,7 @@ def start_run(config: SimpleNamespace) -> None:
     device = distributed.init(config.timeout)
     if config.notes:
         distributed.say("\n".join(config.notes))
-    folder = argparser.run_files(config).checkpoint(0).parent
+    folder = build.run_files(config).checkpoint(0).parent
     with nullcontext() if config.test else RunLock(folder):
         run(config, device)
 
@@ -61,90 +63,114 @@ def run(config: SimpleNamespace, device: torch.device) -> None:
     torch.use_deterministic_algorithms(config.deterministic)
     allow_tf32(config.tf32)
     use_compiled("inductor" if config.compile else "")
-    dataset = argparser.run_dataset(config)
+    dataset = build.run_dataset(config)
     first = make_step(dataset, config.task)
-    steps = argparser.steps_of(config.step, first.num_steps)
-    files = argparser.run_files(config)
+    steps = build.steps_of(config.step, first.num_steps)
+    build.check_values(config, first.num_steps)
+    files = build.run_files(config)
     if config.replay_batch:
         failed = first.at(checkpoint.load(config.replay_batch)["step"])
-        method, _ = argparser.begin_step(config, failed, dataset, files, device)
+        data = build.step_data(config, failed, dataset)
+        previous = reuse.previous_step(config, data, reuse.about_step(config, data), files)
+        method = build.method_at(config, failed, device, previous)
         return distributed.say(replay(config.replay_batch, method, device))
     started = time.perf_counter()
     for index in steps:
         if index == 1:
             started = time.perf_counter()  # published convention: the incremental steps without step 0
-        if not config.test and not argparser.finished(config, files, index):
-            train_step(config, first.at(index), steps, dataset, files, device)
-        test_step(config, first.at(index), dataset, files, device)
-    distributed.say(argparser.closing(config))
+        data = build.step_data(config, first.at(index), dataset)
+        if not config.test:
+            train_step(config, data, steps, files, device)
+        kind = test_step(config, data, files, device)
+    distributed.say(build.closing(config, kind))
     distributed.say(f"Run continue learning in {time.perf_counter() - started:.0f}s")
 
 
-def train_step(config: SimpleNamespace, step: Step, steps: list[int], dataset, files: RunFiles,
+def train_step(config: SimpleNamespace, data: IncrementData, steps: list[int], files: RunFiles,
                device: torch.device) -> None:
-    """Train one increment and save its checkpoint."""
-    began = time.perf_counter()
-    shared = argparser.step0_of_others(config, step, dataset)
-    if shared and not config.overwrite and shared.adopt(files.checkpoint(0)):
-        return
-    named = config.step_ckpt if step.index == steps[0] else ""
-    method, about = argparser.begin_step(config, step, dataset, files, device, named)
-    if method is None:
-        return
+    """Train one increment and save its checkpoint, unless it is there already."""
+    began, step = time.perf_counter(), data.step
 
-    # The images, then the method's turn, then optimisation.
-    data = cached(argparser.step_data(config, step, dataset), config.cache)
-    loader = make_loader(method.train_set(data), argparser.batch_size(config), train=True, seed=config.seed,
+    # What this step is, and whether it has been trained already, by this run or by another one.
+    about = reuse.about_step(config, data)
+    if reuse.finished(config, files, about):
+        return
+    again = reuse.overwrites(config, step.index)
+    named = config.step_ckpt if step.index == steps[0] else ""
+    shares = step.index == 0 and not (config.no_share or named)
+    shared = reuse.step0_of_others(config, step, about) if shares else None
+    if shared and not again and shared.adopt(files.checkpoint(0)):
+        return
+    previous = reuse.previous_step(config, data, about, files, named)
+    if previous and previous["step"] == step.index:
+        return adopt(previous, about, files.checkpoint(step.index))
+
+    # The method with its network, the images, then the method's turn.
+    method = build.method_at(config, step, device, previous)
+    data = cached(data, config.cache)
+    loader = make_loader(method.train_set(data), build.batch_size(config), train=True, seed=config.seed,
                          num_workers=config.num_workers)
-    method.training = training = argparser.training(config, steps, step.index)
-    rescue = Rescue(files.unfinished(step.index), method, about, minutes=config.ckpt_interval)
-    if not config.overwrite:
-        rescue.open()
+    autosave = Autosave(files.unfinished(step.index), method, about, scopes=reuse.scopes(config),
+                        minutes=config.ckpt_interval)
+    if not again:
+        autosave.open()
     if step.index > 0:
         method.start_increment(loader)
-    compile_network(method)
-    method.model = distributed.distribute(method.net, device)
-    progress = start(method, training, batches=len(loader), device=device)
     log = RunLog(files.log_folder(step.index), f"{config.method} {step.task} step {step.index}")
-    with rescue:
-        if rescue.restore(progress):
-            log.say(f"continuing in epoch {progress.epoch}, batch {progress.batch}")
-        try:
-            log.say(f"{len(loader.dataset)} images, ready after {time.perf_counter() - began:.1f} s")
-            fit(method, loader, training, device=device, log=log, progress=progress, after_iteration=rescue)
-        except NonFiniteLoss as error:
-            file = write_failure(files.checkpoint(step.index), error, method, loader, about)
-            raise FloatingPointError(f"{error}; look at it again with --replay_batch {file}") from error
+    log.say(f"{len(loader.dataset)} images, ready after {time.perf_counter() - began:.1f} s")
 
-    # The file that the test and the next step read.
-    trained = training.epochs * len(loader) * config.batch_size // config.accumulate
+    # Optimisation, unless the method solves the step itself; then the file that test and next step read.
+    passes = 1
+    if not method.fit_step(loader):
+        optimise(method, loader, autosave, files.checkpoint(step.index), log=log, device=device)
+        passes = method.training.epochs
+    trained = passes * len(loader) * config.batch_size // config.accumulate
     about["cost"] = training_cost(method.net, began, len(loader.dataset), trained, classes=step.num_seen)
-    method.end_increment()
+    method.end_increment(loader)
     if distributed.is_main():
         content = {"net": method.net.state_dict(), "method_state": method.state_dict()}
         checkpoint.save(about | content, files.checkpoint(step.index))
         if shared:
             shared.offer(files.checkpoint(0))
-    rescue.discard()
+    autosave.discard()
     log.close()
 
 
-def test_step(config: SimpleNamespace, step: Step, dataset, files: RunFiles, device: torch.device) -> None:
-    """Evaluate a step's saved checkpoint on all classes seen so far; print and file the numbers."""
-    content = checkpoint.load(Path(config.ckpt) if config.ckpt else files.checkpoint(step.index))
-    parts = argparser.network_parts(config, pretrained=False)
-    method = restored(content, step, config.method, config.hyper, parts, device=device)
+def optimise(method, loader, autosave: Autosave, path: Path, *, log: RunLog, device: torch.device) -> None:
+    """All epochs of the step that `path` will hold, from where an interrupted run was saved, if one was."""
+    compile_network(method)
+    method.model = distributed.distribute(method.net, device)
+    progress = start(method, method.training, batches=len(loader), device=device)
+    with autosave:
+        if autosave.restore(progress):
+            log.say(f"continuing in epoch {progress.epoch}, batch {progress.batch}")
+        try:
+            fit(method, loader, method.training, device=device, log=log, progress=progress,
+                after_iteration=autosave)
+        except NonFiniteLoss as error:
+            file = write_failure(path, error, method, loader, autosave.about)
+            raise FloatingPointError(f"{error}; look at it again with --replay_batch {file}") from error
+
+
+def test_step(config: SimpleNamespace, data: IncrementData, files: RunFiles, device: torch.device) -> str:
+    """Evaluate a step's saved checkpoint on all classes seen so far, file the numbers; the kind of test."""
+    step = data.step
+    path = Path(config.ckpt) if config.ckpt else files.checkpoint(step.index)
+    content = checkpoint.load(path)
+    test = reuse.test_of(config, data, files, path, content)
+    method = build.method_after(config, step, device, content)
     fold_norms(method.net)
-    data = argparser.step_data(config, step, dataset)
-    loader = make_loader(data.test, argparser.test_batch_size(config), train=False, seed=config.seed,
+    loader = make_loader(data.test, build.test_batch_size(config), train=False, seed=config.seed,
                          num_workers=config.num_workers)
     log = RunLog(files.log_folder(step.index), f"{config.method} {step.task} step {step.index}")
     matrix = evaluate(method, loader, device=device, log=log)
     if distributed.is_main():
-        result = write_result(files.results, matrix, step, dataset, content, num_images=len(data.test.ids))
+        result = write_result(files.results, matrix, step, data.dataset, content,
+                              num_images=len(data.test.ids), **test)
         log.tested(result, method, data.test)
     log.close()
     distributed.barrier()
+    return test["kind"]
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float
 
 @dataclass
 class Output:
-    """What one forward pass leaves behind.
+    """The result of a forward pass.
 
     Attributes:
         logits_small: classifier outputs at head resolution (N, C, h, w).
@@ -26,6 +26,7 @@ class Output:
         body: output of the backbone (N, B, h', w').
         attentions: named maps of the backbone's stages, for distillation.
         size: (H, W) of the images.
+        extras: further outputs of a method's own network, by name; empty for the common one.
     """
 
     logits_small: Tensor
@@ -33,6 +34,7 @@ class Output:
     body: Tensor
     attentions: dict[str, Tensor]
     size: tuple[int, int]
+    extras: dict[str, Tensor] = field(default_factory=dict)
 
     @cached_property
     def logits(self) -> Tensor:
@@ -51,7 +53,7 @@ class SegmentationModel(nn.Module):
         body: images (N, 3, H, W) -> (features (N, B, h, w), named stage maps).
         head: (N, B, h, w) -> (N, D, h, w) with attribute `out_channels` = D.
         classifiers: rows of each step's classifier.
-        precision: "fp32", "bf16" or "fp16": what autocast computes the network in. Losses are outside.
+        precision: "fp32", "bf16" or "fp16", of the autocast around the forward pass; losses are outside it.
     """
 
     def __init__(self, body: nn.Module, head: nn.Module, classifiers: list[int], *, precision: str = "fp32"):
@@ -63,7 +65,7 @@ class SegmentationModel(nn.Module):
         self._folding, self._folded = False, []  # copies of body and head, no part of the state
 
     def forward(self, images: Tensor) -> Output:  # (N, 3, H, W), normalised
-        """One pass; the `Output` holds every intermediate that a loss may read."""
+        """Forward pass; the `Output` holds every intermediate that a loss may read."""
         enabled = self.precision != torch.float32
         with torch.autocast(images.device.type, dtype=self.precision if enabled else None, enabled=enabled):
             body, attentions, features = self.encode(images)
@@ -87,8 +89,8 @@ class SegmentationModel(nn.Module):
     def freeze(self, *modules: nn.Module) -> None:
         """Fix `modules`: no gradient, and eval mode that survives `train()`.
 
-        Optimizers built afterwards do not see them, so neither gradient nor weight decay moves them, and a
-        frozen body and head record no graph.
+        Optimizers built afterwards leave them out, so neither gradient nor weight decay changes them, and no
+        graph is recorded through a frozen body and head.
         """
         for module in modules:
             module.requires_grad_(False)
@@ -96,16 +98,16 @@ class SegmentationModel(nn.Module):
             self._frozen.append(module)
 
     def fold_frozen(self) -> None:
-        """While training, run body and head, which must be frozen, as copies with folded norms.
+        """In training mode, run the frozen body and head as copies with folded norms.
 
-        Each call of `train()` copies anew, so weights may be loaded before it. Weights and state dict stay as
-        they are; results are equal up to rounding.
+        Each call of `train()` makes new copies, so weights may be loaded before it. Weights and state dict do
+        not change; results are equal up to rounding.
         """
         assert {self.body, self.head} <= set(self._frozen), "freeze body and head first"
         self._folding = True
 
     def train(self, mode: bool = True) -> "SegmentationModel":
-        """Set training mode everywhere but in what is frozen."""
+        """Set training mode in all modules that are not frozen."""
         super().train(mode)
         for module in self._frozen:
             module.eval()
@@ -123,7 +125,7 @@ class SegmentationModel(nn.Module):
         return shared + classes * (self.head.out_channels + 1)
 
     def load_previous(self, state: Mapping[str, Tensor], *, new: int) -> None:
-        """Load the weights of the step before; only the classifiers from number `new` on may be missing.
+        """Load the weights of the previous step; only the classifiers from number `new` on may be missing.
 
         Raises:
             ValueError: if anything else is missing, left over, or of another shape.
@@ -147,12 +149,12 @@ class SegmentationModel(nn.Module):
 
 @dataclass(frozen=True)
 class Parts:
-    """The numbers from which networks are built; methods build theirs from it.
+    """The configuration of a network; methods build theirs from it.
 
     Args:
         backbone: name in `models.BACKBONES`, or `timm:<name>`.
         output_stride: stride of the body's last map, 8 or 16.
-        pooling: window of the head's image pooling in evaluation.
+        pooling: window of the head's image pooling in evaluation, 0 for the whole map.
         precision: see `SegmentationModel`.
         norm: key of `modules.norms.NORMS`, for the head and for ResNets.
         pretrained: path of the backbone's weights, "" for random ones. Only read where training starts, at

@@ -1,7 +1,7 @@
-"""The published tasks as data: which classes, in which order, in which portions.
+"""The published tasks as data: which classes, in which order, how many per step.
 
-A portion "15-1" is 15 classes first, then 1 per step; more numbers are one step each. Background is not
-counted.
+The portions "15-1" are 15 classes first, then 1 per step; more than two numbers are one step each. Background
+is not counted.
 Sources: tasks.py of MiB, PLOP, NeST, RevisitingCSS and RCIL; EIR's own names are in `ALIASES`.
 """
 
@@ -117,7 +117,7 @@ def lookup(dataset: str, task: str) -> tuple[str, str, list[int]]:
     """Published name of `task`, its portions, and its class order ([]: the dataset's).
 
     Raises:
-        ValueError: naming what is near, if there is no such task.
+        ValueError: if there is no such task; the message names the nearest.
     """
     published, aliases = TASKS.get(dataset, {}), ALIASES.get(dataset, {})
     if re.fullmatch(r"\d+(-\d+)+", task) and task not in published and task not in aliases:
@@ -132,10 +132,10 @@ def lookup(dataset: str, task: str) -> tuple[str, str, list[int]]:
 
 
 def portion_out(items: Sequence[int], portions: str, what: str) -> list[tuple[int, ...]]:
-    """`items` in portions: "15-1" = 15, then 1 each; "10-5-5" = as counted; "20" or "all" = at once.
+    """`items` per step: "15-1" = 15, then 1 each; "10-5-5" = as counted; "20" or "all" = at once.
 
     Raises:
-        ValueError: if they do not come out even; `what` is named, and what is possible.
+        ValueError: if the counts do not add up; the message names `what` and the possible counts.
     """
     total = len(items)
     counts = [total] if portions == "all" else [int(count) for count in portions.split("-")]

@@ -10,8 +10,7 @@ from functools import cached_property
 from task_tables import ASCENDING, NUM_DOMAINS, lookup, portion_out
 from utils.labels import BACKGROUND
 
-PROBING = "-probing"  # every step knows all classes: what RevisitingCSS probes frozen networks with
-
+PROBING = "-probing"  # every step teaches all classes: RevisitingCSS's tasks for probing frozen networks
 
 
 @dataclass(frozen=True)
@@ -137,7 +136,7 @@ def named_step(
     """
     if task.lower().endswith(PROBING):
         probed = named_step(dataset, num_classes, task[: -len(PROBING)], has_background=has_background)
-        groups = (probed.order,) * (probed.num_steps + 1)  # one more, for the network before step 0
+        groups = (probed.order,) * (probed.num_steps + 1)  # one more step, for the network before step 0
         return Step(dataset, probed.task + PROBING, 0, groups, has_background).at(index)
     items = range(NUM_DOMAINS[dataset]) if dataset in NUM_DOMAINS else range(int(has_background), num_classes)
     name, portions, order = lookup(dataset, task)

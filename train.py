@@ -10,7 +10,8 @@ from torch import Tensor
 
 from dataset.transform import to_device
 from metrics import ConfusionMatrix
-from utils.distributed import is_distributed
+from utils.distributed import is_distributed, of_every_process
+from utils.optimizer import FusedSGD
 from utils.schedule import poly
 
 
@@ -38,11 +39,12 @@ class Training:
 
 
 class NonFiniteLoss(FloatingPointError):
-    """A loss term is inf or nan; `epoch` and `batch` say in which batch of this process."""
+    """A loss term is inf or nan; raised on every process. `epoch`, `batch` and `process` say where it is."""
 
-    def __init__(self, name: str, value: float, epoch: int, batch: int):
-        super().__init__(f"loss {name!r} is {value} in epoch {epoch}, batch {batch}")
-        self.epoch, self.batch = epoch, batch
+    def __init__(self, name: str, value: float, epoch: int, batch: int, process: int = 0):
+        of = f" of process {process}" if is_distributed() else ""
+        super().__init__(f"loss {name!r} is {value} in epoch {epoch}, batch {batch}{of}")
+        self.epoch, self.batch, self.process = epoch, batch, process
 
 
 @dataclass
@@ -85,7 +87,7 @@ def start(method, training: Training, *, batches: int, device: torch.device) -> 
     groups = [group for group in method.param_groups(training.lr, training.weight_decay) if group["params"]]
     if not groups:
         raise ValueError("nothing is trainable at this step: every part of the network is frozen")
-    optimizer = torch.optim.SGD(groups, lr=training.lr, momentum=0.9, nesterov=True, fused=True)
+    optimizer = FusedSGD(groups, lr=training.lr, names={p: name for name, p in method.net.named_parameters()})
     factor = poly(training.epochs * steps, training.lr_power)
     scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
     scaler = torch.amp.GradScaler(device.type, enabled=training.scale_loss)
@@ -131,9 +133,8 @@ def train_one_epoch(method, loader, training: Training, progress: Progress, *, d
             losses = method.losses(images, labels)
             pending.append({name: value.detach() for name, value in losses.items()})
             if len(pending) >= interval or batch + 1 == last:
-                read_losses(pending, progress, batch)
                 lr = progress.scheduler.get_last_lr()[0]
-                log.losses(progress.epoch * len(loader) + batch, pending[-1], lr)
+                log.losses(progress.epoch * len(loader) + batch, read_losses(pending, progress, batch), lr)
                 pending.clear()
             progress.scaler.scale(sum(losses.values()) / training.accumulate).backward()
         if closes:
@@ -159,22 +160,23 @@ def optimizer_step(method, progress: Progress) -> None:
     progress.optimizer.zero_grad(set_to_none=True)
 
 
-def read_losses(pending: list[dict[str, Tensor]], progress: Progress, batch: int) -> None:
+def read_losses(pending: list[dict[str, Tensor]], progress: Progress, batch: int) -> dict[str, float]:
     """Add the `pending` losses, the last of which is that of `batch`, to the epoch's sums; one transfer for
-    all.
+    all. Losses are means over processes; returns the last.
 
     Raises:
         NonFiniteLoss: if one is not finite; its own batch has not moved the weights if it is the last.
     """
     names = list(pending[-1])
     rows = [torch.stack([losses[name].double() for name in names]) for losses in pending]
-    for number, row in enumerate(torch.stack(rows).tolist(), start=batch + 1 - len(pending)):
-        for name, value in zip(names, row, strict=True):
-            if not math.isfinite(value):
-                raise NonFiniteLoss(name, value, progress.epoch, number)
-            progress.sums[name] = progress.sums.get(name, 0.0) + value
-
-
+    every = torch.stack(of_every_process(torch.stack(rows)), dim=1)  # (batches, processes, terms)
+    for number, table in enumerate(every.tolist(), start=batch + 1 - len(pending)):
+        for process, row in enumerate(table):
+            for name, value in zip(names, row, strict=True):
+                if not math.isfinite(value):
+                    raise NonFiniteLoss(name, value, progress.epoch, number, process)
+                progress.sums[name] = progress.sums.get(name, 0.0) + value / len(table)
+    return dict(zip(names, every[-1].mean(0).tolist(), strict=True))
 
 
 @torch.inference_mode()
@@ -182,12 +184,16 @@ def evaluate(method, loader, *, device: torch.device, log) -> ConfusionMatrix:
     """Confusion matrix of all seen classes over `loader`, summed over processes.
 
     Classes that have rows but were not taught yet may win pixels; these count as errors (extra columns).
+
+    Raises:
+        FloatingPointError: if a logit of any process is not finite: it would count as some class or other.
     """
     method.net.eval()
     rows = sum(method.heads(method.step))
     matrix = ConfusionMatrix(method.step.num_seen, num_columns=rows, device=device)
     for images, labels in log.evaluation(loader):
         images, labels = to_device(images, labels, device)
-        matrix.update(labels, method.predict(method.net(images).logits))
-    matrix.reduce()
-    return matrix
+        out = method.net(images)
+        matrix.update(labels, method.predict(out.logits))
+        matrix.note_broken(out.logits_small)
+    return matrix.reduce()

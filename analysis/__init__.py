@@ -1,1 +1,1 @@
-"""Programs and helpers that look at trained networks through the public interface of the framework."""
+"""Programs that analyse finished runs through the public interface of the framework."""

@@ -11,17 +11,16 @@ from analysis.runs import Run
 from dataset.images import StepImages
 from utils.labels import IGNORE
 
-COARSE = 128  # longest side of the maps that are compared, pixels
+COARSE = 128  # longest side of the compared label maps, in pixels
 
 
 def choose(runs: Sequence[Run], images: StepImages, count: int, *, candidates: int) -> list[int]:
-    """Rows of the `count` most instructive of `images`.
+    """Indices of the `count` most instructive of `images`.
 
     Args:
-        runs: whose steps are compared; steps of the same run where there are several, else all checkpoints,
-            and a
-            single checkpoint with the truth.
-        images: labelled with all classes. candidates: how many of them are looked at, evenly spread.
+        runs: whose predictions are compared: between the steps of a run if it has several, else between all
+            checkpoints; a single checkpoint is compared with the ground truth.
+        images: labelled with all classes. candidates: how many of them are evaluated, evenly spaced.
     """
     rows = np.unique(np.linspace(0, len(images) - 1, min(candidates, len(images))).round().astype(int))
     some = copy.copy(images)
@@ -57,8 +56,8 @@ def disagreement(truth: ndarray, maps: Sequence[tuple[int, ndarray]]) -> ndarray
     """Share of the pixels on which `maps` disagree, by true class, (256,).
 
     Args:
-        truth: model indices (h, w), IGNORE where nobody knows.
-        maps: (classes known, predicted indices (h, w)); a map has no say about classes that it did not know.
+        truth: model indices (h, w), IGNORE where unlabelled.
+        maps: (classes learned, predicted indices (h, w)); pixels of classes not learned yet do not count.
     """
     low, high = np.full(truth.shape, 255, np.uint8), np.zeros(truth.shape, np.uint8)
     for num_seen, predicted in maps:
@@ -70,7 +69,7 @@ def disagreement(truth: ndarray, maps: Sequence[tuple[int, ndarray]]) -> ndarray
 
 
 def diverse(shares: ndarray, count: int) -> list[int]:  # (images, classes)
-    """Rows of `shares` with large and varied entries: greedily, by the gain in the sum of square roots."""
+    """Rows of `shares` with large entries in many columns, chosen greedily by the sum of square roots."""
     total, chosen = np.zeros(shares.shape[1]), []
     for _ in range(min(count, len(shares))):
         gain = (np.sqrt(total + shares) - np.sqrt(total)).sum(1)

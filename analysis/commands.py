@@ -12,12 +12,12 @@ from tqdm import tqdm
 from utils.commands import answer
 from utils.files import write_text
 
-PATIENCE = 5.0  # seconds of a program's life before progress bars appear
+PATIENCE = 5.0  # seconds that a program runs before it shows progress bars
 BEGAN = time.monotonic()
 
 
 class Parser(argparse.ArgumentParser):
-    """Flags of an analysis; mistakes are ValueErrors, so that every error is one line."""
+    """Flags of an analysis; a mistake raises ValueError, which `main` prints as one line."""
 
     def __init__(self, program: str, description: str):
         super().__init__(
@@ -32,7 +32,7 @@ class Parser(argparse.ArgumentParser):
         raise ValueError(f"{message}; see {self.prog} --help")
 
     def add_run_flags(self, out: str, what: str) -> None:
-        """Which runs, where their data is, for analyses that look at it again, and where to put `what`."""
+        """Flags for the runs, for the data (of analyses that read images again) and for the output `what`."""
         self.add_argument("runs", nargs="+", help="folders of runs (all their steps), or checkpoints")
         self.add_argument("--out", default=out, help=f"folder for {what}")
         self.add_argument(
@@ -44,15 +44,15 @@ class Parser(argparse.ArgumentParser):
 
 
 def main(parser: Parser, work: Callable[[argparse.Namespace], None], argv: Sequence[str] | None) -> int:
-    """Parse `argv` and do `work`; 0 if all is well, 2 after a mistake, which one line explains."""
+    """Parse `argv` and do `work`; 0 on success, 2 after a mistake, which is explained in one line."""
     return answer(parser.prog, lambda: work(parser.parse_args(argv)))
 
 
 def at_least(lowest: int) -> Callable[[str], int]:
-    """A type for flags: whole numbers from `lowest` on."""
+    """An argparse type: integers from `lowest` on."""
 
-    def number(word: str) -> int:
-        value = int(word)
+    def number(text: str) -> int:
+        value = int(text)
         if value < lowest:
             raise argparse.ArgumentTypeError(f"must be at least {lowest}")
         return value
@@ -62,20 +62,20 @@ def at_least(lowest: int) -> Callable[[str], int]:
 
 
 def progress(items: Iterable, title: str, **options) -> Iterable:
-    """`items` with a progress bar, which a terminal shows when the program has run for five seconds."""
+    """`items` with a progress bar, shown in a terminal once the program has run for PATIENCE seconds."""
     delay = max(0.0, BEGAN + PATIENCE - time.monotonic())
     bar = {"leave": False, "dynamic_ncols": True, "disable": None, "delay": delay}
     return tqdm(items, desc=title, **bar | options)
 
 
 class Bar:
-    """The log that `train.evaluate` wants: nothing but a progress bar."""
+    """A log for `train.evaluate` that shows a progress bar and nothing else."""
 
     def __init__(self, title: str):
         self.title = title
 
     def evaluation(self, loader: Iterable) -> Iterable:
-        """`loader` with the bar."""
+        """`loader` with a progress bar."""
         return progress(loader, self.title)
 
 
@@ -102,5 +102,5 @@ def write_csv(path: Path, rows: Sequence[dict]) -> None:
 
 
 def percent(share: float | None) -> str:
-    """A share of 1 in per cent with one digit, "-" if there is none."""
+    """A share in [0, 1] as per cent with one digit, "-" for None."""
     return "-" if share is None else f"{100 * share:.1f}"

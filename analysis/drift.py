@@ -27,7 +27,7 @@ from analysis.commands import Parser, at_least, main, text_table, write_csv
 from analysis.drift_figures import draw_classes, draw_cosines, draw_summary
 from analysis.features import all_classes, features_of, part_of, train_views
 from analysis.figures import save_figure, style
-from analysis.prototypes import ClassMeans, blended_labels_at, cosines, labels_at, taught_rows
+from analysis.prototypes import ClassMeans, cosines, labels_at, published_labels_at, taught_rows
 from analysis.runs import find_runs
 from analysis.trained import Trained
 from utils.files import write_bytes
@@ -35,14 +35,13 @@ from utils.files import write_bytes
 
 @dataclass(frozen=True)
 class Measured:
-    """What one step's network looks like from inside; classes by model index, all of the task.
+    """Measurements of one step's network; classes by model index, over the whole task.
 
     Attributes:
         step: its number. taught: step that taught each class.
         prototypes: mean features (C, D). rows: classifier rows (C, D), zero for classes not taught yet.
-        recall, nearest: share of each class's test pixels that the own classifier, and the nearest class
-            mean, name
-            right (C,); nan for a class without pixels, or not taught yet.
+        recall, nearest: share of each class's test pixels that the network's own classifier, and the nearest
+            class mean, get right (C,); nan for a class without pixels, or not taught yet.
     """
 
     step: int
@@ -54,14 +53,14 @@ class Measured:
 
     @property
     def cosines(self) -> Tensor:
-        """Of every prototype (row) to every classifier row (column), (C, C)."""
+        """Cosine of every prototype (rows) with every classifier row (columns), (C, C)."""
         return cosines(self.prototypes, self.rows)
 
 
 def work(options: Namespace) -> None:
-    """Measure every step of every run; files, figures, and a table over the classes of step 0."""
+    """Measure every step of every run; write files and figures, print a table over the classes of step 0."""
     runs = find_runs(options.runs, data_root=options.data_root, cache_dir=options.cache_dir)
-    reduce = blended_labels_at if options.published_labels else labels_at
+    reduce = published_labels_at if options.published_labels else labels_at
     out, measured, rows, names = Path(options.out), {}, [], []
     means: dict[int, ClassMeans] = {}  # of equal networks, such as those of a method that freezes them
     for run in runs:
@@ -103,7 +102,7 @@ def file_name(run: str) -> str:
 
 
 def class_means(trained: Trained, reduce, num_images: int, title: str) -> ClassMeans:
-    """Of training images labelled with all classes, whatever the step knew; one pass."""
+    """Mean features over training images labelled with all classes, also later ones; one pass."""
     images = part_of(train_views(all_classes(trained)), num_images)
     channels = trained.method.net.head.out_channels
     means = ClassMeans(trained.step.num_total, channels, device=trained.device)
@@ -113,7 +112,7 @@ def class_means(trained: Trained, reduce, num_images: int, title: str) -> ClassM
 
 
 def measure(trained: Trained, means: ClassMeans, title: str) -> Measured:
-    """One pass over test images for what is recognised."""
+    """One pass over the test images: recall of the own classifier and of the nearest class mean."""
     step, net = trained.step, trained.method.net
     rows = torch.cat([classifier.weight.detach().flatten(1) for classifier in net.cls]).double()
     known = means.counts[: step.num_seen] > 0
@@ -173,7 +172,7 @@ def tidy(steps: Sequence[Measured], names: Sequence[str]) -> list[dict]:
 
 
 def number(value: Tensor) -> float | None:
-    """A plain number, None for nan."""
+    """A float for files, None for nan."""
     return None if torch.isnan(value) else float(value)
 
 

@@ -19,7 +19,7 @@ RECOGNISED = (
 
 
 def draw_summary(rows: Sequence[dict], *, has_background: bool) -> Figure:
-    """Over the steps, for the classes of step 0: what moved, and what is still recognised.
+    """Curves over the steps for the classes of step 0: drift, alignment and recall.
 
     `rows` are those of drift.csv.
     """
@@ -67,7 +67,7 @@ def means(rows: Sequence[dict], run: str, key: str) -> tuple[list[int], list[flo
 
 
 def draw_cosines(run: str, steps: Sequence, names: Sequence[str]) -> Figure:
-    """Per step the cosines of prototypes (down) and classifier rows (across); untaught classes are empty."""
+    """Per step the cosines of prototypes (y) and classifier rows (x); classes not taught yet stay empty."""
     side = max(2.6, min(9.0, 0.5 * len(names)))
     made = figure(
         side * len(steps) + 2.2, side + 1.5, f"{run}: how class means (rows) lie to classifier rows (columns)"
@@ -84,7 +84,7 @@ def draw_cosines(run: str, steps: Sequence, names: Sequence[str]) -> Figure:
 
 
 def draw_classes(run: str, rows: Sequence[dict], names: Sequence[str]) -> Figure:
-    """Class by step: features against when learned, rows against when learned, alignment, recognised pixels.
+    """Heat maps of class by step: drift of features and of classifier rows, alignment, recall.
 
     `rows` are those of drift.csv for this run.
     """

@@ -1,4 +1,4 @@
-"""Features of images through a trained network: of fixed views, computed once, or of fresh random crops."""
+"""Features of a trained network: of fixed views, computed once, or of fresh random crops."""
 
 import copy
 from collections.abc import Callable, Iterable, Iterator
@@ -25,7 +25,7 @@ def all_classes(trained: Trained) -> IncrementData:
 
 
 def train_views(data: IncrementData) -> StepImages:
-    """The training images of `data` as a test sees them: the view that draws nothing at random."""
+    """The training images of `data` in the view of a test, without random crops."""
     images = data.test
     images.samples, images.table = data.samples("train"), replace(data, protocol="plop").table("train")
     return images
@@ -40,10 +40,9 @@ def features_of(trained: Trained, loader: Iterable, title: str) -> Iterator[tupl
 def fixed_views(
     trained: Trained, images: StepImages, *, seed: int, title: str
 ) -> tuple[Callable[[int], Features], int]:
-    """Batches of features that were computed once, in another order in every epoch; and how many an epoch
-    has.
+    """Batches of features, computed once and shuffled anew in every epoch, and their number per epoch.
 
-    Images of different sizes stay in batches of one.
+    Images of different sizes come in batches of one.
     """
     found = features_of(trained, trained.loader(images), title)
     if not images.same_size:
@@ -60,7 +59,7 @@ def fixed_views(
 
 
 def gathered(batches: Features, count: int) -> tuple[Tensor, Tensor]:
-    """`count` features and labels, batch after batch, in two tensors; never held twice (VOC's take 14 GB)."""
+    """The first `count` features and labels in two tensors, filled in place (VOC's take 14 GB)."""
     whole: list[Tensor] = []
     done = 0
     for parts in batches:
@@ -83,7 +82,7 @@ def order(count: int, size: int, seed: int, epoch: int) -> Iterator:
 def random_views(
     trained: Trained, images: TrainImages, *, seed: int
 ) -> tuple[Callable[[int], Features], int]:
-    """Batches of features of fresh random crops, as published; and how many an epoch has."""
+    """Batches of features of fresh random crops, as published, and their number per epoch."""
     size = min(BATCH_SIZE, len(images))
     loader = make_loader(images, size, train=True, seed=seed, num_workers=trained.num_workers)
 
@@ -96,7 +95,7 @@ def random_views(
 
 
 def part_of(images: StepImages, count: int) -> StepImages:
-    """`count` of `images`, evenly spread; all of them if `count` is 0."""
+    """`count` of `images`, evenly spaced; all of them if `count` is 0."""
     part = copy.copy(images)
     if 0 < count < len(images):
         part.samples = [images.samples[index * len(images) // count] for index in range(count)]

@@ -1,4 +1,4 @@
-"""The look of the analyses' charts, and how they are written."""
+"""Style of the analyses' figures, and how they are saved."""
 
 import io
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 
 from utils.files import write_bytes
 
-# Okabe and Ito's colours, told apart with every kind of colour vision; markers and dashes say the same again.
+# Okabe and Ito's colours, which are safe for colour blindness; markers repeat what the colours say.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 MARKERS = "osD^vPX"
 STYLE = {
@@ -36,20 +36,20 @@ def figure(width: float, height: float, title: str) -> Figure:
 
 
 def save_figure(made: Figure, path: Path) -> None:
-    """Write `made` as PNG, whole or not at all; makes its folder."""
+    """Write `made` as PNG atomically; creates its folder."""
     data = io.BytesIO()
     made.savefig(data, dpi=110, format="png")
     write_bytes(path, data.getvalue())
 
 
 def look(number: int) -> dict:
-    """Colour and marker of the run with this number; later ones are smaller, so that none hides another."""
+    """Colour and marker of run `number`; later runs get smaller markers, so that none hides another."""
     shape = {"color": COLOURS[number % len(COLOURS)], "marker": MARKERS[number % len(MARKERS)]}
     return shape | {"markersize": max(5, 9 - 2 * number), "linewidth": 2}
 
 
 def legend(made: Figure, names: Sequence[str], solid: str, dashed: str) -> None:
-    """Below the figure: the colour of each run, and what solid and dashed lines mean."""
+    """Add a legend below the figure: the colour of each run, the meaning of solid and dashed lines."""
     lines = [Line2D([], [], label=name, **look(number)) for number, name in enumerate(names)]
     grey = {"color": "#444444", "linewidth": 2, "marker": "o", "markersize": 7}
     lines.append(Line2D([], [], label=solid, **grey))
@@ -58,7 +58,7 @@ def legend(made: Figure, names: Sequence[str], solid: str, dashed: str) -> None:
 
 
 def heat_map(axes, values: np.ndarray, rows: Sequence[str], columns: Sequence[str], **scale) -> AxesImage:
-    """A heat map with names at its sides and, if there is room, the value in each cell; nan stays empty.
+    """A heat map with labelled axes and, if it fits, the value in each cell; nan stays empty.
 
     `scale` are vmin, vmax and cmap of matplotlib's imshow.
     """

@@ -1,4 +1,4 @@
-"""A fresh classifier of all classes on frozen features: how much could still be read out linearly."""
+"""A linear probe: a new classifier of all classes on frozen features."""
 
 from collections.abc import Callable
 
@@ -21,8 +21,7 @@ class Probe(Method):
     run_probing.py).
 
     Args:
-        step: one that teaches all classes at once. net: the network to probe; its own classifiers are left
-            out.
+        step: one that teaches all classes at once. net: the network to probe; its classifiers are not used.
     """
 
     def __init__(self, step: Step, net: SegmentationModel):
@@ -32,7 +31,7 @@ class Probe(Method):
         self.net.to(dtype=net.cls[0].weight.dtype)
 
     def output(self, features: Tensor, size: tuple[int, int]) -> Output:  # (N, D, h, w)
-        """What the probe makes of `features`; its logits are (N, C, *size)."""
+        """The probe's output for `features`; its logits are (N, C, *size)."""
         features = features.to(self.net.cls[0].weight.dtype)
         return Output(self.net.classify(features), features, features, {}, size)
 
@@ -50,7 +49,7 @@ def fit_probe(
     num_batches: int,
     title: str = "probe",
 ) -> list[Tensor]:
-    """Train `probe` on the `num_batches` batches that `batches(epoch)` gives; the loss of every batch."""
+    """Train `probe` on the `num_batches` batches of each `batches(epoch)`; returns the losses."""
     progression = start(probe, training, batches=num_batches, device=next(probe.net.parameters()).device)
     found = []
     with progress(range(training.epochs * num_batches), title) as bar:

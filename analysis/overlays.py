@@ -1,4 +1,4 @@
-"""What is laid over images: class names, colours of predictions, kinds of errors, uncertainty."""
+"""Overlays on images: class names, predictions, kinds of errors, uncertainty."""
 
 from collections.abc import Collection, Mapping
 
@@ -11,13 +11,13 @@ from scipy import ndimage
 from utils.labels import BACKGROUND, IGNORE
 from utils.pictures.segmentations import INK, PAPER, colour
 
-# Okabe and Ito's colours, told apart with every kind of colour vision.
+# Okabe and Ito's colours, which are safe for colour blindness.
 ERRORS = {
     "missed: taken for background": (240, 228, 66),
     "confused: taken for another class": (230, 90, 0),
     "invented: background taken for a class": (86, 180, 233),
 }
-SURE_TO_UNSURE = colormaps["cividis"]  # of one hue and rising brightness, for every kind of colour vision
+SURE_TO_UNSURE = colormaps["cividis"]  # perceptually uniform, safe for colour blindness
 SHARE = 0.6  # of the prediction's colour in an overlay
 
 
@@ -33,7 +33,7 @@ def errors(image: ndarray, truth: ndarray, predicted: ndarray, *, has_background
     """`image` (H, W, 3) in dim grey, with each wrong pixel in the colour of its kind of error.
 
     Args:
-        image: RGB uint8. truth: model indices (H, W), IGNORE where an answer does not count.
+        image: RGB uint8. truth: model indices (H, W), IGNORE where predictions do not count.
         predicted: model indices (H, W). has_background: whether index 0 is background.
     """
     painted = dimmed(image)
@@ -46,14 +46,14 @@ def errors(image: ndarray, truth: ndarray, predicted: ndarray, *, has_background
 
 
 def error_legend() -> list[tuple[str, tuple[int, int, int]]]:
-    """Names and colours of what `errors` paints."""
+    """Names and colours of the kinds of errors that `errors` shows."""
     grey = tuple(int(value) for value in dimmed(np.full((1, 1, 3), 128))[0, 0])
     return [("right", grey), *ERRORS.items()]
 
 
 def spotlight(image: ndarray, labels: ndarray, *, has_background: bool = True) -> ndarray:
-    """`image` (H, W, 3) where `labels` (H, W) name a class, dim and grey elsewhere: truth without colours
-    of its own, to stand beside those of errors and doubt.
+    """`image` (H, W, 3) where `labels` (H, W) name a class, dim grey elsewhere: the ground truth without
+    colours, to be shown beside error and uncertainty maps.
     """
     dark = (labels == IGNORE) | ((labels == BACKGROUND) & has_background)
     return np.where(dark[..., None], dimmed(image), image).astype(np.uint8)
@@ -65,12 +65,12 @@ def dimmed(image: ndarray) -> ndarray:
 
 
 def uncertainty(unsure: ndarray) -> ndarray:  # (H, W) in 0..1
-    """Shares from sure (0, dark blue) to unsure (1, yellow) as colours, uint8 (H, W, 3)."""
+    """Uncertainty from 0 (dark blue) to 1 (yellow) as colours, uint8 (H, W, 3)."""
     return (SURE_TO_UNSURE(unsure)[..., :3] * 255).round().astype(np.uint8)
 
 
 def uncertainty_legend() -> list[tuple[str, tuple[int, int, int]]]:
-    """Names and colours of some shares."""
+    """Names and colours of some values of uncertainty."""
     shares = {"0: sure": 0.0, "0.2": 0.2, "0.4": 0.4, "0.6": 0.6, "0.8: unsure": 0.8}
     return [
         (name, tuple(int(v) for v in uncertainty(np.full((1, 1), share))[0, 0]))
@@ -79,11 +79,11 @@ def uncertainty_legend() -> list[tuple[str, tuple[int, int, int]]]:
 
 
 def write_names(tile: Image.Image, labels: ndarray, names: Mapping[int, str], *, size: int = 12) -> None:
-    """Write into `tile` the name of each region that has room for it, in place.
+    """Write into `tile`, in place, the name of each region that is large enough.
 
     Args:
-        tile: the picture. labels: of the pixels of the picture it was made from, any resolution (h, w).
-        names: of the labels that are written; others stay without. size: of the letters, pixels.
+        tile: the image to draw on. labels: label map of the image, at any resolution (h, w).
+        names: names by label; labels without a name are skipped. size: font size in pixels.
     """
     labels = np.asarray(Image.fromarray(labels.astype(np.uint8)).resize(tile.size, Image.Resampling.NEAREST))
     draw, font = ImageDraw.Draw(tile), ImageFont.load_default(size)

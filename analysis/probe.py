@@ -1,4 +1,4 @@
-"""Linear probing: what every step's network has kept, against what its own classifier still says.
+"""Linear probing: what the features of every step still separate, against what its own classifier predicts.
 
     python -m analysis.probe checkpoints/shapes_4-1_overlap/FT_tiny
     checkpoints/shapes_4-1_overlap/DFT_STAR_tiny
@@ -30,7 +30,7 @@ from train import Training, evaluate
 
 @dataclass(frozen=True)
 class Settings:
-    """How a probe is trained; the publication does not say its epochs and learning rate."""
+    """Hyper-parameters of a probe; the paper states neither epochs nor learning rate."""
 
     training: Training
     random_views: bool
@@ -39,7 +39,7 @@ class Settings:
 
 
 def work(options: Namespace) -> None:
-    """Probe every step of every run; table, file and figure."""
+    """Probe every step of every run; print a table, write probe.csv and probe.png."""
     runs = find_runs(options.runs, data_root=options.data_root, cache_dir=options.cache_dir)
     settings = Settings(
         Training(options.epochs, options.lr), options.random_views, options.num_images, options.seed
@@ -87,7 +87,7 @@ def observe(trained: Trained, title: str) -> torch.Tensor:
 
 
 def compare(trained: Trained, own: torch.Tensor, fresh: torch.Tensor) -> dict:
-    """One row of the table: mIoU of both classifiers, over all classes of each and over the first."""
+    """One row of the table: mIoU of both classifiers, over all classes of each and over those of step 0."""
     step, base = trained.step, range(int(trained.dataset.has_background), len(trained.step.groups[0]))
     return {
         "step": step.index,

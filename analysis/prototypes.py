@@ -1,4 +1,4 @@
-"""Class prototypes, classifier rows, and how they lie to each other (RevisitingCSS, run_proto.py)."""
+"""Class prototypes, classifier rows, and the cosines between them (RevisitingCSS, run_proto.py)."""
 
 import torch
 import torch.nn.functional as F
@@ -11,8 +11,8 @@ class ClassMeans:
     """Mean feature of every class over any number of batches, of any size.
 
     Args:
-        num_classes: labels from there on, IGNORE among them, do not count.
-        channels: of the features. device: where they will be.
+        num_classes: labels from `num_classes` on, IGNORE among them, do not count.
+        channels: of the features. device: of the features.
     """
 
     # Differs from RevisitingCSS: there, batches of more than one image mix the channels of different images.
@@ -40,14 +40,17 @@ def labels_at(labels: Tensor, size: tuple[int, int]) -> Tensor:  # (N, H, W) -> 
 
 
 def blended_labels_at(labels: Tensor, size: tuple[int, int]) -> Tensor:  # (N, H, W) -> (N, *size)
-    """Labels as RevisitingCSS reduces them: class numbers interpolated bilinearly, corners aligned, cut to
-    integers.
+    """Labels as RevisitingCSS reduces them: interpolated bilinearly as numbers (aligned corners), truncated.
 
-    At a border the blend of two numbers may name a third class. Numbers that the batch does not have turn
-    to IGNORE.
+    At a border the blend of two numbers may name a third class, even one that the batch does not have.
     """
     blended = F.interpolate(labels[:, None].double(), size=size, mode="bilinear", align_corners=True)[:, 0]
-    blended = blended.to(labels.dtype)
+    return blended.to(labels.dtype)
+
+
+def published_labels_at(labels: Tensor, size: tuple[int, int]) -> Tensor:  # (N, H, W) -> (N, *size)
+    """Blended labels as RevisitingCSS counts them: IGNORE for numbers that the batch does not have."""
+    blended = blended_labels_at(labels, size)
     return torch.where(torch.isin(blended, labels.unique()), blended, IGNORE)
 
 
@@ -59,5 +62,5 @@ def taught_rows(rows: Tensor, num_seen: int, num_total: int) -> Tensor:  # (C, D
 
 
 def cosines(one: Tensor, other: Tensor) -> Tensor:  # (A, D), (B, D) -> (A, B)
-    """Cosine of every row of `one` to every row of `other`; 0 where one of them is zero."""
+    """Cosine of every row of `one` with every row of `other`; 0 where either is zero."""
     return F.normalize(one, dim=1) @ F.normalize(other, dim=1).T

@@ -1,4 +1,4 @@
-"""Which checkpoints belong together: the runs that words on the command line mean."""
+"""Which checkpoints belong together: the runs that paths on the command line name."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -25,22 +25,22 @@ class Run:
     cache_dir: str = "cache"
 
     def steps(self) -> Iterator[Trained]:
-        """One step after another, so that only one network is in memory."""
+        """The steps, loaded one after another, so that only one network is in memory."""
         for path in self.paths:
             yield load_step(path, data_root=self.data_root, cache_dir=self.cache_dir)
 
 
-def find_runs(words: Sequence[str], *, data_root: str = "", cache_dir: str = "cache") -> list[Run]:
-    """The runs that `words` name: single checkpoints, folders of them, or folders of such folders; what lies
-    in one folder is one run.
+def find_runs(paths: Sequence[str], *, data_root: str = "", cache_dir: str = "cache") -> list[Run]:
+    """The runs at `paths`: single checkpoints, folders of them, or folders of such folders. The checkpoints
+    of one folder are one run.
 
     Raises:
-        FileNotFoundError: if a word names neither. ValueError: if the runs learned different classes or
-            orders.
+        FileNotFoundError: if a path is none of these.
+        ValueError: if the runs learned different classes or orders.
     """
     folders: dict[Path, dict[int, Path]] = {}
     methods, first = {}, {}
-    for path in dict.fromkeys(file for word in words for file in step_files(Path(word))):
+    for path in dict.fromkeys(file for name in paths for file in step_files(Path(name))):
         about = checkpoint.peek(path)
         if not {"method", "step", *SHARED} <= about.keys():
             checkpoint.load(path)  # says what is wrong with it
@@ -59,10 +59,10 @@ def find_runs(words: Sequence[str], *, data_root: str = "", cache_dir: str = "ca
 
 
 def step_files(path: Path) -> list[Path]:
-    """The checkpoints that `path` means: itself, those of the finished steps in it, or of all runs in it.
+    """The checkpoints at `path`: the file itself, or those of the finished steps of the runs in a folder.
 
     Raises:
-        FileNotFoundError: if it means none.
+        FileNotFoundError: if there is none.
     """
     if path.is_file():
         return [path]
@@ -78,7 +78,7 @@ def step_files(path: Path) -> list[Path]:
 
 
 def last_step(path: Path) -> Path:
-    """The one checkpoint that `path` means: itself, or that of the last finished step of the run in it.
+    """The checkpoint at `path`: the file itself, or that of the last finished step of the run in a folder.
 
     Raises:
         FileNotFoundError: if there is none. ValueError: if there are several runs.

@@ -12,6 +12,7 @@ from torchvision.transforms.v2 import InterpolationMode
 from torchvision.transforms.v2 import functional as F
 
 import argparser
+from config import build
 from dataset import DATASETS, build_dataset
 from dataset.base import SegmentationDataset
 from dataset.images import StepImages
@@ -20,7 +21,6 @@ from dataset.loader import make_loader
 from dataset.skip import skip_bad_images
 from dataset.transform import to_device
 from experiment import checkpoint
-from methods import METHODS
 from methods.base import Method
 from segmentation_module import Output
 from tasks import Step, make_step
@@ -109,12 +109,9 @@ def load_step(
     step = make_step(dataset, config.task, content["step"])
     if [list(group) for group in step.groups] != content["groups"]:
         raise ValueError(f"{path} was trained on other classes than {config.dataset} {config.task} has now")
-    method = METHODS[config.method](step, **config.hyper)
-    method.net = method.build_model(step, argparser.network_parts(config, pretrained=False))
-    method.net.load_state_dict(content["net"])
-    method.load_state_dict(content["method_state"])
-    method.net.eval().requires_grad_(False).to(device, memory_format=torch.channels_last)
-    data = argparser.step_data(config, step, dataset)
+    method = build.method_after(config, step, device, content)
+    method.net.eval().requires_grad_(False)
+    data = build.step_data(config, step, dataset)
     return Trained(Path(path), step, method, device, dataset, data, config.num_workers)
 
 

@@ -1,4 +1,4 @@
-"""Image, truth and what every run says after every step, side by side: the qualitative figure of papers.
+"""Image, ground truth and the predictions of every run after every step, side by side, as in papers.
 
     python -m analysis.visualize checkpoints/shapes_4-1_overlap/*            # all steps of all runs
     python -m analysis.visualize FT/step_0.pt FT/step_2.pt DFT_STAR/step_2.pt --images val/000012 photo.jpg
@@ -46,10 +46,9 @@ CAPTIONS = {
 
 @dataclass
 class Shown:
-    """One image: its pixels uint8 (3, H, W), dataset labels (H, W) or None for a photo, and what was
-    predicted.
+    """One image: pixels uint8 (3, H, W), dataset labels (H, W) or None for a photo, and the predictions.
 
-    `answers[run, step]` = predicted model indices, unsureness, and what would have been right then, (H, W)
+    `answers[run, step]` = predicted model indices, uncertainty, and the ground truth of that step, (H, W)
     each.
     """
 
@@ -65,14 +64,14 @@ class Shown:
 
 
 def work(options: Namespace) -> None:
-    """Choose images, ask every network, draw the three pictures."""
+    """Choose images, predict them with every network, draw the three figures."""
     runs = find_runs(options.runs, data_root=options.data_root, cache_dir=options.cache_dir)
     trained = next(runs[0].steps())
     images = trained.data.of(trained.step.num_steps - 1).test  # labelled with all classes
     if not options.images:
         rows = choose(runs, images, options.num_images, candidates=options.candidates)
         options.images = [images.ids[row] for row in rows]
-    shown = [find(word, images, trained) for word in options.images]
+    shown = [find(name, images, trained) for name in options.images]
     for run in runs:
         for one in run.steps():
             ask(one, run.name, shown)
@@ -82,25 +81,25 @@ def work(options: Namespace) -> None:
         print(out / f"{name}.png")
 
 
-def find(word: str, images: StepImages, trained: Trained) -> Shown:
-    """The test image with the id `word`, or the picture file of that name.
+def find(name: str, images: StepImages, trained: Trained) -> Shown:
+    """The test image with the id `name`, or the image file of that name.
 
     Raises:
         ValueError: if there is neither.
     """
-    if word in images.ids:
-        index = images.ids.index(word)
+    if name in images.ids:
+        index = images.ids.index(name)
         image, indices = images[index]
-        return Shown(word, image, to_dataset_labels(indices.numpy(), trained.step.order))
-    if Path(word).is_file():
-        return Shown(Path(word).stem, trained.view(read_photo(word)), None)
+        return Shown(name, image, to_dataset_labels(indices.numpy(), trained.step.order))
+    if Path(name).is_file():
+        return Shown(Path(name).stem, trained.view(read_photo(name)), None)
     raise ValueError(
-        f"--images {word}: neither a picture file nor the id of a test image, such as {images.ids[0]}"
+        f"--images {name}: neither a picture file nor the id of a test image, such as {images.ids[0]}"
     )
 
 
 def ask(trained: Trained, run: str, shown: Sequence[Shown]) -> None:
-    """Note what the network says of every image, and what its step counts as right."""
+    """Store the network's prediction of every image, and the ground truth of its step."""
     table = trained.data.table("test")
     for one in shown:
         predicted, unsure = (values[0].numpy() for values in trained.predict(one.image[None]))
@@ -111,7 +110,7 @@ def ask(trained: Trained, run: str, shown: Sequence[Shown]) -> None:
 
 # -- drawing ---------------------------------------------------------------------------------------
 def draw(shown: Sequence[Shown], runs: Sequence[Run], trained: Trained, *, side: int) -> dict[str, ndarray]:
-    """The three pictures by name; no errors where no image has a truth."""
+    """The three figures by name; without errors if no image has a ground truth."""
     palette, step, has_background = trained.dataset.palette, trained.step, trained.dataset.has_background
     skip = {BACKGROUND} if has_background else set()
     names = {
@@ -159,7 +158,7 @@ def steps_shown(shown: Sequence[Shown]) -> list[int]:
 
 
 def titles(shown: Sequence[Shown], trained: Trained) -> list[str]:
-    """Heads of the columns; a step that teaches one class says which."""
+    """Headings of the columns; a step that teaches one class names it."""
     heads = ["", "image", "truth"]
     for index in steps_shown(shown):
         step = trained.step.at(index)
@@ -171,7 +170,7 @@ def titles(shown: Sequence[Shown], trained: Trained) -> list[str]:
 def rows_of(
     one: Shown, runs: Sequence[Run], cell, truth: Image.Image, *, side: int
 ) -> list[list[Image.Image]]:
-    """One row of tiles per run; image and truth stand in the first."""
+    """One row of tiles per run; the first row also has image and ground truth."""
     image = tile(one.pixels, side, smooth=True)
     blank = Image.new("RGB", image.size, PAPER)
     rows = []

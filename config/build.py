@@ -1,4 +1,4 @@
-"""From the namespace to what the parts of the framework take: the second half of `argparser.py`."""
+"""From the resolved configuration to what the parts of the framework take."""
 
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,10 +12,10 @@ from dataset import build_dataset
 from dataset.base import SegmentationDataset
 from dataset.increment import IncrementData, increment_data
 from dataset.skip import skip_bad_images
+from experiment.autosave import seed_everything
 from experiment.files import RunFiles
-from experiment.previous_step import begin, describe, say_if_outdated
-from experiment.shared_step0 import SharedStep0, shared_step0
-from methods import METHODS
+from methods.base import Method
+from methods.build import build_method, trained_method
 from metrics.published_csv import published_summary, read_rows
 from metrics.results import read_results, table
 from segmentation_module import Parts
@@ -23,6 +23,8 @@ from tasks import Step
 from train import Training
 from utils.distributed import is_main, world_size
 from utils.files import write_text
+
+PER_STEP = ("lr", "epochs")  # flags with a value for each step of the task
 
 
 def run_files(config: SimpleNamespace) -> RunFiles:
@@ -35,14 +37,6 @@ def run_files(config: SimpleNamespace) -> RunFiles:
     run = "_".join(word for word in words if word)
     roots = Path(config.checkpoint), Path(config.results_dir), Path(config.logdir)
     return RunFiles(*roots, setting=setting, run=run, kin=run.removeprefix(words[0]) if config.name else "")
-
-
-def finished(config: SimpleNamespace, files: RunFiles, index: int) -> bool:
-    """Whether step `index` has been trained and is not wanted anew."""
-    done = files.checkpoint(index).is_file() and not config.overwrite
-    if done and index > 0:
-        say_if_outdated(files.checkpoint(index), files.checkpoint(index - 1))
-    return done
 
 
 def network_parts(config: SimpleNamespace, *, pretrained: bool) -> Parts:
@@ -67,20 +61,29 @@ def step_data(config: SimpleNamespace, step: Step, dataset) -> IncrementData:
     return increment_data(dataset, step, ignore_background=config.ignore_test_bg, **options)
 
 
-def step0_of_others(config: SimpleNamespace, step: Step, dataset) -> SharedStep0 | None:
-    """Where runs that train this step 0 alike share it; None at later steps, or if it is not wanted."""
-    if step.index > 0 or config.no_share or config.step_ckpt:
-        return None
-    method = METHODS[config.method](step, **config.hyper)
-    about = describe(flat(config), step, method, fingerprint=dataset.fingerprint("train"))
-    ids = step_data(config, step, dataset).train.ids
-    return shared_step0(Path(config.checkpoint) / "shared_step0", method, about, ids=ids, flags=set(DEFAULTS))
+def method_at(
+    config: SimpleNamespace, step: Step, device: torch.device, previous: dict | None
+) -> Method:
+    """The method at the start of `step`, after the checkpoint `previous`.
+
+    Every random number generator is started anew, so that a step does not depend on the ones before it.
+    """
+    seed_everything(config.seed)
+    parts = network_parts(config, pretrained=step.index == 0)
+    return build_method(config.method, step, parts, hyper=config.hyper, device=device, previous=previous,
+                        training=training(config, step.index))
 
 
-def training(config: SimpleNamespace, steps: list[int], index: int) -> Training:
+def method_after(config: SimpleNamespace, step: Step, device: torch.device, content: dict) -> Method:
+    """The method as it was after `step`, from the checkpoint `content`."""
+    parts = network_parts(config, pretrained=False)
+    return trained_method(config.method, step, parts, content, hyper=config.hyper, device=device)
+
+
+def training(config: SimpleNamespace, index: int) -> Training:
     """Numbers of the optimisation of step `index`."""
     return Training(
-        epochs=of_step(config, "epochs", steps, index), lr=of_step(config, "lr", steps, index),
+        epochs=of_step(config, "epochs", index), lr=of_step(config, "lr", index),
         weight_decay=config.weight_decay, accumulate=config.accumulate, print_interval=config.print_interval,
         scale_loss=config.precision == "fp16",
     )
@@ -129,23 +132,35 @@ def steps_of(words: list[str], num_steps: int) -> list[int]:
     return steps
 
 
-def of_step(config: SimpleNamespace, name: str, steps: list[int], index: int):
-    """Value of the per-step flag `name` at step `index`; the last value stands for all that follow.
-
-    On the command line the values are aligned with the steps asked for, elsewhere with the task's steps.
-    """
+def of_step(config: SimpleNamespace, name: str, index: int):
+    """Value of the per-step flag `name` at step `index`; the last value stands for all that follow."""
     values = getattr(config, name)
-    position = steps.index(index) if config.sources[name] == "command line" else index
-    return values[min(position, len(values) - 1)]
+    return values[min(index, len(values) - 1)]
 
 
-def closing(config: SimpleNamespace) -> str:
-    """The last words of a run: its table, what average_csv.py prints, and the comparison with its recipe.
+def check_values(config: SimpleNamespace, num_steps: int) -> None:
+    """Refuse a value of a per-step flag that no step of the task can use.
+
+    Raises:
+        ValueError: saying which value of which flag.
+    """
+    for name in PER_STEP:
+        values = getattr(config, name)
+        if len(values) > num_steps and config.sources[name] == "command line":
+            raise ValueError(
+                f"--{name} has {len(values)} values, one per step, but {config.task} has "
+                f"{num_steps} step{'s' * (num_steps > 1)}: leave out {' '.join(map(str, values[num_steps:]))}"
+            )
+
+
+def closing(config: SimpleNamespace, kind: str = "") -> str:
+    """The end of a run's output: the table of a kind of test, the published summary and the published row.
 
     With `--date`, the table is also filed where published scripts look for it.
     """
     files = run_files(config)
-    results, file = read_results(files.results), files.results / "results.csv"
+    results = read_results(files.results, kind)
+    file = files.results / f"results{f'_{kind}' if kind else ''}.csv"
     parts = [table(results)]
     if file.is_file():
         text = file.read_text(encoding="utf-8")
@@ -157,12 +172,3 @@ def closing(config: SimpleNamespace) -> str:
     if row and results:
         parts.append(compare(results, row, flat(config)))
     return "\n".join(part for part in parts if part)
-
-
-def begin_step(config: SimpleNamespace, step: Step, dataset, files: RunFiles, device: torch.device,
-               named: str = ""):
-    """Method and self-description of a step; no method if the file `named` was adopted as its result."""
-    previous = named or (files.previous(step.index) if step.index > 0 else "")
-    parts = network_parts(config, pretrained=step.index == 0)
-    return begin(step, flat(config), config.hyper, parts, device=device, previous=previous,
-                 own=files.checkpoint(step.index), fingerprint=dataset.fingerprint("train"))

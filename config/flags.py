@@ -39,12 +39,29 @@ HINTS = {
 }
 
 
+# What a flag decides, in one word. Resuming, sharing step 0, continuing, testing and the report derive
+# from it.
+SCOPES = {
+    "task": "which run it is: compared by its classes, images and weights",
+    "data": "which files are read: compared by their content",
+    "images": "which images a step sees; all steps of a run share it, and step 0 knows it by its images",
+    "chain": "the network and what labels mean: all steps of a run share it",
+    "weights": "the weights of every step",
+    "later": "the weights of later steps, not those of step 0",
+    "rounding": "no more than the last bits of the weights",
+    "test": "the numbers of a test alone",
+    "place": "where files are",
+    "call": "what this call does and how, and no number",
+}
+
+
 @dataclass(frozen=True)
 class Flag:
-    """One run flag: how argparse reads it, and its default."""
+    """One run flag: its default, what it decides (a word of SCOPES), and how argparse reads it."""
 
     name: str
     default: object
+    scope: str
     help: str
     kind: type = str
     choices: tuple = ()
@@ -53,70 +70,92 @@ class Flag:
 
 FLAGS: dict[str, tuple[Flag, ...]] = {
     "what to run": (
-        Flag("method", "FT", f"one of {', '.join(METHODS)}"),
-        Flag("dataset", "shapes", f"one of {', '.join(DATASETS)}; or the YAML file of your own data"),
-        Flag("task", "4-1", "published (15-5s) or papers' name (15-1), any B-I, or offline (joint training)"),
-        Flag("step", "all", "steps to run: 0, several (0 1 2), a range (1-5), or all", nargs="+"),
-        Flag("setting", "overlap", "which images a step sees", choices=SETTINGS),
-        Flag("protocol", "plop", "what old, future and void pixels count as", choices=PROTOCOLS),
-        Flag("masking", "current", "classes labelled in training: the step's; + old; new: others ignored",
-             choices=MASKINGS),
-        Flag("ignore_test_bg", False, "leave background pixels out of tests", kind=bool),
-        Flag("leaky_split", False, "cut Cityscapes' cities as published: tests contain training images",
-             kind=bool),
-        Flag("test", False, "evaluate the saved checkpoints of the steps instead of training", kind=bool),
-        Flag("explain", False, "print every resolved value and where it comes from, and stop", kind=bool),
-        Flag("recipe", "auto", "auto: the recipe that fits the setting; none; or a recipe's name"),
+        Flag("method", "FT", "task", f"one of {', '.join(METHODS)}"),
+        Flag("dataset", "shapes", "task", f"one of {', '.join(DATASETS)}; or the YAML file of your own data"),
+        Flag("task", "4-1", "task",
+             "published (15-5s) or papers' name (15-1), any B-I, or offline (joint training)"),
+        Flag("step", "all", "call", "steps to run: 0, several (0 1 2), a range (1-5), or all", nargs="+"),
+        Flag("setting", "overlap", "images", "which images a step sees", choices=SETTINGS),
+        Flag("protocol", "plop", "chain", "what old, future and void pixels count as", choices=PROTOCOLS),
+        Flag("masking", "current", "weights",
+             "classes labelled in training: the step's; + old; new: others ignored", choices=MASKINGS),
+        Flag("ignore_test_bg", False, "test", "leave background pixels out of tests", kind=bool),
+        Flag("leaky_split", False, "data",
+             "cut Cityscapes' cities as published: tests contain training images", kind=bool),
+        Flag("test", False, "call",
+             "evaluate the saved checkpoints of the steps instead of training", kind=bool),
+        Flag("explain", False, "call",
+             "print every resolved value and where it comes from, and stop", kind=bool),
+        Flag("recipe", "auto", "call", "auto: the recipe that fits the setting; none; or a recipe's name"),
     ),
     "where things are": (
-        Flag("data_root", "", "folder of the dataset"),
-        Flag("index_dir", "", "published .npy image lists to use instead of computed ones"),
-        Flag("skip_bad_images", False, "decode every file first, and leave out what is bad", kind=bool),
-        Flag("pretrained_path", "auto", "backbone weights; auto: the published file in pretrained/"),
-        Flag("no_pretrained", False, "start the backbone from random weights", kind=bool),
-        Flag("step_ckpt", "", "checkpoint of the previous step, if not at its usual place"),
-        Flag("ckpt", "", "with --test: evaluate this file"),
-        Flag("replay_batch", "", "file of a batch whose loss was not finite: run it again"),
-        Flag("checkpoint", "checkpoints", "folder for checkpoints"),
-        Flag("results_dir", "results", "folder for result tables"),
-        Flag("logdir", "logs", "folder for TensorBoard"),
-        Flag("cache_dir", "cache", "folder for scans of which image shows which class, and --cache disk"),
-        Flag("name", "", "suffix that tells this run from others of the same method and setting"),
-        Flag("date", "", "also file the table as RESULTS_DIR/DATE_DATASET_TASK_NAME.csv, as published"),
-        Flag("no_share", False, "train step 0 even if another run has an equal one", kind=bool),
-        Flag("overwrite", False, "train steps again that are finished already", kind=bool),
+        Flag("data_root", "", "place", "folder of the dataset"),
+        Flag("index_dir", "", "data", "published .npy image lists to use instead of computed ones"),
+        Flag("skip_bad_images", False, "data",
+             "decode every file first, and leave out what is bad", kind=bool),
+        Flag("pretrained_path", "auto", "data", "backbone weights; auto: the published file in pretrained/"),
+        Flag("no_pretrained", False, "data", "start the backbone from random weights", kind=bool),
+        Flag("step_ckpt", "", "call", "checkpoint of the previous step, if not at its usual place"),
+        Flag("ckpt", "", "call", "with --test: evaluate this file"),
+        Flag("replay_batch", "", "call", "file of a batch whose loss was not finite: run it again"),
+        Flag("checkpoint", "checkpoints", "place", "folder for checkpoints"),
+        Flag("results_dir", "results", "place", "folder for result tables"),
+        Flag("logdir", "logs", "place", "folder for TensorBoard"),
+        Flag("cache_dir", "cache", "place",
+             "folder for scans of which image shows which class, and --cache disk"),
+        Flag("name", "", "task", "suffix that tells this run from others of the same method and setting"),
+        Flag("date", "", "call",
+             "also file the table as RESULTS_DIR/DATE_DATASET_TASK_NAME.csv, as published"),
+        Flag("no_share", False, "call", "train step 0 even if another run has an equal one", kind=bool),
+        Flag("overwrite", (), "call",
+             "train finished steps again: those that follow, or all of this call", nargs="*"),
+        Flag("accept", (), "call", "names of values that may differ from those of a file that is used again",
+             nargs="+"),
     ),
     "network": (
-        Flag("backbone", "tiny", f"one of {', '.join(BACKBONES)}, or timm:<name>"),
-        Flag("output_stride", 16, "stride of the last feature map", kind=int, choices=(8, 16)),
-        Flag("pooling", 32, "window of the head's image pooling in evaluation", kind=int),
-        Flag("precision", "auto", "auto: bf16 on a GPU that has it, else fp32",
+        Flag("backbone", "tiny", "chain", f"one of {', '.join(BACKBONES)}, or timm:<name>"),
+        Flag("output_stride", 16, "chain", "stride of the last feature map", kind=int, choices=(8, 16)),
+        Flag("pooling", 32, "later", "window of the head's image pooling in evaluation, 0: all", kind=int),
+        Flag("precision", "auto", "weights", "auto: bf16 on a GPU that has it, else fp32",
              choices=("auto", *PRECISIONS)),
-        Flag("norm", "abn", "norm of ResNets and heads; lean: same, with 44 % less memory; iabn: the package",
+        Flag("norm", "abn", "weights",
+             "norm of ResNets and heads; lean: same, with 44 % less memory; iabn: the package",
              choices=tuple(NORMS)),
     ),
     "training": (
-        Flag("epochs", (30,), "one per step of this call; the last stands for all that follow",
+        Flag("epochs", (30,), "weights", "one per step of the task; the last stands for all that follow",
              kind=int, nargs="+"),
-        Flag("lr", (0.01, 0.001), "per step, like --epochs", kind=float, nargs="+"),
-        Flag("batch_size", 24, "images per optimizer step, over all processes", kind=int),
-        Flag("accumulate", 1, "split each optimizer step into this many batches (less memory)", kind=int),
-        Flag("weight_decay", 1e-4, "on every trainable parameter", kind=float),
-        Flag("crop_size", 512, "side of the training crops and of the test view", kind=int),
-        Flag("eval", "crop", "test on the centre crop (published) or on full images", choices=EVALUATIONS),
-        Flag("seed", 42, "of weights, order and augmentation", kind=int),
-        Flag("num_workers", 4, "loader processes per process, at most one per core", kind=int),
-        Flag("print_interval", 10, "iterations between two looks at the losses", kind=int),
-        Flag("ckpt_interval", 10.0, "minutes between two saves of an unfinished step", kind=float),
-        Flag("timeout", 1800.0, "seconds after which a process gives up waiting for others", kind=float),
-        Flag("cache", "none", "decode training images once: ram keeps them in each process of this run, disk "
+        Flag("lr", (0.01, 0.001), "weights", "per step, like --epochs", kind=float, nargs="+"),
+        Flag("batch_size", 24, "weights", "images per optimizer step, over all processes", kind=int),
+        Flag("accumulate", 1, "weights",
+             "split each optimizer step into this many batches (less memory)", kind=int),
+        Flag("weight_decay", 1e-4, "weights", "on every trainable parameter", kind=float),
+        Flag("crop_size", 512, "weights", "side of the training crops and of the test view", kind=int),
+        Flag("eval", "crop", "test",
+             "test on the centre crop (published) or on full images", choices=EVALUATIONS),
+        Flag("seed", 42, "weights", "of weights, order and augmentation", kind=int),
+        Flag("num_workers", 4, "call", "loader processes per process, at most one per core", kind=int),
+        Flag("print_interval", 10, "call", "iterations between two looks at the losses", kind=int),
+        Flag("ckpt_interval", 10.0, "call", "minutes between two saves of an unfinished step", kind=float),
+        Flag("timeout", 1800.0, "call",
+             "seconds after which a process gives up waiting for others", kind=float),
+        Flag("cache", "none", "call",
+             "decode training images once: ram keeps them in each process of this run, disk "
              "in --cache_dir for all (VOC: 6 GB); worth it where few cores feed a fast GPU", choices=PLACES),
-        Flag("compile", False, "compile network and losses (GPUs; the first batch takes minutes)", kind=bool),
-        Flag("tf32", False, "fp32 on a GPU may multiply with 10 bits of mantissa", kind=bool),
-        Flag("deterministic", False, "only deterministic GPU kernels (slower)", kind=bool),
+        Flag("compile", False, "rounding",
+             "compile network and losses (GPUs; the first batch takes minutes)", kind=bool),
+        Flag("tf32", False, "weights", "fp32 on a GPU may multiply with 10 bits of mantissa", kind=bool),
+        Flag("deterministic", False, "rounding", "only deterministic GPU kernels (slower)", kind=bool),
     ),
 }
 DEFAULTS = {flag.name: flag.default for flags in FLAGS.values() for flag in flags}
+
+
+def flag_names(*scopes: str) -> set[str]:
+    """Names of the flags with one of these `scopes`."""
+    assert set(scopes) <= SCOPES.keys()
+    return {flag.name for flags in FLAGS.values() for flag in flags if flag.scope in scopes}
+
 
 class Parser(argparse.ArgumentParser):
     """Answers mistakes with one line."""
@@ -141,7 +180,7 @@ def build_parser(method: str) -> Parser:
             add_flag(group, flag)
     group = parser.add_argument_group(f"hyper-parameters of {method}")
     for name, (kind, default, text) in hyper_parameters(METHODS[method]).items():
-        add_flag(group, Flag(name, default, text, kind=kind), both_ways=True)
+        add_flag(group, Flag(name, default, "weights", text, kind=kind), both_ways=True)
     hidden = {"action": "store_const", "const": "overlap", "help": argparse.SUPPRESS}
     parser.add_argument("--overlap", dest="setting", **hidden)  # the published spelling
     parser.add_argument("--local_rank", "--local-rank", type=int, help=argparse.SUPPRESS)  # launchers pass it
@@ -193,7 +232,8 @@ def checked(name: str, value, method: str):
         ValueError: if the command line would not have taken it.
     """
     flags = [flag for group in FLAGS.values() for flag in group]
-    flags += [Flag(own, *rest[1:], kind=rest[0]) for own, rest in hyper_parameters(METHODS[method]).items()]
+    own = hyper_parameters(METHODS[method]).items()
+    flags += [Flag(key, default, "weights", text, kind=kind) for key, (kind, default, text) in own]
     flag = next(flag for flag in flags if flag.name == name)
     values = value if isinstance(value, list | tuple) and flag.nargs else [value]
     if flag.kind is bool and not isinstance(value, bool):

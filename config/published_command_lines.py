@@ -13,6 +13,7 @@ from config.published_flags import (
     LATER,
     LATER_PRESETS,
     METHOD_OPTIONS,
+    POD,
     PRECISION,
     PRESETS,
     REFUSED,
@@ -36,8 +37,8 @@ class Line:
     """What a published command line means.
 
     Args:
-        argv: words that mean the same here.
-        values: flags and hyper-parameters by name, that the other words mean.
+        argv: arguments that mean the same here.
+        values: flags and hyper-parameters by name, translated from the other arguments.
         defaults: what the published parsers assume where nothing is said.
         notes: what was understood, and what has no effect, for the user.
     """
@@ -54,18 +55,18 @@ def translate(argv: list[str], *, processes: int = 1) -> Line | None:
     It is theirs if it has a flag that only they have; `--overlap` alone counts only with their data sets.
 
     Args:
-        argv: words of the command line.
-        processes: that share a batch; theirs counts per process.
+        argv: arguments of the command line.
+        processes: number of processes; a published --batch_size counts per process.
 
     Raises:
         ValueError: for a flag, or a combination of flags, without an equivalent here, with the reason.
     """
-    words = {word.split("=")[0].lstrip("-").replace("-", "_") for word in argv if word.startswith("--")}
+    given = {text.split("=")[0].lstrip("-").replace("-", "_") for text in argv if text.startswith("--")}
     named = {"method": "FT", "dataset": "", "task": "19-1", "name": ""}
     named |= peek(argv, *named)
     dataset, method = named["dataset"].lower() or "voc", named["method"].upper()
     theirs = dataset in DATASETS and dataset != "shapes"
-    signs = words & SIGNS - (set() if theirs and named["dataset"] else {"overlap"})
+    signs = given & SIGNS - (set() if theirs and named["dataset"] else {"overlap"})
     if not signs:
         return None
     for name in sorted(signs & REFUSED.keys()):
@@ -73,21 +74,21 @@ def translate(argv: list[str], *, processes: int = 1) -> Line | None:
     found, rest = read(argv, method_options=method in PRESETS)
     values, notes = general(found, dataset, named["task"])
     if method in PRESETS:
-        values |= method_values(found, named, later=bool(words & LATER), grows=dataset not in NUM_DOMAINS)
+        values |= method_values(found, named, later=bool(given & LATER), grows=dataset not in NUM_DOMAINS)
     if "batch_size" in found:
         values["batch_size"] = found["batch_size"] * processes
     understood = " ".join(f"--{name} {value}" for name, value in sorted(values.items()))
     notes.insert(0, f"a published command line (it has --{min(signs)}), read as: {understood}")
-    return Line(rest, values, assumed(method, dataset, words, processes) if theirs else {}, notes)
+    return Line(rest, values, assumed(method, dataset, given, processes) if theirs else {}, notes)
 
 
-def assumed(method: str, dataset: str, words: set[str], processes: int) -> dict[str, object]:
-    """What the published parsers take where nothing is said, by our names."""
+def assumed(method: str, dataset: str, given: set[str], processes: int) -> dict[str, object]:
+    """Defaults of the published parsers, by our names; `given` are the flags of the command line."""
     return {
         "dataset": dataset,
         "task": "19-1",
         "setting": "disjoint",
-        "protocol": "plop" if words & LATER else "mib",
+        "protocol": "plop" if given & LATER else "mib",
         "backbone": "swin_b" if method == "OURS" else "resnet101",
         "output_stride": 16,
         "pooling": 32,
@@ -100,7 +101,7 @@ def assumed(method: str, dataset: str, words: set[str], processes: int) -> dict[
 
 
 def read(argv: list[str], *, method_options: bool) -> tuple[dict, list[str]]:
-    """Published options in `argv`, and the other words."""
+    """Published options in `argv`, and the remaining arguments."""
     parser = Parser(add_help=False, allow_abbrev=False, argument_default=SUPPRESS)
     kinds = dict.fromkeys((*IDLE, "opt_level", "data_masking"), str)
     kinds |= {"batch_size": int, "random_seed": int}
@@ -147,7 +148,7 @@ def general(found: dict, dataset: str, task: str) -> tuple[dict, list[str]]:
 
 
 def num_steps(dataset: str, task: str) -> int:
-    """Steps of a task of a published data set; 0 for one's own data."""
+    """Number of steps of a task of a published data set; 0 for a folder data set."""
     kind = DATASETS.get(dataset)
     if kind is None:
         return 0
@@ -161,7 +162,10 @@ def method_values(found: dict, named: dict, *, later: bool, grows: bool) -> dict
         ValueError: if no method here is this combination of options.
     """
     preset = named["method"].upper()
-    preset_values = PRESETS[preset] if grows or preset not in ("PLOP", "RCIL") else SPATIAL
+    preset_values = PRESETS[preset]
+    if not grows and preset in ("PLOP", "RCIL"):  # of which on domains only POD has an effect
+        kept = POD if preset == "PLOP" else ()
+        preset_values = SPATIAL | {name: preset_values[name] for name in kept}
     options = METHOD_OPTIONS | preset_values | (LATER_PRESETS.get(preset, {}) if later else {})
     options |= {name: value for name, value in found.items() if name in METHOD_OPTIONS}
     used = {name for name, value in options.items() if value != METHOD_OPTIONS[name]}
@@ -193,7 +197,7 @@ def logits_factor(options: Mapping[str, object]) -> float:
     """Factor of POD on the logits, from `--pod_options`.
 
     Raises:
-        ValueError: if these say more than published scripts do.
+        ValueError: if they hold anything that no published script uses.
     """
     rest = json.loads(json.dumps(options["pod_options"]))
     after = rest.get("switch", {}).pop("after", {}) if isinstance(rest, dict) else {}
@@ -204,46 +208,3 @@ def logits_factor(options: Mapping[str, object]) -> float:
             "'type': 'local'}}}: no published result uses more"
         )
     return float(factor)
-
-
-def published_options(values: Mapping[str, object], *, processes: int = 1) -> dict[str, object]:
-    """What `values` (our resolved flags and hyper-parameters) are in published terms.
-
-    Options of methods are left out where they are as the published parser assumes.
-
-    Args:
-        values: of a run of a method that the published systems have.
-        processes: that share the batch.
-    """
-    grows = values["dataset"] not in NUM_DOMAINS
-    fitting = [one for one in COMBINATIONS if one.method == values["method"] and (one.grows or not grows)]
-    combination = fitting[-1]
-    options = METHOD_OPTIONS | {name: value for name, value in combination.idle.items() if value is not None}
-    options |= combination.needs | {option: values[name] for option, name in combination.hyper.items()}
-    if "pod_options" in combination.hyper:
-        own = {"extra_channels": "sum", "factor": values["pod_logits_factor"], "type": "local"}
-        options["pod_options"] = {"switch": {"after": own}} if own["factor"] != values["pod_factor"] else {}
-    if "classif_adaptive_factor" in combination.hyper:
-        used = values["adaptive_min"] != 1.0
-        options |= {
-            "classif_adaptive_factor": used,
-            "classif_adaptive_min_factor": values["adaptive_min"] if used else 0.0,
-        }
-    if "reg_no_normalize" in combination.hyper:
-        options["reg_no_normalize"] = not values["reg_normalize"]
-    options = {name: value for name, value in options.items() if value != METHOD_OPTIONS[name]}
-    options |= {name: values[name] for name in SAME.split()}
-    options |= {
-        "method": "FT",
-        "step": [int(step) for step in values["step"]],
-        "epochs": values["epochs"][0],  # theirs are the same for all steps of a command
-        "batch_size": values["batch_size"] // processes,
-        "overlap": values["setting"] == "overlap",
-        "data_masking": values["masking"],
-        "crop_val": values["eval"] == "crop",
-        "random_seed": values["seed"],
-        "opt_level": {precision: level for level, precision in PRECISION.items()}[values["precision"]],
-    }
-    if options.get("pre_allocate"):
-        options["task_num"] = num_steps(values["dataset"], values["task"])
-    return options

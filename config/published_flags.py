@@ -1,6 +1,6 @@
 """The flags of MiB, PLOP, RCIL, NeST and RevisitingCSS, and what each means here: one table.
 
-These systems share one parser that grew; a method there is a combination of flags.
+These systems share a parser to which each added flags; a method is a combination of flags there.
 `config/published_command_lines.py` reads command lines with this table.
 """
 
@@ -28,7 +28,7 @@ class Combination:
         method: name of the method here.
         needs: options with these values.
         hyper: options, with the name of the hyper-parameter here.
-        idle: options that change nothing in the published code of the method, as its scripts give them.
+        idle: options of its scripts that change nothing in the published code of the method.
         grows: False if it holds only where steps bring no new classes.
     """
 
@@ -145,7 +145,7 @@ ABLATIONS = """
     temperature temperature_apply temperature_semiold two_stage unkd_in_warm unkd_in_warm_factor
 """.split()
 REFUSED |= dict.fromkeys(ABLATIONS, "no published result uses it, and it does not exist here")
-# Options that only they have: one of them makes a command line theirs.
+# Options that only published parsers have: one of them marks a command line as published.
 SHARED = set(
     "alpha ckpt_interval date icarl_importance init_balanced loss_de loss_kd pod_factor pre_allocate "
     "reg_alpha reg_importance reg_iterations temperature threshold warm_epochs warm_lr_scale".split()

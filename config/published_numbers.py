@@ -1,24 +1,24 @@
-"""Results beside the published ones: how far off, whether that is usual, and what may be the reason."""
+"""Results compared with the published ones: the difference, whether it is usual, and possible reasons."""
 
 from collections.abc import Mapping, Sequence
 
 from config.recipes import Row
 from dataset import DATASETS
 
-# Honest sources of the same cell differ by this much (in per cent, and for the mean of three seeds).
+# Published values of the same cell differ by this much (mIoU in per cent, mean of three seeds).
 TEN_ONE, TWO_STEPS, OTHERS = 4.0, 1.0, 2.5
 CONVENTIONS = {"I": "background counts as an old class", "X": "background is left out"}
 
 
 def band(row: Row, num_steps: int) -> float:
-    """How far from the nearest published mIoU a reproduction usually is, in per cent."""
+    """Usual distance of a reproduction from the nearest published mIoU, in per cent."""
     if row.task == "10-1":
         return TEN_ONE
     return TWO_STEPS if num_steps == 2 and row.dataset == "voc" else OTHERS
 
 
 def compare(results: Sequence[Mapping], row: Row, values: Mapping[str, object]) -> str:
-    """What `results` (of the steps so far) are beside the published numbers of `row`; "" if it has none.
+    """`results` (of the steps so far) beside the published numbers of `row`; "" if it has none.
 
     Args:
         results: JSON of each step, see `metrics.results`.
@@ -63,7 +63,7 @@ def final(result: Mapping, row: Row) -> str:
 
 
 def verdict(inside: bool) -> str:
-    """In words."""
+    """"inside" or "outside", for the report's sentence."""
     return "inside" if inside else "OUTSIDE"
 
 

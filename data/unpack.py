@@ -2,7 +2,6 @@
 
 import gzip
 import lzma
-import os
 import re
 import stat
 import tarfile
@@ -12,9 +11,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import IO
-from uuid import uuid4
 
 from tqdm import tqdm
+
+from utils.files import write_bytes
 
 LARGEST = 64 << 20  # bytes of one file; the largest picture of all data sets has 3 MB
 # What damaged archives raise; RuntimeError is for encryption and unknown compression.
@@ -100,17 +100,5 @@ def unpack(path: Path, folder: Path, pattern: str) -> int:
         number += 1
         target = folder / match["place"]
         if not (target.is_file() and target.stat().st_size == size):
-            write(target, read())
+            write_bytes(target, read())
     return number
-
-
-def write(target: Path, content: bytes) -> None:
-    """Write a file that is either complete or not there."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(f".{target.name}.{uuid4().hex}.tmp")
-    try:
-        temporary.write_bytes(content)
-        os.replace(temporary, target)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise

@@ -12,9 +12,10 @@ import numpy as np
 from PIL import Image
 from scipy.io import loadmat
 
-from data.unpack import wanted, write
+from data.unpack import wanted
 from dataset.base import voc_palette
 from dataset.voc import AUGMENTED, LISTS, OFFICIAL
+from utils.files import write_bytes
 
 CLASS_MASKS = r"(?:[\w-]+/)?dataset/cls/(?P<id>\d{4}_\d{6})\.mat"
 
@@ -32,11 +33,11 @@ def augment(root: Path, sbd: Path) -> None:
     for mask in sorted((root / OFFICIAL).glob("*.png")):
         target = root / AUGMENTED / mask.name
         if not target.is_file():
-            write(target, mask.read_bytes())
+            write_bytes(target, mask.read_bytes())
     for match, _, read in wanted(sbd, CLASS_MASKS):
         target = root / AUGMENTED / f"{match['id']}.png"
         if not target.is_file():
-            write(target, index_png(class_mask(read(), f"{sbd}: {match[0]}")))
+            write_bytes(target, index_png(class_mask(read(), f"{sbd}: {match[0]}")))
 
 
 def class_mask(content: bytes, name: str) -> np.ndarray:
@@ -72,4 +73,4 @@ def list_training_images(root: Path) -> None:
         return
     held_out = set((root / LISTS["val"][-1]).read_text("utf-8").split())
     ids = sorted(mask.stem for mask in (root / AUGMENTED).glob("*.png") if mask.stem not in held_out)
-    write(root / LISTS["train"][-1], "".join(f"{id}\n" for id in ids).encode())
+    write_bytes(root / LISTS["train"][-1], "".join(f"{id}\n" for id in ids).encode())

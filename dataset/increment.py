@@ -1,12 +1,15 @@
 """One increment's data: its images, with the labels it sees."""
 
+import hashlib
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from dataset.base import Sample, SegmentationDataset
+from dataset.content import contents
 from dataset.images import CroppedImages, StepImages, TrainImages
 from dataset.presence import Presence, presence
 from dataset.rules import MASKINGS, PROTOCOLS, SETTINGS, SPLITS, label_table, select, shows
@@ -164,6 +167,26 @@ class IncrementData:
         if self.index_dir and (split == "train" or path.is_file()):
             return published_rows(path, table, self.step, split)
         return np.flatnonzero(select(table.shown, table.ids, self.step, split=split, setting=self.setting))
+
+    def content(self, split: str) -> str:
+        """Hash of the step's images in `split`: their ids, pictures and masks; the same on every machine.
+
+        Generated images, which have no files, are known by the dataset's fingerprint.
+        """
+        return self._content(self._place(split), self.rows(split))
+
+    @property
+    def test_content(self) -> str:
+        """The same of all images of the test set, whichever step they belong to."""
+        place = self.dataset.test_split
+        return self._content(place, range(len(self.dataset.samples(place))))
+
+    def _content(self, place: str, rows: Sequence[int]) -> str:
+        samples, digests = self.dataset.samples(place), contents(self.dataset, place, self.cache_dir)
+        known = hashlib.sha256(b"" if digests.any() else self.dataset.fingerprint(place).encode())
+        for id, digest in sorted((samples[row].id, digests[row].tobytes()) for row in rows):
+            known.update(id.encode() + b"\0" + digest)
+        return known.hexdigest()
 
     def pixels(self) -> dict[int, int]:
         """Training pixels of each dataset label that this step teaches."""

@@ -1,6 +1,7 @@
 """Batches: which image comes when, on which process."""
 
 import random
+import signal
 from collections.abc import Iterator
 
 import torch
@@ -87,7 +88,18 @@ def make_loader(
         persistent_workers=num_workers > 0,
         pin_memory=torch.cuda.is_available(),
         generator=torch.Generator().manual_seed(seed),  # else each pass draws from the global generator
+        worker_init_fn=heed_no_signal,
     )
+
+
+def heed_no_signal(_worker: int) -> None:
+    """Let a worker live through what asks its run to stop, which SLURM and torchrun send to every process.
+
+    The process that trains would be ended by a worker's death before it has saved; when it goes, so do they.
+    """
+    for name in ("SIGTERM", "SIGINT", "SIGUSR1"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
 
 
 def first_epochs(loader, device: torch.device, num_epochs: int = 1) -> Iterator[tuple[Tensor, Tensor]]:

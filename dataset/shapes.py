@@ -1,8 +1,8 @@
-"""Shapes: a small world of drawn objects, so that every command runs without any download.
+"""Shapes: a small generated data set, so that every command runs without a download.
 
 Each class has its own shape, its own texture and its own mean hue, from which single objects stray so far
 that colour alone does not tell classes apart. A picture shows one to three objects, later ones over earlier
-ones, on a textured noise background, and is a pure function of (seed, split, index). A second world of other
+ones, on a textured noise background, and is a pure function of (seed, split, index). A second set with other
 shapes, textures and hues serves to pre-train a backbone that has seen no class of the first.
 """
 
@@ -22,7 +22,7 @@ from utils.labels import IGNORE
 
 Field = Callable[[ndarray, ndarray], ndarray]  # a function of the plane; u and v are 1 at the object's radius
 
-HUE_JITTER = 28.0  # degrees, standard deviation; neighbouring classes of a world of 6 are 60 degrees apart
+HUE_JITTER = 28.0  # degrees, standard deviation; the mean hues of 6 classes are 60 degrees apart
 RADIUS = (0.14, 0.26)  # of an object, as a fraction of the image side
 MAX_OBJECTS = 3
 NOISE = 30.0  # full width of the uniform noise on every value
@@ -103,7 +103,7 @@ def around(texture: Field) -> Field:
     return lambda u, v: texture(np.hypot(u, v), np.arctan2(v, u) / np.pi)
 
 
-WORLD = (
+KINDS = (
     Kind("disc", disc(), wave(1.6, sharp=True), 0),
     Kind("square", polygon(4, 0.8), product(wave(1.1, sharp=True), wave(1.1, 90, sharp=True)), 60),
     Kind("triangle", polygon(3, 0.6), around(wave(2.0)), 120),
@@ -111,7 +111,7 @@ WORLD = (
     Kind("plus", either(box(1.0, 0.32), box(0.32, 1.0)), wave(0.4, 45), 240),
     Kind("star", star(5, 0.42), product(wave(1.5), wave(1.5, 60)), 300),
 )
-OTHER_WORLD = (
+OTHER_KINDS = (
     Kind("ellipse", disc(squeeze=0.45), wave(1.0, 30), 15),
     Kind("crescent", without(disc(), disc(0.8, 0.45)), wave(2.5, 90), 45),
     Kind("half disc", both(disc(u0=-0.5), box(1.0, 1.0, 0.5)), product(wave(0.7), wave(2.0, 90)), 75),
@@ -191,11 +191,11 @@ class Shapes(SegmentationDataset):
 
     Args:
         root: not used, nothing is stored.
-        size: side of the pictures, pixels. num_train, num_val: pictures per split. seed: of the whole world.
+        size: side of the images, in pixels. num_train, num_val: images per split. seed: of all images.
     """
 
     name = "shapes"
-    kinds = WORLD
+    kinds = KINDS
 
     def __init__(
         self,
@@ -220,7 +220,7 @@ class Shapes(SegmentationDataset):
     def read(self, sample: Sample) -> tuple[Tensor, Tensor]:
         if sample.id not in self._drawn:
             split, index = sample.id.split("/")
-            entropy = (self.seed, len(self.kinds), SPLITS.index(split), int(index))  # each world has its own
+            entropy = (self.seed, len(self.kinds), SPLITS.index(split), int(index))
             # RandomState, because its streams are promised to stay the same in every version of numpy.
             rng = np.random.RandomState(np.random.PCG64(np.random.SeedSequence(entropy)))
             image, labels = draw(self.kinds, self.size, rng)
@@ -246,4 +246,4 @@ class OtherShapes(Shapes):
     """Twelve classes that share no shape, texture or mean hue with `Shapes`: what the demo pre-trains on."""
 
     name = "other-shapes"
-    kinds = OTHER_WORLD
+    kinds = OTHER_KINDS

@@ -1,7 +1,6 @@
 """Unfinished steps: saved now and then and on a signal, continued by the same command."""
 
 import random
-import signal
 import time
 from pathlib import Path
 
@@ -10,10 +9,10 @@ import torch
 import torch.distributed as dist
 
 from experiment import checkpoint
+from experiment.identity import Scopes, check, differences, say_unchecked
+from experiment.stop_request import StopRequest
 from utils.commands import Interrupted
 from utils.distributed import barrier, is_distributed, is_main, rank
-
-SIGNALS = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGUSR1") if hasattr(signal, name))
 
 
 def seed_everything(seed: int) -> None:
@@ -48,40 +47,36 @@ def set_rng_state(state: dict) -> None:
 
 
 
-class Rescue:
+class Autosave:
     """Writes `path` every `minutes` and when a signal asks to stop; `fit` calls it after each optimizer step.
 
     Args:
         path: file for the unfinished step. method: the method being trained. about: what identifies the step
         (configuration and so on), stored beside the weights. minutes: time between two saves.
+        scopes: of the configured values.
         every: optimizer steps between two looks at clock and signals when several processes have to agree.
     """
 
-    def __init__(self, path: Path, method, about: dict, *, minutes: float, every: int = 10):
-        self.path, self.method, self.about = path, method, about
+    def __init__(self, path: Path, method, about: dict, *, minutes: float, scopes: Scopes,
+                 every: int = 10):
+        self.path, self.method, self.about, self.scopes = path, method, about, scopes
         self.seconds, self.every = 60 * minutes, every if is_distributed() else 1
-        self.saved, self.calls, self.received = time.monotonic(), 0, 0
+        self.saved, self.calls, self.stop = time.monotonic(), 0, StopRequest()
         self.found: dict = {}
 
-    def __enter__(self) -> "Rescue":
-        self._handlers = {number: signal.signal(number, self._notice) for number in SIGNALS}
+    def __enter__(self) -> "Autosave":
+        self.stop.__enter__()
         return self
 
-    def __exit__(self, *_) -> None:
-        for number, handler in self._handlers.items():
-            signal.signal(number, handler)
-
-    def _notice(self, number: int, _frame) -> None:
-        if self.received:  # asked twice: do not insist on saving
-            raise KeyboardInterrupt
-        self.received = number
+    def __exit__(self, *error) -> None:
+        self.stop.__exit__(*error)
 
     def __call__(self, progress) -> None:
         """Save if it is time to; raise `Interrupted` if the system asked to stop."""
         self.calls += 1
         if self.calls % self.every:
             return
-        stop, due = self._agree(self.received > 0, time.monotonic() - self.saved > self.seconds)
+        stop, due = self._agree(self.stop.made, time.monotonic() - self.saved > self.seconds)
         if stop or due:
             self.save(progress)
         if stop:
@@ -117,18 +112,27 @@ class Rescue:
     def open(self) -> None:
         """Find an unfinished step and hand the method its state, so that it need not prepare itself again.
 
+        Called before `start_increment`; `restore`, after it, does so again.
+
         Raises:
             ValueError: if it was begun with other values than now.
         """
         if not self.path.is_file():
             return
         content = checkpoint.load(self.path)
-        differing = differences(content["config"], self.about["config"])
-        if differing or len(content["rng"]) != self._processes():
-            changed = ", ".join(differing) or "the number of processes"
+        if "identity" in content:
+            found = differences(content["identity"], self.about["identity"])
+        else:
+            say_unchecked(self.path, "images")
+            found = differences(content["config"], self.about["config"], self.scopes.not_weights)
+        processes = len(content["rng"]), self._processes()
+        if processes[0] != processes[1]:  # each has generators of its own
             raise ValueError(
-                f"{self.path} was begun with other values of {changed}; give these, or --overwrite it"
+                f"{self.path} was begun by {processes[0]} processes, not {processes[1]}: start as many, or "
+                f"begin the step again with --overwrite {self.about['step']}"
             )
+        again = f"begin the step again with --overwrite {self.about['step']}"
+        check(self.path, found, self.scopes, cure=f"Give the same values, {again}")
         self.method.load_state_dict(content["method_state"])
         self.found = content
 
@@ -137,6 +141,7 @@ class Rescue:
         if not self.found:
             return False
         self.method.net.load_state_dict(self.found["net"])
+        self.method.load_state_dict(self.found["method_state"])
         progress.load_state_dict(self.found["progress"])
         set_rng_state(self.found["rng"][rank()])
         self.found = {}
@@ -151,17 +156,3 @@ class Rescue:
         barrier()
         if is_main():
             self.path.unlink(missing_ok=True)
-
-
-# What may differ between a run and its continuation without changing a number, and what names a run.
-HARMLESS = set(
-    "step num_workers cache print_interval ckpt_interval timeout overwrite test explain ckpt replay_batch "
-    "checkpoint results_dir logdir cache_dir data_root step_ckpt recipe dataset task method name "
-    "pretrained_path no_share date".split()
-)
-
-
-def differences(before: dict, now: dict) -> list[str]:
-    """Values of two configurations that differ and matter, as "lr [0.01] -> [0.02]"."""
-    keys = sorted((before.keys() & now.keys()) - HARMLESS)
-    return [f"{key} {before[key]} -> {now[key]}" for key in keys if before[key] != now[key]]

@@ -29,7 +29,7 @@ def save(content: dict, path: Path | str) -> None:
     """
     path = Path(path)
     content = own(content)
-    content |= {"format": FORMAT, "checksum": checksum(content)}
+    content |= {"format": FORMAT, "checksum": checksum(content), "weights": weights_checksum(content)}
     try:
         with replacing(path) as file:
             torch.save(content, file)
@@ -73,12 +73,17 @@ def load(path: Path | str) -> dict:
         raise ValueError(f"{path} has format {content['format']}, this version reads format {FORMAT}")
     if content.get("checksum") != checksum(own(content)):
         raise ValueError(f"{path} is damaged: its checksum does not match; train the step again")
-    return content
+    return content | {"weights": weights_checksum(content)}
+
+
+def weights_checksum(content: dict) -> int:
+    """Checksum of what the next step continues from: the network and the method's own state."""
+    return checksum([content.get("net", {}), content.get("method_state", {})])
 
 
 def own(content: dict) -> dict:
     """What its writer put into a checkpoint."""
-    return {key: value for key, value in content.items() if key not in ("format", "checksum")}
+    return {key: value for key, value in content.items() if key not in ("format", "checksum", "weights")}
 
 
 def peek(path: Path | str) -> dict:

@@ -7,21 +7,29 @@ import torch
 from dataset.transform import to_device
 from experiment import checkpoint
 from train import NonFiniteLoss
-from utils.distributed import rank
+from utils.distributed import barrier, rank
 
 
 def write_failure(path: Path, error: NonFiniteLoss, method, loader, about: dict) -> Path:
     """Write the images, labels and ids of the batch that `error` names, and the weights as they are, beside
-    `path`.
+    `path`; of several processes the one that `error` names does. Returns the file, on every process.
 
     A batch is a pure function of epoch and number, so nothing has to be kept while training goes well.
     """
+    path = path.with_name(f"{path.stem}.failed_rank{error.process}.pt")
+    if rank() == error.process:
+        write_batch(path, error, method, loader, about)
+    barrier()  # a process that ends now would take the writing one with it
+    return path
+
+
+def write_batch(path: Path, error: NonFiniteLoss, method, loader, about: dict) -> None:
+    """Write this process's batch that `error` names."""
     loader.batch_sampler.seek(error.epoch, error.batch)
     keys = next(iter(loader.batch_sampler))
     images, labels = (
         torch.stack(list(column)) for column in zip(*(loader.dataset[key] for key in keys), strict=True)
     )
-    path = path.with_name(f"{path.stem}.failed_rank{rank()}.pt")
     content = {
         "images": images,
         "labels": labels,
@@ -33,7 +41,6 @@ def write_failure(path: Path, error: NonFiniteLoss, method, loader, about: dict)
         "method_state": method.state_dict(),
     }
     checkpoint.save(about | content, path)
-    return path
 
 
 def replay(path: Path | str, method, device: torch.device) -> str:

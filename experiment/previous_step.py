@@ -1,41 +1,14 @@
-"""How one step follows another: what a checkpoint says of itself, whether it fits, taking over weights."""
+"""How one step follows another: whether a checkpoint fits, and adopting one as a step's own."""
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
-import torch
-
 from experiment import checkpoint
-from experiment.autosave import differences, seed_everything
-from methods import METHODS
-from modules.folding import fold_norms
-from segmentation_module import Parts
-from tasks import Step
+from experiment.identity import Difference, Scopes, check, differences, say_unchecked, step0_of
 from utils.distributed import barrier, is_main, say
 
-# Values that a chain of steps must share. The rest (lr, epochs, ...) may change from step to step.
-FIXED = ("backbone", "output_stride", "setting", "protocol")
 
-
-def describe(values: dict, step: Step, method, *, fingerprint: str) -> dict:
-    """What a checkpoint of `step` says of itself.
-
-    Args:
-        values: the flat, resolved configuration. method: of the step. fingerprint: of the training data.
-    """
-    return {
-        "method": values["method"],
-        "shared_step0": method.shared_step0,
-        "dataset": step.dataset,
-        "fingerprint": fingerprint,
-        "task": step.task,
-        "step": step.index,
-        "groups": [list(group) for group in step.groups],
-        "config": values,
-        "versions": checkpoint.versions(),
-    }
-
-
-def check_follows(previous: dict, path: Path | str, about: dict) -> None:
+def check_follows(previous: Mapping, path: Path | str, about: Mapping) -> None:
     """Refuse a checkpoint `previous`, read from `path`, on which the step `about` cannot build.
 
     Step k builds on step k - 1 of the same method, or on a step 0 that the method would have trained alike. A
@@ -47,27 +20,24 @@ def check_follows(previous: dict, path: Path | str, about: dict) -> None:
     reasons = []
     if previous["step"] not in (about["step"], about["step"] - 1):
         reasons.append(f"is of step {previous['step']}, but step {about['step']} was asked for")
-    for key in FIXED:
-        if previous["config"].get(key) != about["config"][key]:
-            reasons.append(
-                f"was trained with {key} {previous['config'].get(key)}, not {about['config'][key]}"
-            )
     if previous["dataset"] != about["dataset"]:
         reasons.append(f"was trained on {previous['dataset']}, not {about['dataset']}")
-    elif previous["fingerprint"] not in ("", about["fingerprint"]):  # "": converted, nobody knows
-        reasons.append("was trained on other files: image list, masks or class names have changed")
     learned = previous["step"] + 1
     if previous["dataset"] == about["dataset"] and previous["groups"][:learned] != about["groups"][:learned]:
         reasons.append("has learned other classes, or in another order")
-    alike = previous["step"] == 0 and previous["shared_step0"] == about["shared_step0"]
+    alike = previous["step"] == 0 and step0_of(previous) == step0_of(about)
     if previous["method"] != about["method"] and not alike:
         reasons.append(f"was trained by {previous['method']}, and {about['method']} cannot continue that")
     if reasons:
         raise ValueError(f"{path} {'; it '.join(reasons)}")
 
 
-def read_previous(path: Path | str, about: dict) -> dict:
-    """The checkpoint at `path`, checked to fit what comes before `about`.
+def read_previous(path: Path | str, about: dict, scopes: Scopes, *, images_of: Callable[[int], str]) -> dict:
+    """The checkpoint at `path`, checked to fit what comes before `about`, which then says so, too.
+
+    Args:
+        about: see `experiment.identity.describe`. scopes: of the configured values.
+        images_of: what the training images of a step are now, as identities say it.
 
     Raises:
         FileNotFoundError: if there is none. ValueError: if it does not fit.
@@ -79,76 +49,45 @@ def read_previous(path: Path | str, about: dict) -> dict:
         )
     previous = checkpoint.load(path)
     check_follows(previous, path, about)
+    there, here = previous["config"], about["config"]
+    found = differences(there, {name: here[name] for name in scopes.shared})
+    if identity := previous.get("identity"):
+        num_known = len(identity["classes"])
+        now = {"classes": about["identity"]["classes"][:num_known], "images": images_of(previous["step"])}
+        found += differences(identity, now)
+    elif previous["fingerprint"] and previous["fingerprint"] != about["fingerprint"]:  # "": converted
+        found.append(Difference("images", "other files, masks or class names", "those of now"))
+    else:
+        say_unchecked(path, "images")
+    check(path, found, scopes, cure="Name the right file with --step_ckpt, train that step again")
+    about["continues"], about["identity"]["previous"] = previous["checksum"], previous["weights"]
+    changed = differences(there, here, scopes.not_weights | scopes.shared | {"lr", "epochs"})
+    about["drift"] = [f"{one.name} {one.there} -> {one.here}" for one in changed]
+    if about["drift"]:
+        say(f"differs from step {previous['step']}: {'; '.join(about['drift'])}")
     return previous
 
 
-def begin(
-    step: Step,
-    values: dict,
-    hyper: dict,
-    parts: Parts,
-    *,
-    device: torch.device,
-    fingerprint: str,
-    previous: Path | str,
-    own: Path,
-) -> tuple[object, dict]:
-    """The method of `step`, its network as the step before left it, and what its checkpoints will say.
-
-    The method is None if the file `previous` is a checkpoint of this very step: then it was adopted as `own`.
+def check_finished(path: Path, about: dict, scopes: Scopes, *, previous: Path | None) -> None:
+    """Refuse to take the finished step at `path` for the one that this run would train.
 
     Args:
-        values: flat configuration. hyper: the method's own part of it. parts: of the network.
-        fingerprint: of the training data.
-        previous: checkpoint to continue from, or to adopt; "" at the start of a task.
+        about: what this run's checkpoint would say. scopes: of the configured values.
+        previous: checkpoint of the step before, if there is one.
+
+    Raises:
+        ValueError: naming every value that differs, with the cure.
     """
-    seed_everything(values["seed"])
-    method = METHODS[values["method"]](step, **hyper)
-    about = describe(values, step, method, fingerprint=fingerprint)
-    content = read_previous(previous, about) if previous else None
-    if content:
-        about["continues"] = content["checksum"]
-        about["drift"] = differences(content["config"], values)
-        if about["drift"]:
-            say(f"differs from step {content['step']}: {'; '.join(about['drift'])}")
-    if content and content["step"] == step.index:
-        adopt(content, about, own)
-        return None, about
-    method.net = method.model = method.build_model(step, parts)
-    if content:
-        take_over(method, content, parts, device)
-    method.net.to(device, memory_format=torch.channels_last)
-    return method, about
-
-
-def say_if_outdated(own: Path, before: Path) -> None:
-    """Tell the user if the finished step `own` was trained on another file than what is now `before`."""
-    continues = checkpoint.peek(own).get("continues")
-    if before.is_file() and continues not in (None, checkpoint.peek(before).get("checksum")):
-        say(f"{own} was trained on another {before.name} than the one beside it; --overwrite trains it again")
-
-
-def take_over(method, previous: dict, parts: Parts, device: torch.device) -> None:
-    """Bring the previous step's weights and state into `method`, and its network as teacher if the method has
-    one.
-    """
-    method.load_previous(previous["net"])
-    method.load_state_dict(previous["method_state"])
-    if method.needs_teacher:
-        teacher = method.build_model(method.step.at(previous["step"]), parts)
-        teacher.load_state_dict(previous["net"])
-        teacher = fold_norms(teacher.eval().requires_grad_(False))
-        method.teacher = teacher.to(device, memory_format=torch.channels_last)
-
-
-def restored(content: dict, step: Step, name: str, hyper: dict, parts: Parts, *, device: torch.device):
-    """The method `name` with the network and the state that its checkpoint of `step` holds."""
-    method = METHODS[name](step, **hyper)
-    method.net = method.build_model(step, parts)
-    method.net.load_state_dict(content["net"])
-    method.load_state_dict(content["method_state"])
-    method.net.to(device, memory_format=torch.channels_last)
-    return method
+    own, before = checkpoint.peek(path), checkpoint.peek(previous) if previous else {}
+    if "identity" in own:
+        here = about["identity"] | ({"previous": before["weights"]} if "weights" in before else {})
+        found = differences(own["identity"], here, scopes.rounding)
+    else:
+        say_unchecked(path, "images and values")
+        pair = own.get("continues"), before.get("checksum")
+        found = [Difference("previous", *pair)] if None not in pair and pair[0] != pair[1] else []
+    again = f"train the step again with --overwrite {about['step']}"
+    check(path, found, scopes, cure=f"Give this run another --name, {again}")
 
 
 def adopt(previous: dict, about: dict, path: Path) -> None:
@@ -156,5 +95,6 @@ def adopt(previous: dict, about: dict, path: Path) -> None:
     shared.
     """
     if is_main():
-        checkpoint.save(previous | {key: about[key] for key in ("method", "task", "groups")}, path)
+        own = {key: about[key] for key in ("method", "task", "groups", "identity")}
+        checkpoint.save(previous | own, path)
     barrier()

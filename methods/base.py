@@ -17,18 +17,23 @@ class Method:
     """Fine-tuning: cross entropy on the labels of the step, nothing kept of the old classes (lower bound).
 
     Hyper-parameters are class attributes annotated as `name: Annotated[type, "help with source"] = default`;
-    each becomes a flag of `run.py`. A method is built before its network, from the step and its
-    hyper-parameters alone.
+    each becomes a flag of `run.py`. `methods.build.build_method` makes a complete method; one made from step
+    and hyper-parameters alone can tell `heads` and build networks.
 
     Attributes:
         step: the increment. net: the network. model: the same, wrapped for several processes; call this one.
-        teacher: the previous step's network, frozen; None if not needed. training: numbers of the step.
+        teacher: the previous step's network, frozen, its norms folded into its convolutions, so its weights
+            have other names than `net`'s (to read old weights by name, override `load_previous`); None if
+            not needed.
+        training: numbers of the step's optimisation.
     """
 
     needs_teacher: ClassVar[bool] = False
     needs_background: ClassVar[bool] = False  # refuse datasets whose class 0 is a real class
     needs_new_classes: ClassVar[bool] = False  # refuse tasks whose steps bring no class (domain-incremental)
-    shared_step0: ClassVar[str] = "cross entropy"  # methods with the same words here train the same step 0
+    # The method whose step 0 has the same weights, bit for bit; "": derived, see `methods.build.step0_as`.
+    step0_as: ClassVar[str] = ""
+    gathers_at_step0: ClassVar[bool] = False  # step 0 saves state that other methods' step 0 does not have
 
     net: SegmentationModel
     model: Callable
@@ -56,16 +61,16 @@ class Method:
         return make_model(parts, self.heads(step))
 
     def load_previous(self, state: Mapping[str, Tensor]) -> None:
-        """Bring the weights of the step before into `net`."""
+        """Load the weights of the previous step into `net`."""
         self.net.load_previous(state, new=self.step.index if self.step.grows else len(self.net.cls))
 
     # -- one increment, in the order of the calls
     def train_set(self, data):
-        """Images to train on: an `IncrementData`'s own, or those and more."""
+        """Images to train on: those of the step (an `IncrementData`), or these and more."""
         return data.train
 
     def start_increment(self, loader) -> None:
-        """Step > 0, previous weights loaded, no DDP or optimizer yet: initialise, freeze, see the data."""
+        """Step > 0, previous weights loaded, no DDP or optimizer yet: initialise, freeze, read the data."""
 
     def param_groups(self, lr: float, weight_decay: float) -> list[dict]:
         """Groups for the optimizer; frozen parameters are left out."""
@@ -77,10 +82,14 @@ class Method:
         return {"ce": ce}
 
     def after_backward(self) -> None:
-        """Unscaled gradients are there, `optimizer.step()` comes next."""
+        """Called between the unscaled gradients and `optimizer.step()`."""
 
-    def end_increment(self) -> None:
-        """After the last epoch, before the checkpoint is written."""
+    def fit_step(self, loader) -> bool:
+        """Learn the step without the epochs of the trainer, e.g. in closed form; False if it did not."""
+        return False
+
+    def end_increment(self, loader) -> None:
+        """After the last epoch, before the checkpoint is written; `loader` is that of the training images."""
 
     def predict(self, logits: Tensor) -> Tensor:  # (N, C, H, W) -> (N, H, W)
         """Model index of every pixel's class."""
@@ -92,7 +101,11 @@ class Method:
         return {}
 
     def load_state_dict(self, state: dict) -> None:
-        """Take over what the previous step (or an interrupted run) saved; {} if another method ran."""
+        """Load what the previous step saved; {} if another method trained it.
+
+        When an interrupted step is resumed, it is called twice more with that step's own state: before
+        `start_increment`, which can skip what is done, and after it, to overwrite what it has set up.
+        """
 
     @torch.no_grad()
     def old(self, images: Tensor):

@@ -21,5 +21,5 @@ class DFTStar(Method):
             self.net.freeze(self.net.body, self.net.head)
             self.net.fold_frozen()
         if self.freeze_classifiers:
-            # The background row belongs to the first classifier and is frozen with it: that is the method.
+            # The background row belongs to the first classifier and is frozen with it, as the method intends.
             self.net.freeze(*self.net.cls[: self.step.index])

@@ -22,7 +22,7 @@ from utils.losses.pixelwise import (
 
 
 class DetachedBackground(SegmentationModel):
-    """A network whose first classifier, of background alone, trains nothing but itself (EIR's cls.0)."""
+    """A network whose background classifier passes no gradient on to the features (EIR's cls.0)."""
 
     def __init__(self, *parts, **options):
         super().__init__(*parts, **options)
@@ -35,16 +35,16 @@ class DetachedBackground(SegmentationModel):
 
 
 class EIR(EIRSoftmax):
-    """EIR as published: a sigmoid per class, a background classifier beside the network, and a wider head.
+    """EIR as published: a sigmoid per class, a detached background classifier, and a wider head.
 
-    L = BCE summed over classes + 5 RSKD. After step 0 norms are frozen and only the newest classifier decays.
+    L = BCE summed over classes + 5 RSKD. After step 0 the norms are frozen, and weight decay applies to the
+    newest classifier only.
     """
 
     head_lr: Annotated[float, "learning rate of head and classifiers over the body's (EIR trainer)"] = 10.0
     dropout: Annotated[float, "dropout in the head at step 0; none later (EIR's DeepLabV3)"] = 0.1
 
     criterion = "bce"
-    shared_step0 = "binary cross entropy of every class"
 
     def heads(self, step: Step) -> list[int]:
         first, *others = step.sizes
@@ -96,6 +96,6 @@ class EIR(EIRSoftmax):
 
 
 def sigmoid_decision(logits: Tensor) -> Tensor:  # (N, C, H, W) -> (N, H, W)
-    """Class of the highest sigmoid if that exceeds 1/2, else background; channel 0 is not asked (EIR)."""
+    """Class of the highest sigmoid if that exceeds 1/2, else background; channel 0 is not used (EIR)."""
     best, classes = logits[:, 1:].max(1)
     return torch.where(best > 0, classes + 1, BACKGROUND)

@@ -19,12 +19,12 @@ from utils.losses.pseudo_labels import confidence_scores
 
 
 class EIRSoftmax(Replay):
-    """Instances of old classes, alone and pasted into every new image, with the common network and softmax.
+    """Replay of old instances, alone and pasted into new images, with the common network and softmax.
 
-    A step trains on its images and on each stored instance without its context. Sure answers of the teacher
-    replace background, and instances of the classes that it sees are mixed into the images and their targets.
-    L = CE(soft targets) + 5 RSKD, where region-specific distillation (RSKD) hands the teacher's background
-    over to the new classes inside their pixels.
+    A step trains on its images and on each stored instance without its context. Confident predictions of the
+    teacher replace background labels, and instances of the predicted classes are mixed into images and
+    targets. L = CE(soft targets) + 5 RSKD, where region-specific distillation (RSKD) assigns the teacher's
+    background probability to the new classes on their pixels.
     """
 
     loss_kd: Annotated[float, "weight of region-specific distillation (EIR config, kd)"] = 5.0
@@ -34,12 +34,13 @@ class EIRSoftmax(Replay):
     ignore_emptied: Annotated[bool, "ignore removed context (EIR: train it as background)"] = False
 
     needs_teacher = True
+    step0_as = "FT"
     whole_images = False
     criterion: ClassVar[str] = "ce"  # name of the classification loss
 
     def __init__(self, step: Step, **hyper):
         super().__init__(step, **hyper)
-        self.batches = 0  # composed in this step
+        self.batches = 0  # number of batches composed in this step
         self.draws: MemoryDraws | None = None  # None: the memory is not decoded yet
 
     def recall(self, images):
@@ -89,7 +90,7 @@ class EIRSoftmax(Replay):
         return self.draws.begin(rng, images.shape[-2:])
 
     def pseudo_labels(self, old_logits: Tensor, labels: Tensor) -> Tensor:  # (N, C_old, H, W), (N, H, W)
-        """Labels whose background has given way to the teacher's sure answers."""
+        """Labels in which confident predictions of the teacher replace background."""
         classes, probability = confidence_scores(old_logits)
         sure = (labels == BACKGROUND) & (classes != BACKGROUND) & (probability >= self.threshold)
         return torch.where(sure, classes, labels)
@@ -99,14 +100,14 @@ class EIRSoftmax(Replay):
         return F.cross_entropy(logits, targets, reduction="none").masked_fill(pseudo == IGNORE, 0)
 
     def num_counted(self, targets: Tensor) -> int | Tensor:  # (N, C, H, W)
-        """Pixels that the classification loss is averaged over: here all."""
+        """Number of pixels that the classification loss is averaged over: here all."""
         return targets[:, 0].numel()
 
     def state_dict(self) -> dict:
-        return super().state_dict() | {"batches": self.batches}
+        return super().state_dict() | {"step": self.step.index, "batches": self.batches}
 
     def load_state_dict(self, state: dict) -> None:
         super().load_state_dict(state)
         self.draws = None
-        if self.memory.step == self.step.index:  # else the state is that of the step before
+        if state.get("step", self.memory.step) == self.step.index:  # else it is of the step before
             self.batches = state.get("batches", 0)

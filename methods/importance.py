@@ -1,4 +1,4 @@
-"""What EWC, PI and RW share: fine-tuning, with each weight held back as far as the old classes need it."""
+"""What EWC, PI and RW share: fine-tuning with a quadratic penalty on changes of important weights."""
 
 import logging
 from collections.abc import Mapping
@@ -16,40 +16,42 @@ Named = dict[str, Tensor]  # a tensor for each parameter of the network
 class ImportancePenalty(Method):
     """Fine-tuning plus reg_importance * sum_i w_i (theta_i - theta_old_i)^2 over the old network's weights.
 
-    w is what the previous step found out about the importance of each weight, scaled within each parameter.
-    The gradient of the penalty, 2 w (theta - theta_old), is added in `after_backward`, once the statistics of
-    the task's own gradient are taken. Gradients are averaged over processes by then, so all processes do the
-    same. Statistics are handed on as they were gathered, unscaled. Formulas: MiB, utils/regularizer.py.
+    w is the importance of each weight as estimated in the previous step, scaled within each parameter tensor.
+    The gradient of the penalty, 2 w (theta - theta_old), is added in `after_backward`, after the statistics
+    of the loss's own gradient were updated. Gradients are averaged over processes by then, so all processes
+    agree. Statistics are saved unscaled. Formulas: MiB, utils/regularizer.py.
     """
 
     reg_importance: Annotated[float, "weight of the penalty (presets EWC, PI: MiB 500, PLOP 100)"] = 500.0
     reg_normalize: Annotated[bool, "scale importance to 0..1 (off: MiB --reg_no_normalize)"] = True
 
-    weighs: ClassVar[tuple[str, ...]] = ()  # statistics of the previous step that add up to w
+    step0_as = "FT"
+    gathers_at_step0 = True
+    weighs: ClassVar[tuple[str, ...]] = ()  # statistics of the previous step whose sum is w
 
     def __init__(self, step, **hyper):
         super().__init__(step, **hyper)
         self.anchor: Named = {}  # theta_old
-        self.previous: dict[str, Named] = {}  # what the previous step handed over
-        self.running: dict[str, Named] = {}  # what this step gathers
-        self.finished: dict[str, Named] = {}  # what this step hands over
-        self._trainable: Named = {}  # parameters; filled before the first batch, as is
+        self.previous: dict[str, Named] = {}  # statistics saved by the previous step
+        self.running: dict[str, Named] = {}  # statistics of this step so far
+        self.finished: dict[str, Named] = {}  # statistics saved for the next step
+        self._trainable: Named = {}  # parameters; filled before the first batch, as is `_held`
         self._held: list[tuple[Tensor, Tensor, Tensor]] = []  # theta, theta_old, w of those with a penalty
 
     def begin(self, parameters: Named) -> None:
         """Start the statistics in `running`."""
 
     def update(self, names: list[str], parameters: list[Tensor], gradients: list[Tensor]) -> None:
-        """Bring the task's gradient at `parameters` into `running`, in place."""
+        """Update `running` with the gradient of the loss at `parameters`, in place."""
 
     def finish(self, parameters: Named) -> dict[str, Named]:
-        """What the next step has to know."""
+        """The statistics for the next step."""
         return {name: self.running[name] for name in self.weighs}
 
     # -- the penalty ---------------------------------------------------------------------------------------
     @torch.no_grad()
     def prepare(self) -> None:
-        """Before the first batch: put what the penalty needs beside the weights, and begin or resume."""
+        """Before the first batch: tensors of the penalty to the device; begin or resume the statistics."""
         if self._trainable:
             return
         parameters = self._trainable = {name: p for name, p in self.net.named_parameters() if p.requires_grad}
@@ -66,7 +68,7 @@ class ImportancePenalty(Method):
             self.begin(parameters)
 
     def pull(self) -> tuple[list[Tensor], list[Tensor]]:
-        """How far the held parameters are from the old weights, and that times w."""
+        """Theta - theta_old of the parameters with a penalty, and the same times w."""
         parameters, anchors, weights = (list(column) for column in zip(*self._held, strict=True))
         moved = torch._foreach_sub(parameters, anchors)
         return moved, torch._foreach_mul(moved, weights)
@@ -118,18 +120,18 @@ class ImportancePenalty(Method):
         return super().param_groups(lr, weight_decay)
 
     @torch.no_grad()
-    def end_increment(self) -> None:
+    def end_increment(self, loader) -> None:
         self.prepare()
         self.finished = self.finish(self._trainable)
 
     def state_dict(self) -> dict:
-        """Statistics for the next step, or, of an unfinished step, what continues it."""
+        """Statistics for the next step or, while the step is unfinished, for resuming it."""
         which = "finished" if self.finished else "running"
         return {"step": self.step.index, which: getattr(self, which)}
 
     def load_state_dict(self, state: dict) -> None:
         if state.get("step") == self.step.index:
-            # Differs from MiB: a step is continued from raw statistics, not from those for the next step.
+            # Differs from MiB: a step is resumed from raw statistics, not from those for the next step.
             self.running, self.finished = state.get("running", {}), state.get("finished", {})
         else:
             self.previous = state.get("finished", {})
@@ -143,6 +145,6 @@ def scaled(importance: Tensor) -> Tensor:
 
 
 def warn(text: str) -> None:
-    """Tell the user, once for all processes."""
+    """Log a warning, on the first process only."""
     if is_main():
         logging.getLogger(__name__).warning(text)

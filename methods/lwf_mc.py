@@ -13,12 +13,10 @@ from utils.losses.pixelwise import binary_cross_entropy, binary_distillation
 class LWFMC(WithTeacher):
     """Binary cross entropy of all channels with the label, and of the old ones with the teacher's sigmoids.
 
-    On the old channels the two disagree by design: labels of this step call old classes background.
+    On the old channels the two disagree by design: this step's labels have background there.
     """
 
     icarl_importance: Annotated[float, "weight of distillation (preset LWF-MC of MiB and PLOP)"] = 10.0
-
-    shared_step0 = "binary cross entropy"
 
     def losses(self, images: Tensor, labels: Tensor) -> dict[str, Tensor]:
         if self.teacher is None:

@@ -16,10 +16,10 @@ from utils.losses.weight_transfer import WeightTransfer, pretune, vote
 
 
 class NeST(Method):
-    """Mixin: new classifiers begin as tuned combinations of old ones; then the host method trains as usual.
+    """Mixin: initialise new classifiers as tuned combinations of old ones, then train by the host method.
 
-    Stands before the host: `class PLOPNeST(NeST, PLOP)`. Nothing of the pre-tuning is kept but the
-    classifiers and the statistics of the norms.
+    Put it before the host: `class PLOPNeST(NeST, PLOP)`. Pre-tuning changes only the classifiers and the
+    running statistics of the norms.
     """
 
     warm_epochs: Annotated[int, "epochs of pre-tuning (NeST scripts: 5 VOC, 15 ADE)"] = 5
@@ -29,7 +29,7 @@ class NeST(Method):
     # Not offered: after pre-tuning, which overwrites all that it sets, the published flag does nothing.
     init_balanced: ClassVar[bool] = False
 
-    pretuned: bool = False  # an interrupted run has done it; its weights replace what is here
+    pretuned: bool = False  # True when resuming: the saved weights include it
 
     needs_teacher = True
     needs_background = True
@@ -76,7 +76,7 @@ class NeST(Method):
             yield features, labels
 
     def random_bias(self) -> Tensor:
-        """One number for all new biases, the same on every process.
+        """The initial value of all new biases, the same on every process.
 
         Differs from NeST, which takes the background's bias of a network not yet loaded: this is the newest
         classifier's first, drawn from the same distribution.
@@ -108,7 +108,7 @@ class MiBNeST(NeST, MiB):
 class PLOPNeST(NeST, PLOP):
     """PLOP+NeST."""
 
-    # Background is a row of the first classifier, so it stays where pre-tuning left it.
+    # Background is a row of the first classifier, so it keeps its pre-tuned weights.
     freeze_classifiers: Annotated[bool, "freeze old classifiers (--fix_pre_cls; NeST: VOC yes, ADE no)"] = (
         True
     )

@@ -7,9 +7,9 @@ from methods.importance import ImportancePenalty, Named
 
 
 class PI(ImportancePenalty):
-    """Weights are important where they took part in lowering the loss: gradient times move, summed up.
+    """Weights are important where their updates lowered the loss: gradient times update, summed up.
 
-    path += g_k (theta_{k-1} - theta_k), the gradient at the end of the move; at the end of the step
+    path += g_k (theta_{k-1} - theta_k), with the gradient after the update; at the end of the step
     score = max(0, path / ((theta - theta_start)^2 + 1e-20)) + score of the steps before.
     """
 
@@ -22,7 +22,7 @@ class PI(ImportancePenalty):
 
     def update(self, names: list[str], parameters: list[Tensor], gradients: list[Tensor]) -> None:
         last = self.running.setdefault("last", {})
-        if not last:  # before the first move
+        if not last:  # before the first update
             last.update({name: p.detach().clone() for name, p in zip(names, parameters, strict=True)})
             return
         last = [last[name] for name in names]

@@ -24,7 +24,7 @@ from utils.losses.pseudo_labels import (
 
 
 class PLOP(WithTeacher):
-    """Local POD on every stage, and cross entropy on background that a certain teacher has relabelled.
+    """Local POD on every stage, and cross entropy with pseudo-labels of a confident teacher on background.
 
     Where steps bring no classes (Cityscapes by domain) there is nothing to relabel: plain cross entropy and
     POD. Crops must be at least 4 pixels wide at the coarsest map, e.g. 64 at stride 16, and square.
@@ -50,7 +50,7 @@ class PLOP(WithTeacher):
     def start_increment(self, loader) -> None:
         if not self.step.grows:
             return
-        if self.thresholds is None:  # else an interrupted run has found them
+        if self.thresholds is None:  # else they were loaded when resuming
             self.thresholds = self.find_thresholds(loader)
         if self.init_balanced:
             init_from_background(self.net.cls)
@@ -60,7 +60,7 @@ class PLOP(WithTeacher):
         """Median score of every class (C,) over one pass through the training images, as augmented."""
         num_old, num_seen = self.step.num_old, self.step.num_seen
         device = next(self.net.parameters()).device
-        # All of a true histogram's bins are used; PLOP's end at 1, far above what a score can be.
+        # PLOP's histogram covers [0, 1], far above the largest score; the corrected one covers its range.
         top = (largest_score(num_old, num_seen) or 1.0) if self.true_median else 1.0
         counts = torch.zeros(num_seen, self.num_bins, dtype=torch.int64, device=device)
         for images, labels in first_epochs(loader, device):
@@ -72,8 +72,7 @@ class PLOP(WithTeacher):
 
     def incremental_losses(self, out: Output, old: Output, labels: Tensor) -> dict[str, Tensor]:
         if self.step.grows:
-            # The mean is over all pixels: rejected ones lower it a second time, besides the factor. As
-            # published.
+            # As published, the mean is over all pixels: rejected ones lower it besides the factor.
             (ce,) = pixel_means(weighted_cross_entropy, [out.logits_small], [*self.relabel(labels, old)])
         else:
             (ce,) = pixel_means(cross_entropy, [out.logits_small], [labels])
@@ -86,10 +85,12 @@ class PLOP(WithTeacher):
         self.thresholds = self.thresholds.to(labels.device)  # a checkpoint's are on the CPU
         num_old = self.step.num_old
         after, believed = pseudo_labels(labels, classes, scores, thresholds=self.thresholds, num_old=num_old)
-        return after, adaptive_factor(labels, believed, num_old=num_old, minimum=self.adaptive_min)
+        return after, adaptive_factor(
+            labels, believed, num_old=num_old, minimum=self.adaptive_min, dtype=scores.dtype
+        )
 
     def scores(self, old: Output) -> tuple[Tensor, Tensor]:
-        """Class and normalised entropy of the teacher's answer, both (N, H, W)."""
+        """Class and normalised entropy of the teacher's prediction, both (N, H, W)."""
         return entropy_scores_of_small(old.logits_small, old.size, self.step.num_seen)
 
     def pod(self, old: Output, out: Output) -> Tensor:
@@ -102,7 +103,7 @@ class PLOP(WithTeacher):
         return {} if self.thresholds is None else {"step": self.step.index, "thresholds": self.thresholds}
 
     def load_state_dict(self, state: dict) -> None:
-        # The step before saved thresholds, too, of its own teacher.
+        # The previous step's state has thresholds, too, those of its own teacher.
         if state.get("step") == self.step.index:
             self.thresholds = state.get("thresholds")
 

@@ -23,7 +23,7 @@ from utils.losses.pooled_cube import pooled_cube_distillation
 
 
 class RCIL(WithTeacher):
-    """Two branches per block, merged and frozen at each step while the second goes on, and pooled cubes.
+    """Two branches per block, merged into the frozen first one at each step, and pooled cube distillation.
 
     Tasks without new classes (domain-incremental) keep plain cross entropy beside the pooled cubes. The four
     factors belong to the dataset; the defaults are those of VOC.
@@ -40,8 +40,6 @@ class RCIL(WithTeacher):
     copy_merged: Annotated[bool, "start branch 2 from the merged one: a step starts at its teacher"] = False
     stem_activation: Annotated[bool, "activate the stem, which the published network does not"] = False
     merge_for_inference: Annotated[bool, "after the task's last step save one folded branch only"] = False
-
-    shared_step0 = "cross entropy on two branches"
 
     def __init__(self, step: Step, **hyper):
         super().__init__(step, **hyper)
@@ -71,7 +69,7 @@ class RCIL(WithTeacher):
         return SegmentationModel(body, head, self.heads(step), precision=parts.precision)
 
     def load_previous(self, state: Mapping[str, Tensor]) -> None:
-        """Bring in the previous weights and fold both branches into branch 1; branch 2 goes on as it is."""
+        """Load the previous weights and merge both branches into branch 1; branch 2 stays as it is."""
         own = self.net.state_dict()
         biases = {name: torch.zeros_like(own[name]) for name in own if parallel.is_merged_bias(name)}
         # Step 0 leaves two branches with norms and without biases.
@@ -106,7 +104,7 @@ class RCIL(WithTeacher):
         return {"unce": unce, "unkd": self.loss_kd * unkd} | pckd
 
     def pooled_cubes(self, old: Output, out: Output) -> tuple[Tensor, Tensor]:
-        """Spatial and channel part of pooled cube distillation, the larger the fewer classes are new."""
+        """Spatial and channel part of pooled cube distillation, times sqrt(C / C_new)."""
         growth = math.sqrt(self.step.num_seen / self.step.num_new)
         stages = len(out.attentions)
         maps = [[*o.attentions.values(), o.features, o.logits_small] for o in (old, out)]
@@ -115,8 +113,6 @@ class RCIL(WithTeacher):
         along_space, along_channels = pooled_cube_distillation(*maps, spatial=spatial, channel=channel)
         return growth * along_space, growth * along_channels
 
-    def end_increment(self) -> None:
+    def end_increment(self, loader) -> None:
         if self.merge_for_inference and self.step.index == self.step.num_steps - 1:
             parallel.merge_for_inference(self.net)
-
-

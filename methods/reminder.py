@@ -15,10 +15,10 @@ from utils.losses.pixelwise import at_least_float32
 
 
 class REMINDER(PLOP):
-    """PLOP, and at pixels of a new class distillation of the old classes that it resembles.
+    """PLOP, and on pixels of a new class distillation of the old classes that are similar to it.
 
-    Resemblance is the cosine between prototypes: of a new class its mean feature in the batch, of an old one
-    its mean over the batches of the step that taught it, seen by the network of that step.
+    Similarity is the cosine between prototypes: of a new class its mean feature in the batch, of an old one
+    its mean over the batches of the step that taught it, through the network of that step.
     """
 
     csw: Annotated[float, "weight of similarity-weighted distillation (REMINDER)"] = 0.5
@@ -26,8 +26,9 @@ class REMINDER(PLOP):
     csw_delta: Annotated[float, "leave out resemblance below delta / C_old (scripts: 0 VOC, 1 ADE)"] = 0.0
 
     needs_new_classes = True
-    previous_images = ()  # training images of the step before
-    earlier: Tensor | None = None  # prototypes that the step before knew (its C_old, D)
+    step0_as = "FT"
+    previous_images = ()  # training images of the previous step
+    earlier: Tensor | None = None  # prototypes saved by the previous step (its C_old, D)
     prototypes: Tensor | None = None  # of all old classes (C_old, D); known from start_increment on
 
     def train_set(self, data):
@@ -37,15 +38,15 @@ class REMINDER(PLOP):
 
     def start_increment(self, loader) -> None:
         super().start_increment(loader)
-        if self.prototypes is None:  # else an interrupted run has found them
+        if self.prototypes is None:  # else they were loaded when resuming
             self.prototypes = self.find_prototypes(loader)
 
     @torch.no_grad()
     def find_prototypes(self, loader) -> Tensor:
-        """Prototypes of all old classes (C_old, D): those handed over, then the previous step's own.
+        """Prototypes of all old classes (C_old, D): those of earlier steps, then the previous step's own.
 
-        Differs from REMINDER: there a step computes those of its classes when it has trained. The teacher is
-        the network of then and sees the same images; so, a step 0 trained by another method will do.
+        Differs from REMINDER, which computes a step's prototypes at its end. The teacher is the same network
+        on the same images, and this way a step 0 trained by another method will do.
         """
         last, width = self.step.at(self.step.index - 1), self.net.head.out_channels
         classes = range(last.num_old, last.num_seen)

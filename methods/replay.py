@@ -10,10 +10,10 @@ from utils.distributed import is_main
 
 
 class Replay(Method):
-    """Cross entropy on the images of the step and on a memory of whole old ones, with their steps' labels.
+    """Cross entropy on the images of the step and on stored old ones, with the labels of their own steps.
 
-    The memory is class-balanced, has a fixed total budget, and is filled at the start of a step from the
-    images of the step before and from what it held.
+    The memory is class-balanced, has a fixed total budget, and is refilled at the start of a step from the
+    images of the previous step and from its entries.
     """
 
     mem_size: Annotated[int, "entries of the memory, all old classes together (EIR: 100 VOC, 300 ADE)"] = 100
@@ -21,6 +21,7 @@ class Replay(Method):
 
     needs_background = True
     needs_new_classes = True
+    step0_as = "FT"
     whole_images: ClassVar[bool] = True  # what the memory keeps: images, or crops around instances
 
     def __init__(self, step, **hyper):
@@ -28,7 +29,7 @@ class Replay(Method):
         if self.mem_size < 0:
             raise ValueError(f"--mem_size {self.mem_size}: give 0 (no memory) or more")
         self.memory = Memory()
-        self.seed = 0  # of the run; known when the data are
+        self.seed = 0  # of the run; set by `train_set`
 
     def train_set(self, data):
         if self.step.index == 0:
@@ -47,7 +48,7 @@ class Replay(Method):
         return self.recall(data.train)
 
     def recall(self, images):
-        """What to train on: `images` of the step, and the memory."""
+        """The training set: `images` of the step, and the memory."""
         return WithMemory(images, self.memory.records, alone=False)
 
     def state_dict(self) -> dict:

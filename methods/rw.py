@@ -10,10 +10,10 @@ from methods.importance import Named
 
 
 class RW(EWC):
-    """Weights are important where EWC says so, and where moving them lowered the loss by much per distance.
+    """Weights are important by EWC, and where their updates lowered the loss by much per distance moved.
 
-    Every `reg_iterations` batches score += -g d / (F d^2 / 2 + 1e-8), with d the move since the last time; at
-    the end of the step its positive part, averaged with that of the step before.
+    Every `reg_iterations` batches score += -g d / (F d^2 / 2 + 1e-8), with d the change since the last time;
+    at the end of the step its positive part, averaged with that of the previous step.
     """
 
     reg_importance: Annotated[float, "weight of the penalty (preset RW of MiB and PLOP)"] = 100.0
@@ -36,7 +36,7 @@ class RW(EWC):
         super().update(names, parameters, gradients)
 
     def look_back(self, names: list[str], parameters: list[Tensor], gradients: list[Tensor]) -> None:
-        """Add to the score what the way since the last look has brought."""
+        """Add to the score the gain of the path since the last update of the score."""
         score, fisher, last = ([self.running[key][n] for n in names] for key in ("score", "fisher", "last"))
         moved = torch._foreach_sub(parameters, last)
         gain = torch._foreach_mul(torch._foreach_mul(gradients, moved), -1)

@@ -11,11 +11,11 @@ from utils.losses.pixelwise import at_least_float32
 
 
 class UCD(MiB):
-    """MiB, and a contrast that pulls pixels of one class together, across student and teacher.
+    """MiB, and a contrastive loss between pixels of student and teacher.
 
-    Background pixels take the teacher's class; how much a pair counts is the probability that the teacher
-    gives both pixels the same class, or 1 where this step's labels decide. The features are weighted by their
-    energy before they are compared, as published, which comparing directions then undoes.
+    Background pixels take the teacher's class. A pair is weighted by the probability that the teacher gives
+    both pixels the same class, or 1 where both have a label of this step. As published, the features are
+    first weighted by their energy, which has no effect because they are normalised before the comparison.
     """
 
     contrast: Annotated[float, "weight of the contrast (cssegmentation, as published)"] = 0.01

@@ -1,4 +1,4 @@
-"""What methods share that compare the network with its predecessor on the same images."""
+"""Base class of methods that compare the student with the teacher on the same images."""
 
 from abc import ABC, abstractmethod
 
@@ -9,9 +9,10 @@ from segmentation_module import Output
 
 
 class WithTeacher(Method, ABC):
-    """Cross entropy at step 0; from then on a loss between the network's answer and its predecessor's."""
+    """Cross entropy at step 0; from then on a loss of the student's and the teacher's outputs."""
 
     needs_teacher = True
+    step0_as = "FT"
 
     def losses(self, images: Tensor, labels: Tensor) -> dict[str, Tensor]:
         if self.teacher is None:
@@ -20,4 +21,4 @@ class WithTeacher(Method, ABC):
 
     @abstractmethod
     def incremental_losses(self, out: Output, old: Output, labels: Tensor) -> dict[str, Tensor]:
-        """Named scalars of one batch, from the student's and the teacher's `Output` and labels (N, H, W)."""
+        """Named scalars of one batch from the outputs of student (`out`) and teacher (`old`)."""

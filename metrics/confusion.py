@@ -9,8 +9,8 @@ from utils.distributed import all_reduce_sum
 class ConfusionMatrix:
     """Pixels by true class (rows) and predicted class (columns), counted on the device.
 
-    Classes that have classifier rows but were not taught yet may win pixels. They have columns of their own,
-    right of the taught ones, so that such a pixel is an error of its true class and of nobody else.
+    Classes that have classifier rows but were not taught yet may be predicted. They have columns of their
+    own, right of the taught ones, so that such a pixel is an error of its true class only.
 
     Args:
         num_classes: rows; labels from there on, 255 among them, are not counted.
@@ -24,10 +24,11 @@ class ConfusionMatrix:
     def __init__(self, num_classes: int, *, num_columns: int = 0, device: torch.device | str = "cpu"):
         self.num_classes, self.num_columns = num_classes, num_columns or num_classes
         assert self.num_columns >= num_classes, "every class needs a column"
-        # Differs from RevisitingCSS: there, pixels won by untaught rows slip into other cells; see `spilled`.
+        # Differs from RevisitingCSS, which counts predictions of untaught classes in other cells.
         # One cell more than the matrix has, for the pixels that do not count: nothing waits for the device.
         self._cells = torch.zeros(num_classes * self.num_columns + 1, dtype=torch.int64, device=device)
         self._images = torch.zeros((), dtype=torch.int64, device=device)
+        self._broken = torch.zeros((), dtype=torch.int64, device=device)
 
     def update(self, labels: Tensor, predictions: Tensor) -> None:  # (N, H, W), (N, H, W)
         """Count one batch of int64 maps; predictions are below `num_columns`, labels are not negative."""
@@ -39,10 +40,23 @@ class ConfusionMatrix:
             self._cells += torch.bincount(cells, minlength=last + 1)
         self._images += labels.shape[0]
 
+    def note_broken(self, logits: Tensor) -> None:  # (N, C, h, w)
+        """Remember how many images have a logit that is not finite; nothing waits for the device."""
+        self._broken += (~logits.isfinite()).flatten(1).any(1).sum()
+
     def reduce(self) -> "ConfusionMatrix":
-        """Sum over processes; call it once, after the last batch, on every process."""
-        all_reduce_sum(self._cells)
-        all_reduce_sum(self._images)
+        """Sum over processes; call it once, after the last batch, on every process.
+
+        Raises:
+            FloatingPointError: on every process, if any of them has noted broken logits.
+        """
+        for counted in (self._cells, self._images, self._broken):
+            all_reduce_sum(counted)  # not their maximum: over gloo that can lose the nan of a process
+        if broken := int(self._broken):
+            raise FloatingPointError(
+                f"the network's answers to {broken} of {self.images} test images are not finite: "
+                "test with --precision fp32, or train again with a lower --lr"
+            )
         return self
 
     @property
@@ -54,17 +68,3 @@ class ConfusionMatrix:
     def images(self) -> int:
         """Label maps counted."""
         return int(self._images)
-
-
-def spilled(counts: Tensor) -> Tensor:  # (C, K) -> (C, C)
-    """The square matrix that RevisitingCSS makes of `counts`, to compare with its numbers.
-
-    There a prediction p >= C of true class y is booked at flat index C * y + p, that is as class y + p // C
-    predicted as p % C. Pixels beyond the last cell, at which that code stops with an error, are left out.
-    """
-    num_classes, num_columns = counts.shape
-    rows, columns = torch.meshgrid(torch.arange(num_classes), torch.arange(num_columns), indexing="ij")
-    flat = (num_classes * rows + columns).to(counts.device)
-    inside = flat < num_classes**2
-    square = counts.new_zeros(num_classes**2)
-    return square.index_add_(0, flat[inside], counts[inside]).view(num_classes, num_classes)

@@ -1,23 +1,19 @@
-"""What the training of a step cost."""
+"""Cost of the training of a step."""
 
 import sys
 import time
 
 import torch
 
-from segmentation_module import SegmentationModel
 
-
-def training_cost(
-    net: SegmentationModel, began: float, images: int, images_trained: int, *, classes: int
-) -> dict:
+def training_cost(net, began: float, images: int, images_trained: int, *, classes: int) -> dict:
     """What a checkpoint records of its training: seconds, images, parameters, peak memory.
 
     Args:
-        net: the trained network, with what trained still trainable.
+        net: the trained `SegmentationModel`; what was frozen in training is still frozen.
         began: `time.perf_counter()` at the start. images: of the step. images_trained: over all epochs.
-        classes: of the plainly fine-tuned network that the trainable parameters are compared with. The
-            percentages of arXiv 2508.04267 leave rows of future classes out of it.
+        classes: rows of the fine-tuned network that the trainable parameters are compared with; without
+            those of future classes, as in the percentages of arXiv 2508.04267.
     """
     return {
         "seconds": time.perf_counter() - began,
@@ -30,9 +26,7 @@ def training_cost(
 
 
 def peak_memory() -> int:
-    """Most bytes in use so far: of tensors on the GPU, else of the whole process (0 where the system is
-    silent).
-    """
+    """Peak bytes so far: of tensors on the GPU, else of the whole process (0 where unknown)."""
     if torch.cuda.is_available():
         return torch.cuda.max_memory_allocated()
     try:

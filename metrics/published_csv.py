@@ -27,7 +27,7 @@ def read_rows(lines: Iterable[str]) -> list[list[str]]:
     """Cells of every row; empty lines are skipped.
 
     Raises:
-        ValueError: if there is no row, or one that no published system writes; the message has its number.
+        ValueError: if there is no row, or a malformed one; the message has its number.
     """
     rows = [line.strip().split(",") for line in lines if line.strip()]
     if not rows:
@@ -56,10 +56,10 @@ def percent(share: float) -> str:
 
 
 def published_summary(rows: list[list[str]]) -> list[str]:
-    """What the published average_csv.py prints, to the letter.
+    """The lines that the published average_csv.py prints, verbatim.
 
-    Absent and unlearned classes count as 0 in the two group means, and a single row has none: see
-    `honest_summary`.
+    Absent and unlearned classes count as 0 in the two group means, and a single row has none; see
+    `honest_summary` for means over the present classes.
     """
     last = rows[-1]
     means = []

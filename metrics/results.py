@@ -1,6 +1,7 @@
 """Result files of a run: one JSON per step, the published CSV over all steps, and the table on the terminal.
 
-`step_<k>.json`, schema 1, one key per line; shares of 1, null where a number does not exist:
+`step_<k>.json`, for tests of another kind `step_<k>_<kind>.json` (e.g. `_full`), schema 1, one key per line;
+shares of 1, null where a number does not exist:
 
     schema                   1; a reader refuses what it does not know
     method, dataset, task, setting, protocol, evaluation, step, num_steps, has_background
@@ -12,6 +13,8 @@
     scores                   every number of `metrics.scores.scores`
     over_steps               steps (that were found), average_miou and average_miou_foreground (the papers'
                              "avg"), mean_forgetting, trainable_percent; see `metrics.scores`
+    test                     what was measured: view (see `metrics.view.View`), images (of the whole test set:
+                             number and hash of their content), network (checksum of the tested weights)
     images                   test images
     skipped                  images that cannot be used and were left out: split, id, reason
     drift                    values that differ from those of the step before
@@ -24,11 +27,13 @@ from the files of both.
 """
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 from metrics.confusion import ConfusionMatrix
 from metrics.published_csv import published_row
 from metrics.scores import average, class_scores, forgetting, number, scores, trainable_percent
+from metrics.view import View, result_files, view_of_config, view_of_result
 from tasks import Step
 from utils.files import write_text
 
@@ -36,16 +41,19 @@ SCHEMA = 1
 CONVENTIONS = {
     "old": "classes of step 0, background among them; new: all later classes",
     "foreground": "background left out of the mean; elsewhere it counts as an old class",
-    "absent": "classes without a pixel in the test labels are left out of every mean",
+    "absent": "classes without a pixel in the test labels are left out of every mean, as in the published "
+    "systems; where one is predicted, miou_all_predicted_counts counts it as 0, as cityscapesscripts, "
+    "torchmetrics, ignite and segmentation_models.pytorch do",
     "forgetting": "best IoU of an earlier step minus the IoU now",
     "average": "mean over steps 0 to this one",
 }
 
 
 def write_result(
-    folder: Path | str, matrix: ConfusionMatrix, step: Step, dataset, content: dict, *, num_images: int
-) -> dict:
-    """File the evaluation of one step as JSON, and rewrite `results.csv`; returns the JSON's content.
+    folder: Path | str, matrix: ConfusionMatrix, step: Step, dataset, content: dict, *, num_images: int,
+    view: View | None = None, kind: str = "", test_images: str = "",
+) -> dict:  # fmt: skip
+    """File the evaluation of one step as JSON, and rewrite the CSV; returns the JSON's content.
 
     Args:
         folder: results folder of the run; the files of earlier steps in it give the numbers over steps.
@@ -54,23 +62,29 @@ def write_result(
         dataset: names the classes.
         content: the checkpoint that was tested: its method, config, versions and cost.
         num_images: images that should have been counted.
+        view: what the test looked at; None: what the configuration in `content` says.
+        kind: its name among the folder's results, "" for the usual one.
+        test_images: what the images of the test set are.
 
     Raises:
         ValueError: if the matrix counted another number of images.
     """
     if matrix.images != num_images:
         raise ValueError(f"{matrix.images} test images were counted instead of {num_images}")
-    folder = Path(folder)
-    earlier = [result for result in read_results(folder) if result["step"] < step.index]
-    result = describe(matrix, step, dataset, content)
+    folder, view = Path(folder), view or view_of_config(content["config"])
+    earlier = [result for result in read_results(folder, kind) if result["step"] < step.index]
+    result = describe(matrix, step, dataset, content, view)
+    result["test"] = {"view": asdict(view), "images": test_images, "network": content.get("weights")}
     result["over_steps"] = over_steps([*earlier, result])
     lines = [f"{json.dumps(key)}: {json.dumps(value, allow_nan=False)}" for key, value in result.items()]
-    write_text(folder / f"step_{step.index}.json", "{\n" + ",\n".join(lines) + "\n}\n")
-    write_text(folder / "results.csv", published_csv(read_results(folder), num_classes=step.num_total))
+    suffix = f"_{kind}" if kind else ""
+    write_text(folder / f"step_{step.index}{suffix}.json", "{\n" + ",\n".join(lines) + "\n}\n")
+    csv = published_csv(read_results(folder, kind), num_classes=step.num_total)
+    write_text(folder / f"results{suffix}.csv", csv)
     return result
 
 
-def describe(matrix: ConfusionMatrix, step: Step, dataset, content: dict) -> dict:
+def describe(matrix: ConfusionMatrix, step: Step, dataset, content: dict, view: View) -> dict:
     """The JSON of one step, but for what other steps contribute."""
     counts = matrix.counts.cpu()
     per_class = class_scores(counts)
@@ -97,8 +111,8 @@ def describe(matrix: ConfusionMatrix, step: Step, dataset, content: dict) -> dic
         "dataset": step.dataset,
         "task": step.task,
         "setting": config.get("setting"),
-        "protocol": config.get("protocol"),
-        "evaluation": config.get("eval"),
+        "protocol": view.protocol,
+        "evaluation": view.evaluation,
         "step": step.index,
         "num_steps": step.num_steps,
         "has_background": step.has_background,
@@ -151,14 +165,14 @@ def published_csv(results: list[dict], *, num_classes: int) -> str:
     return "".join(f"{row}\n" for row in rows)
 
 
-def read_results(folder: Path | str) -> list[dict]:
-    """The JSON of every step in `folder`, by step; [] if there is none.
+def read_results(folder: Path | str, kind: str = "") -> list[dict]:
+    """The JSON of every step in `folder`, of one `kind` of test, by step; [] if there is none.
 
     Raises:
         ValueError: for a file that is damaged or of another schema.
     """
     results = []
-    for path in Path(folder).glob("step_*.json"):
+    for path in result_files(folder).get(kind, []):
         try:
             result = json.loads(path.read_text(encoding="utf-8"))
         except ValueError as error:
@@ -170,7 +184,7 @@ def read_results(folder: Path | str) -> list[dict]:
                 f"{path} is no result file of schema {SCHEMA}; test the step again to rewrite it"
             )
         results.append(result)
-    return sorted(results, key=lambda result: result["step"])
+    return results
 
 
 def table(results: list[dict]) -> str:
@@ -201,7 +215,7 @@ def table(results: list[dict]) -> str:
         last["setting"],
         f"protocol {last['protocol']}",
     ]
-    notes = [f"mIoU in %, {last['evaluation']} view"]
+    notes = [f"mIoU in %, {view_of_result(last)} view"]
     if last["has_background"]:
         notes.append("fg: without background, which otherwise counts as an old class")
     share = last["over_steps"]["trainable_percent"]

@@ -1,4 +1,4 @@
-"""From a confusion matrix to every reported number, and from several steps to what changed between them.
+"""Every reported number, from a confusion matrix or from those of several steps.
 
 Definitions. M[y, p] = pixels of true class y predicted as p; columns may outnumber rows, see
 `ConfusionMatrix`. With d = diagonal, gt = row sums, pr = column sums of the taught classes and e = 1e-6:
@@ -6,10 +6,14 @@ Definitions. M[y, p] = pixels of true class y predicted as p; columns may outnum
     accuracy of a class = d / (gt + e)             IoU of a class = d / (gt + pr - d + e)
     pixel accuracy = sum d / sum M                 frequency-weighted IoU = sum of gt / sum M * IoU
     mIoU, mean accuracy = plain means over the classes that occur in the labels
+    mIoU, predicted counts = mean IoU over the classes that occur in the labels or among the predictions
+
+The published systems leave a class without a pixel in the labels out of their means, however often it is
+predicted; cityscapesscripts, torchmetrics, ignite and segmentation_models.pytorch count it as 0 (last line).
 
 "Old" are the classes of step 0, "new" those of all later steps. Each mean comes with background and without
-it: on the same network the two differ by points, so they never share a name. Values are shares of 1, or None
-where a number does not exist because no class of the group occurs.
+it, under different names, since the two differ by points on the same network. Values are in [0, 1], or None
+if no class of the group occurs.
 """
 
 # Source: stream_metrics.py of MiB, which PLOP, NeST, RCIL and RevisitingCSS share. The tables of PLOP and
@@ -87,7 +91,7 @@ def scores(
         `{pixel_accuracy, mean_accuracy, miou, frequency_weighted_iou}_{all, old, new}`;
         `miou_{all, old, new}_foreground`, background left out (equal to the above for data without
         background, and for the new classes always); `harmonic` and `harmonic_foreground`, the harmonic mean
-        of the mIoU of old and new classes.
+        of the mIoU of old and new classes; `miou_all_predicted_counts`, as other libraries report it.
     """
     num_classes = counts.shape[0]
     first = int(has_background)
@@ -101,24 +105,31 @@ def scores(
         found[f"miou_{group}_foreground"] = group_scores(counts, foreground, **options)["miou"]
     for suffix in ("", "_foreground"):
         found[f"harmonic{suffix}"] = harmonic(found[f"miou_old{suffix}"], found[f"miou_new{suffix}"])
-    return found
+    return found | {"miou_all_predicted_counts": miou_predicted_counts(counts)}
+
+
+def miou_predicted_counts(counts: Tensor) -> float | None:  # (C, K)
+    """Mean IoU in which a class that is predicted and has no pixel in the labels counts as 0."""
+    per_class = class_scores(counts, absent="zero")
+    predicted = counts.sum(0)[: counts.shape[0]] > 0
+    return number(per_class["iou"][per_class["present"] | predicted].mean())
 
 
 def harmonic(old: float | None, new: float | None) -> float | None:
-    """Harmonic mean, 0 if both are 0, None if one does not exist."""
+    """Harmonic mean; 0 if both are 0, None if either is None."""
     if old is None or new is None:
         return None
     return 2 * old * new / (old + new) if old + new > 0 else 0.0
 
 
 def average(values: Sequence[float | None]) -> float | None:
-    """Mean over the values that exist; over the mIoU of step 0 to the last it is the papers' "avg"."""
+    """Mean over the values that are not None; over the mIoU of all steps it is the papers' "avg"."""
     known = [value for value in values if value is not None]
     return sum(known) / len(known) if known else None
 
 
 def forgetting(iou_by_step: Sequence[Mapping[str, float | None]]) -> dict[str, float | None]:
-    """How much of each class is lost: the best IoU that an earlier step had, minus the last step's.
+    """Forgetting of each class: its best IoU after an earlier step, minus that after the last step.
 
     Negative if the class got better (Chaudhry et al., Riemannian Walk, ECCV 2018, with IoU in place of
     accuracy).
@@ -153,7 +164,7 @@ def intransigence(
 
 
 def trainable_percent(trainable: Sequence[int], finetuning: Sequence[int]) -> float | None:
-    """Per cent of the parameters that incremental training moves, as the RevisitingCSS paper counts it.
+    """Percentage of the parameters that incremental steps train, as the RevisitingCSS paper counts it.
 
     The mean of `trainable` over the incremental steps (step 0 left out), divided by the mean of `finetuning`
     over the same steps; None without any. Gives the paper's 0.000271 % (19-1, Swin-B) and 0.033194 % (50-50,

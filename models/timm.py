@@ -8,12 +8,12 @@ from pathlib import Path
 
 import timm
 import torch
-import torch.nn.functional as F
 from timm.data.constants import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
 from timm.layers import resample_abs_pos_embed
 from torch import Tensor, nn
 
 from models.pretrained import faults, read_weights
+from models.timm_grid import Grid, find_grid
 from modules.synced_norm import synchronise
 
 HUB = "hub"  # --pretrained_path that asks for timm's own download
@@ -23,8 +23,8 @@ STAGES = 4  # maps handed out for distillation; plain transformers are cut into 
 class TimmBackbone(nn.Module):
     """A timm model without its classifier: the last stage feeds the head, all stages feed distillation.
 
-    Images are resized to what the model takes: anything for most, whole patches for a patch grid, one size
-    for models with a fixed grid. Batch norms are synchronised over processes.
+    Images are resized to what the model takes: whole cells for most, one size for models with a fixed grid.
+    Batch norms are synchronised over processes.
 
     Args:
         name: timm's name, with or without a tag of its weights.
@@ -51,8 +51,8 @@ class TimmBackbone(nn.Module):
             self.stages = [number for number, stage in enumerate(info) if stage["reduction"] >= 4][-STAGES:]
         self.out_channels, self.stride = (info[self.stages[-1]][key] for key in ("num_chs", "reduction"))
         config = self.model.pretrained_cfg
-        self.own_size = (side, side) if side else tuple(config["input_size"][1:])
-        self.unit = self._unit()
+        own = (side, side) if side else tuple(config["input_size"][1:])
+        self.grid = self._look_at_sizes(own)
         self.prune(self.model)
         synchronise(self.model)
         self._set_colours(config["mean"], config["std"])
@@ -72,36 +72,33 @@ class TimmBackbone(nn.Module):
                 options.pop("output_stride", None)
         return options
 
-    def _unit(self) -> tuple[int, int]:
-        """Height and width that images must be multiples of; (0, 0) if only the model's own size will do.
+    def _look_at_sizes(self, own: tuple[int, int]) -> Grid:
+        """What sizes the model takes, found without computing anything.
 
-        Found by trying odd sizes, without computing anything. Freezes what the features do not depend on.
+        Freezes what the features do not depend on: DistributedDataParallel waits for the gradient of every
+        trainable parameter.
         """
         patch = getattr(getattr(self.model, "patch_embed", None), "patch_size", 1)
         patch = tuple(patch) if isinstance(patch, tuple | list) else (patch, patch)
-        trials = {
-            unit: [u * (4 * self.stride // u + 1 + 2 * k) for k, u in enumerate(unit)]
-            for unit in (patch, (self.stride, self.stride))
-        }
-        trials[0, 0] = self.own_size
         with torch.device("meta"), torch.enable_grad():
             model = create(self.name, **self.options)
             self.prune(model)
-            for unit, size in trials.items():
-                try:
-                    features = self._stages(model, torch.zeros(2, 3, *size))[-1]
-                    break
-                except (RuntimeError, AssertionError, ValueError):
-                    if unit == (0, 0):
-                        raise
-            parameters = dict(model.named_parameters())
+
+            @torch.no_grad()
+            def cells(size: tuple[int, int]) -> tuple[int, int]:
+                return tuple(self._stages(model, torch.zeros(2, 3, *size))[-1].shape[-2:])
+
+            grid = find_grid(cells, stride=self.stride, patch=patch, own=own)
+            try:
+                features = self._stages(model, grid.fit(torch.zeros(2, 3, *own)))[-1]
+            except RuntimeError as error:  # decides by values of the image, which are not there
+                raise ValueError(f"timm:{self.name} is no backbone here ({error}): take another") from error
+            parameters = {key: p for key, p in model.named_parameters() if p.requires_grad}
             used = torch.autograd.grad(features.sum(), parameters.values(), allow_unused=True)
         for key, gradient in zip(parameters, used, strict=True):
-            if (
-                gradient is None
-            ):  # DistributedDataParallel waits for the gradient of every trainable parameter
+            if gradient is None:
                 self.model.get_parameter(key).requires_grad_(False)
-        return unit
+        return grid
 
     def prune(self, model: nn.Module) -> None:
         """Take off what comes after the last stage."""
@@ -128,12 +125,7 @@ class TimmBackbone(nn.Module):
             )
         if self.recolour:
             images = images * self.gain + self.offset
-        # Resized, not padded: the grid then covers the image exactly, and up-sampled logits stay in place.
-        fit = self.own_size
-        if self.unit != (0, 0):
-            fit = tuple(side + -side % unit for side, unit in zip(size, self.unit, strict=True))
-        if fit != tuple(size):
-            images = F.interpolate(images, size=fit, mode="bilinear", align_corners=False, antialias=True)
+        images = self.grid.fit(images)
         maps = self._stages(self.model, images)
         return maps[-1], {f"stage{number}": stage for number, stage in enumerate(maps)}
 

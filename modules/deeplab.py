@@ -22,7 +22,8 @@ class DeepLabV3Head(nn.Module):
         in_channels: channels B of the body.
         channels: channels D of the output.
         output_stride: stride of the body's output, 16 or 8; decides the dilations.
-        pooling: side in cells of the window that image pooling averages in evaluation; in training, all.
+        pooling: side in cells of the window that image pooling averages in evaluation, 0 for the whole map,
+            which it always averages in training.
         norm: called as `norm(channels)`.
         hidden_channels: outputs of each parallel convolution, by default D.
     """
@@ -42,6 +43,8 @@ class DeepLabV3Head(nn.Module):
         super().__init__()
         if output_stride not in DILATIONS:
             raise ValueError(f"output_stride can be 8 or 16, not {output_stride}")
+        if pooling < 0:
+            raise ValueError(f"pooling is the side of a window, or 0 for the whole map, not {pooling}")
         hidden = hidden_channels or channels
         self.out_channels, self.hidden_channels, self.pooling = channels, hidden, pooling
         self.map_convs = parallel_convs(in_channels, hidden, DILATIONS[output_stride])
@@ -67,7 +70,8 @@ class DeepLabV3Head(nn.Module):
     def image(self, x: Tensor) -> Tensor:  # (N, B, h, w) -> (N, D, h, w) or (N, D, 1, 1)
         """The pooled branch. Its layers work cell by cell, so they run before the map is padded back."""
         height, width = x.shape[-2:]
-        window = (height, width) if self.training else (min(self.pooling, height), min(self.pooling, width))
+        whole = self.training or not self.pooling
+        window = (height, width) if whole else (min(self.pooling, height), min(self.pooling, width))
         if window == (height, width):
             pooled = x.mean((2, 3), keepdim=True)
         else:

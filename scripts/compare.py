@@ -14,6 +14,7 @@ from pathlib import Path
 from statistics import mean, stdev
 
 import argparser
+from config import build
 from methods import METHODS, method_named
 from metrics.results import read_results
 from metrics.scores import average
@@ -53,7 +54,7 @@ def train(out: Path, name: str, seed: int, words: Sequence[str]) -> list[dict]:
     print(f"== {name}, seed {seed}", flush=True)
     if subprocess.run([sys.executable, str(ROOT / "run.py"), *arguments]).returncode:
         raise ValueError(f"{name} with seed {seed} did not finish: see above")
-    return read_results(argparser.run_files(argparser.parse(arguments)).results)
+    return read_results(build.run_files(argparser.parse(arguments)).results)
 
 
 def table(runs: dict[str, list[list[dict]]]) -> str:

@@ -21,8 +21,9 @@ import argparser
 from config.build import flat, network_parts
 from dataset import DATASETS
 from experiment import checkpoint
-from experiment.previous_step import describe
+from experiment.identity import describe
 from methods import METHODS
+from methods.build import step0_as
 from models.pretrained import faults, read_file, unwrap
 from scripts.published_checkpoints import SYSTEMS
 from tasks import named_step
@@ -91,7 +92,7 @@ def convert(path: str | Path, system: str, flags: list[str], *, say: Callable[[s
             f"{config.method} with {config.backbone} after step {step.index} of {kind.name} {config.task}"
         )
         raise ValueError(f"{path} is not the network of {network}: it {words}")
-    about = describe(flat(config), step, method, fingerprint="")  # what it was trained on is not in the file
+    about = describe(flat(config), step, step0_as=step0_as(type(method)), fingerprint="")  # trained on what?
     net = {key: out.weights[key].to(own[key].dtype).clone() for key in own}
     return about | {"converted_from": f"{system}: {path.name}", "net": net, "method_state": {}}
 

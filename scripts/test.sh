@@ -11,5 +11,4 @@ if [ "${1:-}" = quick ]; then
     python -m pytest -n 2 --dist loadfile -m "not slow" "${@:2}"
 else
     python -m pytest -n 2 --dist loadfile "$@"
-    python -m tests.parity tests/goldens
 fi

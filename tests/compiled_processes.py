@@ -10,8 +10,8 @@ from pathlib import Path
 import torch
 from torch._dynamo.utils import counters
 
+from tests.builders import make_method
 from tests.two_processes import Share
-from tests.worlds import make_method
 from train import Training, start, train_one_epoch
 from utils import compile as acceleration
 from utils import distributed
@@ -24,7 +24,7 @@ class Losses:
         self.kept, self.graphs = [], []
 
     def losses(self, iteration: int, losses: dict, lr: float) -> None:
-        self.kept.append({name: value.item() for name, value in losses.items()})
+        self.kept.append({name: float(value) for name, value in losses.items()})
         self.graphs.append(counters["stats"]["unique_graphs"])
 
     def advance(self, images: int) -> None:

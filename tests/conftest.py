@@ -39,19 +39,19 @@ torch.set_num_threads(1)
 def small_data(tmp_path_factory) -> Path:
     """YAML file of a folder data set: 40 + 12 generated images of 36 pixels, 6 classes and background."""
     root = tmp_path_factory.mktemp("small")
-    world = Shapes(size=36, num_train=40, num_val=12)
+    shapes = Shapes(size=36, num_train=40, num_val=12)
     for split in ("train", "val"):
         for kind in ("images", "masks"):
             (root / split / kind).mkdir(parents=True)
-        for sample in world.samples(split):
-            image, labels = world.read(sample)
+        for sample in shapes.samples(split):
+            image, labels = shapes.read(sample)
             name = sample.id.replace("/", "_")
             Image.fromarray(image.permute(1, 2, 0).numpy()).save(
                 root / split / "images" / f"{name}.jpg", quality=95
             )
             Image.fromarray(labels.numpy().astype(np.uint8)).save(root / split / "masks" / f"{name}.png")
     (root / "small.yaml").write_text(
-        f"classes: [{', '.join(world.class_names)}]\n"
+        f"classes: [{', '.join(shapes.class_names)}]\n"
         "train: {images: train/images, masks: train/masks}\n"
         "val: {images: val/images, masks: val/masks}\n",
         encoding="utf-8",

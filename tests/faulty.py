@@ -1,4 +1,7 @@
-"""Worker: run.py with a fault in one process.    python tests/faulty.py FAULT RANK -- arguments of run.py"""
+"""Worker: run.py with a fault in one process.    python tests/faulty.py FAULT RANK -- arguments of run.py
+
+The fault comes in the third iteration; "nan" is a loss, the others come with the step of the optimizer.
+"""
 
 import os
 import sys
@@ -8,6 +11,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import train  # noqa: E402
+from methods.base import Method  # noqa: E402
 from run import main  # noqa: E402
 
 FAULTS = {
@@ -19,14 +23,26 @@ FAULTS = {
 if __name__ == "__main__":
     fault, rank = sys.argv[1], int(sys.argv[2])
     if int(os.environ.get("RANK", 0)) == rank:
-        real, calls = train.optimizer_step, [0]
+        calls = [0]
 
-        def step(*arguments):
-            """The third optimizer step fails."""
+        def third() -> bool:
+            """Whether this call is the third."""
             calls[0] += 1
-            if calls[0] == 3:
+            return calls[0] == 3
+
+        def step(*arguments, real=train.optimizer_step):
+            """Fail in the third step."""
+            if third():
                 FAULTS[fault]()
             return real(*arguments)
 
-        train.optimizer_step = step
+        def losses(*arguments, real=Method.losses):
+            """The third is nan."""
+            factor = float("nan") if third() else 1.0
+            return {name: factor * value for name, value in real(*arguments).items()}
+
+        if fault == "nan":
+            Method.losses = losses
+        else:
+            train.optimizer_step = step
     sys.exit(main(sys.argv[4:]))

@@ -15,7 +15,14 @@ from analysis.commands import text_table, write_csv
 from analysis.features import gathered, order
 from analysis.linear_probe import Probe, evaluate_probe, fit_probe
 from analysis.overlays import ERRORS, blend, errors, spotlight, uncertainty, write_names
-from analysis.prototypes import ClassMeans, blended_labels_at, cosines, labels_at, taught_rows
+from analysis.prototypes import (
+    ClassMeans,
+    blended_labels_at,
+    cosines,
+    labels_at,
+    published_labels_at,
+    taught_rows,
+)
 from segmentation_module import SegmentationModel
 from tasks import named_step
 from tests.adapters.mib_methods import Head
@@ -49,7 +56,15 @@ def test_reduced_labels_name_only_classes_that_are_there():
     labels = torch.zeros(1, 8, 8, dtype=torch.long)
     labels[:, :, 4:] = 4
     assert set(labels_at(labels, (3, 3)).unique().tolist()) <= {0, 4}
-    assert set(blended_labels_at(labels, (5, 5)).unique().tolist()) <= {0, 4, IGNORE}
+    assert set(published_labels_at(labels, (5, 5)).unique().tolist()) <= {0, 4, IGNORE}
+
+
+def test_blended_labels_keep_numbers_that_the_batch_does_not_have_and_means_leave_them_out():
+    labels = torch.zeros(1, 8, 8, dtype=torch.long)
+    labels[:, :, 4:] = 4
+    blended, used = blended_labels_at(labels, (5, 5)), published_labels_at(labels, (5, 5))
+    assert blended.unique().tolist() == [0, 2, 4]  # in the middle, half of each
+    assert torch.equal(used, blended.where(blended != 2, IGNORE))
 
 
 def test_labels_at_their_own_size_stay():

@@ -7,7 +7,6 @@ import pytest
 import torch
 from PIL import Image
 
-import argparser
 from analysis import drift, predict, probe, visualize
 from analysis.runs import find_runs
 from analysis.trained import load_step
@@ -85,7 +84,6 @@ def test_analyses_need_no_recipes(runs, here, monkeypatch):
         raise ValueError("recipes.yaml cannot be read")
 
     monkeypatch.setattr(recipes, "read_recipes", broken)
-    monkeypatch.setattr(argparser, "read_recipes", broken)
     assert load_step(runs["FT"] / "step_1.pt").step.index == 1
 
 

@@ -13,8 +13,8 @@ from dataset.cityscapes import CITIES, EVALUATED
 from experiment import checkpoint
 from methods import METHODS
 from tasks import named_step
+from tests.builders import PARTS, TinyLoader, make_images, make_labels
 from tests.conftest import SMALL
-from tests.worlds import PARTS, TinyLoader, make_images, make_labels
 from train import Training, start
 
 PER_CITY = 5  # of which the clean split holds out one

@@ -9,9 +9,13 @@ import pytest
 import torch
 
 from experiment import checkpoint
+from experiment.autosave import Autosave
+from experiment.identity import Scopes
 from methods import METHODS, hyper_parameters
-from tests.worlds import SilentLog, TinyLoader, make_images, make_labels, make_method
-from train import Training, fit
+from methods.base import Method
+from methods.build import step0_as
+from tests.builders import SilentLog, TinyLoader, make_images, make_labels, make_method
+from train import Training, fit, start
 
 KINDS = ["mixed", "all ignored", "only background", "only new classes"]
 methods = pytest.mark.parametrize("name", METHODS)
@@ -131,7 +135,7 @@ def test_training_moves_something(name):
 def test_state_survives_a_checkpoint(name, tmp_path):
     method = begun(name, 1)
     trained(method, epochs=1)
-    method.end_increment()
+    method.end_increment(None)
     state = method.state_dict()
     checkpoint.save({"net": method.net.state_dict(), "method_state": state}, tmp_path / "step_1.pt")
     loaded = checkpoint.load(tmp_path / "step_1.pt")
@@ -139,6 +143,93 @@ def test_state_survives_a_checkpoint(name, tmp_path):
     follower.load_previous(loaded["net"])
     follower.load_state_dict(loaded["method_state"])
     follower.load_state_dict({})  # another method's step 0 leaves nothing
+
+
+class Stopped(Exception):
+    """The process ends here."""
+
+
+def run_step(name: str, index: int, path: Path, *, stop_after: int = 0) -> tuple[dict, dict]:
+    """Weights and state after a step as `run.py` trains it, saved at every iteration in `path`."""
+    method, scopes = make_method(name, index), Scopes()
+    loader, device = TinyLoader(method.step), torch.device("cpu")
+    method.training = Training(epochs=2, lr=0.01)
+    autosave = Autosave(path, method, {"step": index, "identity": {}}, minutes=0.0, scopes=scopes)
+    autosave.open()
+    if index > 0:
+        method.start_increment(loader)
+    left = [stop_after]
+
+    def after_iteration(progress) -> None:
+        autosave(progress)
+        left[0] -= 1
+        if left[0] == 0:
+            raise Stopped
+
+    if not method.fit_step(loader):
+        method.model = method.net
+        progress = start(method, method.training, batches=len(loader), device=device)
+        autosave.restore(progress)
+        fit(method, loader, method.training, device=device, log=SilentLog(), progress=progress,
+            after_iteration=after_iteration)  # fmt: skip
+    elif stop_after:
+        raise Stopped
+    method.end_increment(loader)
+    autosave.discard()
+    return method.net.state_dict(), method.state_dict()
+
+
+@methods
+@pytest.mark.parametrize("index", [0, 1])
+def test_an_interrupted_step_ends_with_the_same_bits_and_state(name, index, tmp_path):
+    whole = run_step(name, index, tmp_path / "whole.pt")
+    with pytest.raises(Stopped):
+        run_step(name, index, tmp_path / "step.pt", stop_after=3)
+    resumed = run_step(name, index, tmp_path / "step.pt")
+    for one, other in zip(whole, resumed, strict=True):
+        assert checkpoint.checksum(one) == checkpoint.checksum(other)
+
+
+def rows_as_in(name: str) -> str:
+    """The method whose step 0 `name` says to train, if their networks have the same rows; else itself."""
+    step, other = make_method(name, 0).step, step0_as(METHODS[name])
+    return other if METHODS[other](step).heads(step) == METHODS[name](step).heads(step) else name
+
+
+@pytest.mark.parametrize("name", [name for name in METHODS if rows_as_in(name) != name])
+def test_a_step_0_that_is_said_to_be_anothers_has_its_bits_and_the_state_that_adoption_gives(name, tmp_path):
+    own = run_step(name, 0, tmp_path / "own.pt")
+    other = run_step(step0_as(METHODS[name]), 0, tmp_path / "other.pt")
+    assert checkpoint.checksum(own[0]) == checkpoint.checksum(other[0])
+    adopting = make_method(name, 0)
+    adopting.load_state_dict(other[1])
+    same_state = checkpoint.checksum(adopting.state_dict()) == checkpoint.checksum(own[1])
+    assert same_state or METHODS[name].gathers_at_step0
+
+
+class ClassMeans(Method):
+    """Gathers state after every step and changes no weight."""
+
+    def end_increment(self, loader) -> None:
+        """Look at the data once more."""
+
+
+class Adopting(ClassMeans):
+    """Says that its step 0 is that of fine-tuning."""
+
+    step0_as = "FT"
+
+
+class ChangedAgain(Adopting):
+    """Changes what the class that it derives from has said."""
+
+    def losses(self, images, labels):
+        return {"ce": 2 * super().losses(images, labels)["ce"]}
+
+
+def test_whoever_overrides_what_acts_at_step_0_trains_its_own_unless_it_says_otherwise():
+    found = [step0_as(kind) for kind in (Method, ClassMeans, Adopting, ChangedAgain)]
+    assert found == ["FT", "ClassMeans", "FT", "ChangedAgain"]
 
 
 @methods
@@ -160,7 +251,7 @@ def test_prediction_is_a_model_index_per_pixel(name):
 
 
 def test_trainer_runner_model_and_data_name_no_method():
-    """House rule 1, by reading the sources: a method is known to its own file and to the registry."""
+    """By reading the sources: a method is known to its own file and to the registry."""
     root = Path(__file__).resolve().parent.parent
     # Case matters: "plop" and "mib" in lower case are the names of two evaluation protocols.
     words = {re.escape(name) for name in METHODS} | {kind.__name__ for kind in METHODS.values()} | {"DFT"}

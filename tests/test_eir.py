@@ -8,6 +8,7 @@ import torch
 from dataset.increment import increment_data
 from dataset.shapes import Shapes
 from experiment import checkpoint
+from methods.build import step0_as
 from methods.eir import EIR, sigmoid_decision
 from methods.eir_softmax import EIRSoftmax
 from methods.replay import Replay
@@ -142,7 +143,7 @@ def test_replay_keeps_whole_images_with_the_labels_of_their_step(data):
     image, _ = method.set[0, len(method.set) - 1]
     assert len(image.unique()) > 100  # context is there
     assert begun(Replay, data, 0).set.ids == data.train.ids
-    assert Replay.shared_step0 == EIRSoftmax.shared_step0 != EIR.shared_step0
+    assert step0_as(Replay) == step0_as(EIRSoftmax) == "FT" and step0_as(EIR) == "EIR"
 
 
 # -- resumption ----------------------------------------------------------------------------------------------

@@ -25,7 +25,6 @@ LOSSES = {
     "feature_distillation": lambda z, y, u: losses.feature_distillation(z[:, : u.shape[1]], u),
     "binary_cross_entropy": lambda z, y, u: losses.binary_cross_entropy(z, y),
     "binary_distillation": lambda z, y, u: losses.binary_distillation(z, u),
-    "icarl_cross_entropy": lambda z, y, u: losses.icarl_cross_entropy(z, y, u.sigmoid()),
     "multilabel_bce": lambda z, y, u: losses.multilabel_bce(z, one_hot(y, z.shape[1]).to(z.dtype)),
 }
 BATCHES = {

@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 
 import average_csv
 from metrics import ConfusionMatrix, scores
-from metrics.confusion import spilled
 from metrics.published_csv import honest_summary, published_summary, read_rows
 from metrics.results import read_results, table, write_result
 from metrics.scores import class_scores, forgetting, harmonic, intransigence, trainable_percent
 from tasks import Step
+from tests.published_only import spilled
 from utils.labels import IGNORE
 from utils.schedule import poly
 
@@ -52,6 +52,23 @@ def test_absent_class_is_left_out_of_the_means_or_counts_as_zero():
     assert scores(counts, num_base=3, absent="zero")["miou_all"] == pytest.approx(2 / 3)
     assert scores(counts, num_base=2)["miou_new"] is None
     assert scores(counts, num_base=2)["harmonic"] is None
+
+
+def test_a_class_that_is_predicted_but_absent_counts_as_zero_in_the_number_of_other_libraries():
+    counts = torch.tensor([[6, 0, 2, 0], [0, 4, 0, 0], [0] * 4, [0] * 4])  # 2 is predicted, 3 is not
+    found = scores(counts, num_base=2)
+    assert found["miou_all"] == pytest.approx((6 / 8 + 1) / 2, abs=1e-5)
+    assert found["miou_all_predicted_counts"] == pytest.approx((6 / 8 + 1 + 0) / 3, abs=1e-5)
+    everywhere = torch.tensor([[6, 2], [1, 3]])
+    found = scores(everywhere, num_base=1)
+    assert found["miou_all_predicted_counts"] == found["miou_all"]
+    assert scores(torch.zeros(2, 2, dtype=torch.int64), num_base=1)["miou_all_predicted_counts"] is None
+
+
+def test_what_untaught_rows_win_is_no_class_of_any_mean():
+    counts = torch.tensor([[6, 0, 2], [0, 4, 0]])  # the third column was not taught yet
+    found = scores(counts, num_base=1)
+    assert found["miou_all_predicted_counts"] == found["miou_all"] == pytest.approx((6 / 8 + 1) / 2, abs=1e-5)
 
 
 def test_background_is_in_one_mean_and_not_in_the_other():

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 
 from methods import METHODS, hyper_parameters
-from tests.worlds import SilentLog, TinyLoader, make_method
+from tests.builders import SilentLog, TinyLoader, make_method
 from train import Training, fit
 from utils.labels import IGNORE
 from utils.losses import weight_transfer

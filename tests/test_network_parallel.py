@@ -88,7 +88,7 @@ def test_merge_for_inference_keeps_resnet_50_within_1e_6_of_its_scale():
 def test_folded_checkpoint_loads_into_a_freshly_built_network():
     method = chain(2, merge_for_inference=True)
     want = method.net.eval()(images()).logits_small
-    method.end_increment()
+    method.end_increment(None)
     saved = method.net.state_dict()
     assert not any("_new" in name or ".map_bn" in name for name in saved)
     again = method.build_model(method.step, PARTS)
@@ -98,7 +98,7 @@ def test_folded_checkpoint_loads_into_a_freshly_built_network():
 
 def test_only_the_last_step_of_a_task_is_folded():
     method = chain(1, merge_for_inference=True)
-    method.end_increment()
+    method.end_increment(None)
     assert any("_new" in name for name in method.net.state_dict())
 
 

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from models import BACKBONES
 from models.resnet import ResNet, tiny
 from modules.deeplab import DeepLabV3Head
+from modules.parallel import ParallelHead
 from modules.residual import ResidualBlock
 from segmentation_module import Parts, make_model
 
@@ -80,6 +81,24 @@ def test_image_pooling_sees_all_in_training_and_a_window_in_evaluation():
     torch.testing.assert_close(
         head.image(x).expand(2, 4, 7, 5), head.image(x.mean((2, 3), keepdim=True)).expand(2, 4, 7, 5)
     )
+
+
+@pytest.mark.parametrize("kind", [DeepLabV3Head, ParallelHead])
+def test_without_a_window_image_pooling_sees_all_in_evaluation_too(kind):
+    """The published head with pooling None: the global mean, on maps of any size."""
+    whole, wide = kind(6, 4, pooling=0), kind(6, 4, pooling=10**6)
+    wide.load_state_dict(whole.state_dict())
+    x = torch.randn(2, 6, 40, 35)
+    torch.testing.assert_close(whole.eval()(x), wide.eval()(x))
+    shifted = kind(6, 4, pooling=3)
+    shifted.load_state_dict(whole.state_dict())
+    assert not torch.allclose(whole(x), shifted.eval()(x))
+
+
+def test_a_run_may_pool_all_of_the_image(cli):
+    assert cli("--method", "FT", "--step", "0", "--pooling", "0")[0] == 0
+    status, _, err = cli("--method", "FT", "--step", "0", "--pooling", "-1", "--name", "other")
+    assert status == 2 and "0 for the whole map, not -1" in err
 
 
 def test_head_starts_from_xavier_scaled_for_its_activation():

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 
 from methods.plop import PLOP
 from tasks import Step
-from tests.worlds import PARTS, TinyLoader, make_images, make_labels, make_method
+from tests.builders import PARTS, TinyLoader, make_images, make_labels, make_method
 from utils.labels import IGNORE
 from utils.losses import pseudo_labels as th
 from utils.losses import upsampling
@@ -121,6 +121,17 @@ def test_pseudo_labels_equal_a_loop_over_pixels():
         if label < NUM_OLD:
             want[pixel] = answer if scores.flatten()[pixel] < limits[answer] else IGNORE
     assert torch.equal(after.flatten(), want) and after.dtype == labels.dtype
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_adaptive_factor_is_as_exact_as_the_scores(dtype):
+    labels, believed = torch.zeros(1, 1, 3, dtype=torch.int64), torch.tensor([[[True, False, False]]])
+    method = make_method("PLOP", 1)
+    method.thresholds = torch.full((method.step.num_seen,), math.inf)
+    method.scores = lambda old: (labels, torch.where(believed, 0.0, torch.inf).to(dtype))
+    factor = method.relabel(labels, None)[1]
+    assert factor.dtype == dtype
+    assert factor.double().item() == pytest.approx(1 / (3 + 1e-6), rel=1e-14 if dtype.itemsize > 4 else 1e-6)
 
 
 def test_adaptive_factor_is_the_share_of_believed_pixels():

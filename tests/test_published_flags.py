@@ -5,6 +5,7 @@ import json
 import pytest
 
 import argparser
+from config import build
 from config.flags import DEFAULTS
 from config.published_flags import (
     COMBINATIONS,
@@ -99,6 +100,21 @@ def test_on_domains_pod_alone_is_plop_unless_the_name_says_rcil(name, method):
         assert config.hyper["pckd_maps"] == 0.0005  # of its train.py, by the recipe of the data set
 
 
+@pytest.mark.parametrize(
+    ("more", "factors"),
+    [
+        ("", (0.01, 0.0005)),
+        (" --pod_factor 0.0001", (0.0001, 0.0005)),
+        (" " + POD, (0.01, 0.0005)),
+        (" --pod_options {}", (0.01, 0.01)),
+    ],
+)
+def test_on_domains_plops_preset_gives_the_factors_that_the_command_leaves_to_it(more, factors):
+    config = resolved(words("--method PLOP" + more, task="11-1", dataset="cityscapes_domain"))
+    assert config.method == "PLOP"
+    assert (config.hyper["pod_factor"], config.hyper["pod_logits_factor"]) == factors
+
+
 def test_plain_distillation_of_domains_is_lwf():
     config = resolved(words("--method FT --loss_kd 10", task="1-1", dataset="cityscapes_domain"))
     assert (config.method, config.hyper["loss_kd"]) == ("LWF", 10.0)
@@ -149,7 +165,7 @@ def test_the_user_is_told_how_the_line_was_read(capsys):
 
 def test_files_are_those_of_the_method_that_was_meant():
     config = argparser.resolve(words(LINES["DFT*"][0]), {})
-    path = argparser.run_files(config).checkpoint(1)
+    path = build.run_files(config).checkpoint(1)
     assert path.as_posix() == "checkpoints/step/voc_15-5s_overlap/DFT_STAR_resnet101_mine/step_1.pt"
 
 

@@ -5,7 +5,7 @@ import json
 import pytest
 
 import argparser
-from config import recipes
+from config import build, recipes
 from config.published_command_lines import num_steps
 from dataset import DATASETS
 from scripts import from_recipes
@@ -44,7 +44,7 @@ NAMED = [
 def explained(*words):
     """Value and origin of every flag, as --explain sees them."""
     config = argparser.resolve(list(words), {})
-    values = argparser.flat(config)
+    values = build.flat(config)
     return {name: (values[name], config.sources[name]) for name in values}
 
 

@@ -12,8 +12,8 @@ import torch
 
 import run
 import train
+from config import build
 from experiment import checkpoint
-from experiment import previous_step as continuation
 from methods import nest, plop, reminder
 from methods.base import Method
 from tests.conftest import ROOT, SMALL
@@ -56,7 +56,7 @@ POINTS = {
         train, "train_one_epoch", bomb(1, train.train_one_epoch)
     ),
     "during start_increment": lambda patch: patch.setattr(
-        continuation, "take_over", bomb(1, continuation.take_over)
+        build, "method_at", bomb(1, build.method_at)
     ),
     "while an unfinished step is written": lambda patch: kill_before_rename(patch, 5),
     "while a finished step is written": lambda patch: patch.setattr(
@@ -201,5 +201,5 @@ def test_unfinished_step_with_other_values_is_not_continued(cli, tmp_path, monke
         with pytest.raises(Killed):
             cli(*words)
     status, _, err = cli(*words, "--weight_decay", "0.1")
-    assert status == 2 and "weight_decay 0.0001 -> 0.1" in err
+    assert status == 2 and "weight_decay 0.0001 there, 0.1 here" in err
     assert cli(*words, "--weight_decay", "0.1", "--overwrite")[0] == 0

@@ -173,6 +173,22 @@ def job_on_loopback(folder, voc, nodes=2):
     return call(folder, environment(voc, **path, **slurm), script=folder / "job.sh")
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
+def test_a_job_that_is_told_to_stop_ends_its_steps_and_requeues_itself(voc, tmp_path, monkeypatch, number):
+    monkeypatch.setenv("DATA_ROOT", str(voc))
+    programs = tmp_path / "bin"
+    program(programs, "scontrol", 'case $1 in show) echo 127.0.0.1;; requeue) echo "requeued $2";; esac')
+    wait = "trap 'echo saved; exit 1' TERM; touch running; while true; do sleep 0.05; done"
+    program(programs, "srun", wait)
+    slurm = {"SLURM_JOB_ID": "7", "SLURM_JOB_NODELIST": "here", "SLURM_ARRAY_TASK_ID": "0"}
+    (tmp_path / "job.sh").write_text(jobs.job("rows", [NAME], nodes=1, gpus=1))
+    path = f"{programs}:{os.environ['PATH']}"
+    process = call(tmp_path, environment(voc, PATH=path, **slurm), script=tmp_path / "job.sh")
+    wait_for(tmp_path / "running")
+    os.kill(process.pid, number)
+    assert finished(process).split() == ["saved", "requeued", "7"]
+
+
 @pytest.mark.slow
 def test_two_nodes_meet_train_and_continue_after_a_preemption(voc, tmp_path, monkeypatch):
     monkeypatch.setenv("DATA_ROOT", str(voc))

@@ -13,7 +13,7 @@ import models.timm
 from models import BACKBONES, backbone_name, build_backbone, default_weights
 from modules.synced_norm import SyncedNorm
 from segmentation_module import Parts
-from tests import worlds
+from tests import builders
 
 NAMES = {"convnext_tiny": (768, 16), "vit_small_patch14_dinov2": (384, 14), "resnet50": (2048, 16)}
 
@@ -193,12 +193,12 @@ class Built(Parts):
 @pytest.mark.parametrize("backbone", NAMES)
 @pytest.mark.parametrize("method", ["FT", "DFT*", "PLOP"])
 def test_methods_train_on_it(bodies, backbone, method, monkeypatch):
-    monkeypatch.setattr(worlds, "PARTS", Built(ready=bodies[backbone]))
-    monkeypatch.setattr(worlds, "SIZE", 64)
-    built = worlds.make_method(method, 1)
-    built.start_increment(worlds.TinyLoader(built.step, batches=1))
+    monkeypatch.setattr(builders, "PARTS", Built(ready=bodies[backbone]))
+    monkeypatch.setattr(builders, "SIZE", 64)
+    built = builders.make_method(method, 1)
+    built.start_increment(builders.TinyLoader(built.step, batches=1))
     built.net.train()
-    losses = built.losses(worlds.make_images(), worlds.make_labels(built.step, "mixed"))
+    losses = built.losses(builders.make_images(), builders.make_labels(built.step, "mixed"))
     sum(losses.values()).backward()
     assert all(torch.isfinite(value) for value in losses.values())
     learns = {name.split(".")[0] for name, p in built.net.named_parameters() if p.grad is not None}

@@ -5,6 +5,7 @@ from pathlib import Path
 import torch
 
 import argparser
+from config import build
 from dataset import build_dataset
 from experiment import checkpoint
 from methods import METHODS
@@ -22,12 +23,12 @@ def make_runs(data: Path, root: Path) -> dict[str, Path]:
         for index in range(3):
             step = make_step(build_dataset(config.dataset), config.task, index)
             method = METHODS[name](step, **config.hyper)
-            net = method.build_model(step, argparser.network_parts(config, pretrained=False))
+            net = method.build_model(step, build.network_parts(config, pretrained=False))
             if index and name == "DFT*":  # all of whose networks have the same shape
                 net.load_state_dict(content["net"])
             content = {"method": name, "dataset": step.dataset, "task": step.task, "step": index}
-            content |= {"groups": [list(group) for group in step.groups], "config": argparser.flat(config)}
+            content |= {"groups": [list(group) for group in step.groups], "config": build.flat(config)}
             content |= {"net": net.state_dict(), "method_state": {}}
-            folders[name] = root / argparser.run_files(config).run
+            folders[name] = root / build.run_files(config).run
             checkpoint.save(content, folders[name] / f"step_{index}.pt")
     return folders

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from torch.distributed.algorithms.ddp_comm_hooks.default_hooks import allreduce_hook
 
-from tests.worlds import SilentLog, TinyLoader, make_method
+from tests.builders import SilentLog, TinyLoader, make_method
 from train import Training, fit
 from utils import distributed
 
@@ -53,7 +53,7 @@ def main(folder: str, *names: str) -> None:
         method.model = distributed.distribute(method.net, device)
         sent = count_sent(method.model)
         fit(method, loader, method.training, device=device, log=SilentLog())
-        method.end_increment()
+        method.end_increment(None)
         path = (
             Path(folder) / f"{name.replace('*', '_STAR')}_{distributed.world_size()}_{distributed.rank()}.pt"
         )

@@ -1,1 +1,1 @@
-"""What at least two callers share: losses, files, processes, logs."""
+"""Functions that several packages share: losses, figures, files, processes."""

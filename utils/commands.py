@@ -1,4 +1,4 @@
-"""Programs: a mistake of the user ends in one line and status 2, an interrupted run in status 143."""
+"""Exit status and error message of the programs: 2 and one line for a mistake, 143 when interrupted."""
 
 import os
 import sys
@@ -11,9 +11,7 @@ class Interrupted(Exception):
 
 
 def answer(program: str, work: Callable[[], None]) -> int:
-    """Do `work` and return the exit status; CSS_TRACEBACK=1 in the environment shows the traceback of an
-    error.
-    """
+    """Do `work` and return the exit status; with CSS_TRACEBACK=1 in the environment errors are raised."""
     try:
         work()
         return 0
@@ -25,9 +23,8 @@ def answer(program: str, work: Callable[[], None]) -> int:
             raise
         print(f"{program}: error: {' '.join(str(error).split())}", file=sys.stderr, flush=True)
         return 2
-    except Exception as error:  # not the user's: show where, and end with the cause
+    except Exception as error:  # a bug: print the traceback, and the cause last
         traceback.print_exc()
         cause = f"{type(error).__name__}: {' '.join(str(error).split())}"
         print(f"{program}: failed: {cause}", file=sys.stderr, flush=True)
         return 1
-

@@ -1,4 +1,4 @@
-"""`--compile` and `--tf32`: what PyTorch can do faster with the same code, if asked."""
+"""`--compile` and `--tf32`: PyTorch's compiler and fast float32 products."""
 
 from collections.abc import Callable
 from functools import lru_cache, wraps
@@ -9,20 +9,20 @@ _backend: str | Callable = ""  # of torch.compile; "" while nothing is compiled
 
 
 def use_compiled(backend: str | Callable = "inductor") -> None:
-    """From here on, run what is `compilable` compiled by `backend`, in this process; "" ends it."""
+    """Compile `compilable` functions with `backend` from now on, in this process; "" turns it off."""
     global _backend
     _backend = backend
-    # Every step of a task has other shapes, for which the same functions are compiled again.
+    # Each step of a task has its own shapes, for which the same functions are compiled again.
     torch._dynamo.config.recompile_limit = max(64, torch._dynamo.config.recompile_limit)
 
 
 def compiling() -> bool:
-    """Whether `use_compiled` was called."""
+    """Whether compilation is turned on."""
     return _backend != ""
 
 
 def compilable(function: Callable) -> Callable:
-    """`function`, compiled while `use_compiled` says so: once for all shapes that a step has."""
+    """Decorator: compile `function` for each new shape while compilation is turned on."""
 
     @lru_cache
     def compiled(backend):
@@ -36,14 +36,14 @@ def compilable(function: Callable) -> Callable:
 
 
 def compile_network(method) -> None:
-    """Compile a method's network, and its teacher's, if anything is; state dicts stay as they are."""
+    """Compile student and teacher of a method if compilation is turned on; state dicts do not change."""
     if compiling():
         for net in filter(None, (method.net, method.teacher)):
             net.compile(backend=_backend, dynamic=False)
 
 
 def allow_tf32(allowed: bool) -> None:
-    """Whether GPUs may compute float32 products with 10 bits of mantissa; PyTorch's own default is both."""
+    """Allow or forbid TF32 in matrix products and convolutions; PyTorch's default: in the latter."""
     precision = "tf32" if allowed else "ieee"
     torch.backends.cuda.matmul.fp32_precision = precision
     torch.backends.cudnn.conv.fp32_precision = precision

@@ -1,6 +1,4 @@
-"""Processes: one, or many under torchrun. Every function also works, and costs nothing, without a process
-group.
-"""
+"""Distributed training. Every function also works without a process group, at no cost."""
 
 import os
 from datetime import timedelta
@@ -11,8 +9,7 @@ from torch import Tensor, nn
 
 
 def init(timeout: float = 1800.0) -> torch.device:
-    """Join the process group that torchrun announces in the environment, if any; return this process's
-    device.
+    """Join torchrun's process group, if the environment has one; return this process's device.
 
     nccl on CUDA, gloo on CPU. Plain `python` starts no group at all. `timeout` in seconds bounds every
     collective.
@@ -60,6 +57,19 @@ def all_reduce_sum(tensor: Tensor) -> Tensor:
     return tensor
 
 
+def of_every_process(tensor: Tensor) -> list[Tensor]:
+    """`tensor` of each process, in the order of their numbers; all have one shape.
+
+    A sum that leaves every process its own place: inf and nan arrive as they are, which the maximum over gloo
+    does not warrant (torch 2.14: max(1, nan) of two processes can be 1).
+    """
+    if not is_distributed():
+        return [tensor]
+    places = tensor.new_zeros(world_size(), *tensor.shape)
+    places[rank()] = tensor
+    return list(all_reduce_sum(places))
+
+
 def barrier() -> None:
     """Wait for every process."""
     if is_distributed():
@@ -67,7 +77,7 @@ def barrier() -> None:
 
 
 def broadcast_object(value):
-    """Plain object of rank 0 on every rank."""
+    """`value` of rank 0 on every rank."""
     if not is_distributed():
         return value
     box = [value]
@@ -84,8 +94,8 @@ def distribute(net: nn.Module, device: torch.device) -> nn.Module:
     if not is_distributed():
         return net
     ids = [device.index] if device.type == "cuda" else None
-    # Norms of maps that only distillation reads have no gradient in other methods, and the wrapper would wait
-    # for it for ever. Their gradients, where there are any, are averaged as they come.
+    # Norms of maps that only distillation reads have no gradient in other methods, and DDP would wait for it
+    # forever. Their gradients, if there are any, are averaged by a hook of their own.
     spare = {
         f"{path}.{name}": parameter
         for path, module in net.named_modules()
@@ -96,8 +106,8 @@ def distribute(net: nn.Module, device: torch.device) -> nn.Module:
     for parameter in spare.values():
         if parameter.requires_grad:
             parameter.register_hook(lambda grad: all_reduce_sum(grad.clone()) / world_size())
-    # Not static_graph, though the graph is: it spares a search for unused parameters that is not made here,
-    # forbids accumulation in its first iteration, and (torch 2.15) averages nothing, in silence, where a
+    # Not static_graph, though the graph is static: it only saves a search for unused parameters, which is off
+    # here, forbids accumulation in the first iteration, and (torch 2.15) silently averages nothing if a
     # network returns an object instead of tensors.
     wrapped = nn.parallel.DistributedDataParallel(net, device_ids=ids, gradient_as_bucket_view=True)
     wrapped.broadcast_buffers = False  # as an argument it is deprecated; torch 2.11 has no other name for it

@@ -1,5 +1,6 @@
-"""Files that are written whole or not at all."""
+"""Atomic writes."""
 
+import hashlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,10 +15,10 @@ def write_text(path: Path | str, text: str) -> Path:
 
 
 def write_bytes(path: Path | str, data: bytes) -> Path:
-    """Replace `path` by `data` atomically (temporary file beside it, fsync, rename); makes its folder.
+    """Replace `path` by `data` atomically (temporary file beside it, fsync, rename); creates its folder.
 
     Raises:
-        OSError: if it cannot be written; what was at `path` is untouched then.
+        OSError: if it cannot be written; `path` is untouched then.
     """
     with replacing(path) as file:
         file.write(data)
@@ -26,7 +27,7 @@ def write_bytes(path: Path | str, data: bytes) -> Path:
 
 @contextmanager
 def replacing(path: Path | str) -> Iterator[BinaryIO]:
-    """A file to write, which takes the place of `path` when the block ends, and is gone if it fails."""
+    """A temporary file to write, which replaces `path` when the block ends and is deleted if it fails."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{uuid4().hex}.tmp")  # nodes may share the folder
@@ -39,3 +40,11 @@ def replacing(path: Path | str) -> Iterator[BinaryIO]:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def file_hash(path: str) -> str:
+    """SHA-256 of what is in the file at `path`; "" without a file."""
+    if not path or not Path(path).is_file():
+        return ""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

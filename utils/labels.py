@@ -1,4 +1,4 @@
 """Labels that mean the same in every dataset, loss and metric."""
 
-IGNORE = 255  # label of pixels that no loss and no metric looks at
+IGNORE = 255  # label of pixels that losses and metrics leave out
 BACKGROUND = 0

@@ -1,4 +1,4 @@
-"""Names that users type: matched without regard to case, answered with the nearest right one."""
+"""Case-insensitive look-up of names, with suggestions for misspelled ones."""
 
 from collections.abc import Iterable
 from difflib import get_close_matches

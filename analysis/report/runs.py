@@ -5,14 +5,14 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from argparser import RUN_ONLY
-from config.flags import DEFAULTS
+from config.flags import DEFAULTS, flag_names
 from metrics.results import over_steps, read_results
 from metrics.scores import average as mean_of_known
 from metrics.scores import intransigence
+from metrics.view import result_files, view_of_result
 
-# What does not change the numbers of a run, beside what only says where its files are.
-UNRELATED = RUN_ONLY | {"seed", "recipe", "print_interval", "ckpt_interval", "deterministic", "no_pretrained"}
+# What rows are not told apart by: they average over seeds, and --no_pretrained shows in the path.
+UNRELATED = flag_names("place", "call", "rounding") | {"seed", "no_pretrained"}
 PATHS = ("pretrained_path", "index_dir")  # of which the last part counts; other folders do not matter
 IDENTITY = ("dataset", "task", "setting", "backbone", "protocol", "evaluation")
 
@@ -53,6 +53,7 @@ class Run:
     def setting(self) -> tuple:
         """What runs must share to be compared."""
         about = self.last | {"backbone": self.last["config"].get("backbone")}
+        about["evaluation"] = view_of_result(self.last)
         return tuple(str(about.get(name)) for name in IDENTITY)
 
     @cached_property
@@ -128,7 +129,8 @@ def read_runs(words: Sequence[str | Path]) -> list[Run]:
                 f"{place} holds no step_<k>.json: name results/ or results/<setting>/<run>"
             )
         folders |= found
-    return [Run(path, read_results(path)) for _, path in sorted(folders.items())]
+    found = [path for _, path in sorted(folders.items())]
+    return [Run(path, read_results(path, kind)) for path in found for kind in result_files(path)]
 
 
 def shown(value) -> str:

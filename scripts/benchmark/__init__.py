@@ -1,1 +1,1 @@
-"""Ours against the textbook form, in one run: `python -m scripts.benchmark --help`."""
+"""Benchmark of our implementations against the textbook forms: `python -m scripts.benchmark --help`."""

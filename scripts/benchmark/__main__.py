@@ -1,4 +1,4 @@
-"""What the fast forms of this framework gain over the textbook forms of the same mathematics.
+"""Speed and memory of this framework's implementations against textbook forms of the same mathematics.
 
     python -m scripts.benchmark all                            # a few minutes on a CPU
     python -m scripts.benchmark loss --classes 21 151 --compile
@@ -29,7 +29,7 @@ from scripts.benchmark.tools import Row, plain_types, table
 from segmentation_module import PRECISIONS, Parts
 
 SECTIONS = ("data", "loss", "step", "eval", "norm")
-OLD = {21: 16, 151: 101}  # classes before the step, of the published tasks 15-1 and 100-10
+OLD = {21: 16, 151: 101}  # old classes of the published tasks 15-1 and 100-10
 
 
 def parse(argv: list[str] | None) -> argparse.Namespace:
@@ -84,7 +84,7 @@ def measure(section: str, options: argparse.Namespace, device: torch.device) -> 
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Measure, print, file."""
+    """The command line: measure, print, and write the JSON file."""
     options = parse(argv)
     torch.set_num_threads(1)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")

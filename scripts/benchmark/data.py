@@ -17,7 +17,7 @@ from dataset.images import TrainImages, apply_table
 from dataset.loader import make_loader
 from dataset.packs import on_disk
 from dataset.presence import scan
-from dataset.shapes import WORLD, draw
+from dataset.shapes import KINDS, draw
 from dataset.transform import normalize
 from scripts.benchmark import textbook
 from scripts.benchmark.tools import Row, compare, distance
@@ -31,12 +31,12 @@ class Pictures(SegmentationDataset):
     """Generated pictures of VOC's size, as JPEG and palette PNG."""
 
     name = "pictures"
-    class_names = ("background", *(f"class {k}" for k in range(1, len(WORLD) + 1)))
+    class_names = ("background", *(f"class {k}" for k in range(1, len(KINDS) + 1)))
 
     def __init__(self, root: Path, count: int):
         super().__init__(root)
         for k in range(count):
-            image, labels = draw(WORLD, WIDTH, np.random.RandomState(k))
+            image, labels = draw(KINDS, WIDTH, np.random.RandomState(k))
             picture = Image.fromarray(np.ascontiguousarray(image.transpose(1, 2, 0)[:HEIGHT]))
             picture.save(root / f"{k}.jpg", quality=85)
             mask = Image.fromarray(np.ascontiguousarray(labels[:HEIGHT]), "L")
@@ -53,7 +53,7 @@ def rows(*, size: int, rounds: int, images: int = 12) -> list[Row]:
         dataset = Pictures(Path(folder), images)
         samples = dataset.samples("train")
         table = np.zeros(256, np.uint8)  # a step that sees the last two classes
-        visible = {label: label for label in (len(WORLD) - 1, len(WORLD))}
+        visible = {label: label for label in (len(KINDS) - 1, len(KINDS))}
         for label in visible:
             table[label] = label
         table[IGNORE] = IGNORE

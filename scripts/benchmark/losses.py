@@ -21,7 +21,7 @@ WIDTHS = ((256, 4), (512, 8), (1024, 16), (2048, 16), (256, 16))  # ResNet-101's
 
 
 class Graded:
-    """A call gives the value of `loss` and its gradients by `inputs`; `forward` the value with its graph."""
+    """A call returns the value of `loss` and its gradients by `inputs`; `forward` the value with a graph."""
 
     def __init__(self, loss: Callable[..., Tensor], inputs: list[Tensor]):
         self.loss, self.inputs = loss, inputs
@@ -50,7 +50,7 @@ class Batch:
         self.labels.masked_fill_(self.labels < num_old, 0)[:, : size // 8] = IGNORE
 
     def pair(self, plain_maps: Callable, maps: Callable, *, teacher: bool = True) -> tuple[Graded, Graded]:
-        """The summed terms, and their gradient by the small logits: all at once, and ours."""
+        """The summed terms and their gradient by the small logits, in the textbook form and in ours."""
         others = [self.old_logits] if teacher else []
 
         def by(means: Callable, maps: Callable) -> Graded:

@@ -1,4 +1,4 @@
-"""Table `norm`: what the norms of `--norm` cost, and what they keep for the backward pass."""
+"""Table `norm`: time of the norms of `--norm`, and the memory they keep for the backward pass."""
 
 from collections.abc import Callable
 
@@ -62,7 +62,7 @@ def kept_bytes(net: nn.Module, images: torch.Tensor) -> int:
 def rows(
     backbone: str, *, size: int, images: int, device: torch.device, precision: str, rounds: int
 ) -> list[Row]:
-    """Each way to save memory against the plain norm: forward and backward of the whole network."""
+    """Each memory-saving norm against the plain one: forward and backward of the whole network."""
     if BACKBONES[backbone] not in RESNETS:
         return []
     batch = torch.randn(images, 3, size, size, device=device)

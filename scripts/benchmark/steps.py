@@ -1,4 +1,4 @@
-"""Table `step`: whole training iterations, with what they consist of, and what passes before the first."""
+"""Table `step`: whole training iterations, the shares of their parts, and the time before the first one."""
 
 import subprocess
 import sys
@@ -14,7 +14,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from dataset.transform import to_device
 from methods import METHODS
-from modules.folding import fold_norms
+from methods.build import build_method
 from scripts.benchmark import data as benchmark_data
 from scripts.benchmark import textbook
 from scripts.benchmark.tools import Row, compare, in_turns, number, peak_rate
@@ -54,18 +54,18 @@ class Bench:
         """There is one batch."""
 
     def method(self, name: str, *, fast: bool = True, channels_last: bool = True):
-        """Begun as `experiment.previous_step` and `run.py` begin it; norms stay unfolded unless `fast`."""
+        """At the start of step 1; norms of the teacher, and of a frozen network, are folded if `fast`."""
         torch.manual_seed(0)
+        before = METHODS[name](self.step.at(0)).build_model(self.step.at(0), self.parts)
+        previous = {"step": 0, "net": before.state_dict(), "method_state": {}}
+        method = build_method(name, self.step, self.parts, hyper={}, training=Training(epochs=1, lr=1e-4),
+                              device=self.device, previous=previous)  # fmt: skip
+        if method.teacher is not None and not fast:
+            before.load_state_dict(previous["net"])
+            method.teacher = before.eval().requires_grad_(False).to(self.device)
         layout = torch.channels_last if channels_last else torch.contiguous_format
-        method = METHODS[name](self.step)
-        method.training = Training(epochs=1, lr=1e-4)
-        method.net = method.model = method.build_model(self.step, self.parts)
-        before = method.build_model(self.step.at(0), self.parts)
-        method.load_previous(before.state_dict())
-        method.net.to(self.device, memory_format=layout)
-        if method.needs_teacher:
-            before = before.eval().requires_grad_(False)
-            method.teacher = (fold_norms(before) if fast else before).to(self.device, memory_format=layout)
+        for net in filter(None, (method.net, method.teacher)):
+            net.to(memory_format=layout)
         method.start_increment(self)
         method.net._folding &= fast
         method.net.train()
@@ -164,12 +164,12 @@ def shares(bench: Bench, method, *, rounds: int) -> dict[str, float]:
 
 
 def move(method, progress) -> None:
-    """An optimizer step that leaves the gradients for the next one."""
+    """An optimizer step that keeps the gradients."""
     progress.optimizer.step()
 
 
 def ladder(bench: Bench, *, rounds: int, compiled: bool) -> list[Row]:
-    """What layout, precision and compilation give: iterations of fine-tuning against plain float32."""
+    """Gains of layout, precision and compilation: iterations of fine-tuning against plain float32."""
     low = "bf16"
     variants = [("channels last", "fp32", True, False), (f"channels last, {low}", low, True, False)]
     if compiled:
@@ -202,7 +202,7 @@ def waiting(bench: Bench, *, workers: int) -> Row:
 
 
 def start_up(bench: Bench) -> Row:
-    """What passes before the first batch of a step: imports in a process of their own, then the network."""
+    """Time before the first batch of a step: imports in a process of their own, then building the network."""
     root = Path(__file__).resolve().parents[2]
     began = time.perf_counter()
     subprocess.run([sys.executable, "-c", "import run"], cwd=root, check=True)

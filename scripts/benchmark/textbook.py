@@ -1,6 +1,6 @@
-"""The textbook forms: the same mathematics, written down as papers and published systems have it.
+"""The textbook forms: the same mathematics, written as in the papers and the published systems.
 
-What the benchmark is measured against and, on small sizes, what tests compare our forms with.
+The baseline of the benchmark, and what tests compare our implementations with on small sizes.
 """
 
 import random
@@ -112,7 +112,7 @@ def confusion(labels: Tensor, predictions: Tensor, num_classes: int) -> Tensor:
 
 # -- data -------------------------------------------------------------------------------------------------
 def masked_labels(labels: Tensor, visible: dict[int, int]) -> Tensor:
-    """Labels of a step, asked for pixel by pixel: `visible` or background, IGNORE stays."""
+    """Labels of a step, mapped pixel by pixel: `visible` or background, IGNORE stays."""
     return labels.clone().apply_(lambda label: IGNORE if label == IGNORE else visible.get(label, 0))
 
 

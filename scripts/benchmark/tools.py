@@ -1,4 +1,4 @@
-"""What every table of the benchmark is made with: pairs measured in turns, and how they are printed."""
+"""Tools of the benchmark: interleaved measurements of pairs, and their tables."""
 
 import statistics
 import time
@@ -14,7 +14,7 @@ from torch import Tensor
 
 @dataclass
 class Row:
-    """One line: the textbook form against ours, both measured in turns in this run.
+    """One row: the textbook form against ours, interleaved in the same run.
 
     Attributes:
         name: what is computed. plain, ours: median milliseconds; CPU time on a CPU, else by CUDA events.
@@ -36,7 +36,7 @@ class Row:
     more: dict[str, float] = field(default_factory=dict)
 
     def cells(self) -> list[str]:
-        """The line as text, a dash for what was not measured."""
+        """The row as text, a dash for what was not measured."""
         cells = [self.name, number(self.plain), number(self.ours), number(self.ratio)]
         cells += [f"{number(self.spread[0])}..{number(self.spread[1])}", number(self.error)]
         cells += [f"{number(pair[0])} / {number(pair[1])}" for pair in (self.kept, self.peak)]
@@ -63,7 +63,7 @@ def table(rows: list[Row]) -> str:
 
 
 def plain_types(rows: list[Row]) -> list[dict]:
-    """The rows as JSON takes them: None for what was not measured."""
+    """The rows in JSON types: None for what was not measured."""
 
     def clean(value):
         if isinstance(value, dict):
@@ -90,7 +90,7 @@ def milliseconds(run: Callable[[], object], device: torch.device) -> float:
 
 
 def in_turns(runs: dict[str, Callable], device: torch.device, *, rounds: int, warm_up: int = 1) -> dict:
-    """Milliseconds of every round of every run, {name: [...]}; all take their turn in each round."""
+    """Milliseconds of every round of every run, {name: [...]}; each round runs all of them."""
     for _ in range(warm_up):
         for run in runs.values():
             run()
@@ -134,7 +134,7 @@ def distance(a, b) -> float:
 
 
 class Kept:
-    """What stands in a graph for a saved tensor."""
+    """Placeholder of a saved tensor in a graph."""
 
     def __init__(self, tensor: Tensor):
         self.tensor = tensor
@@ -165,9 +165,9 @@ def peak_bytes(run: Callable[[], object]) -> float:
 
 
 def peak_rate(device: torch.device, dtype: torch.dtype) -> float:
-    """FLOP/s of large matrix products, now, on this device: what utilisation is measured against.
+    """FLOP/s of large matrix products on this device, now: the reference of the utilisation.
 
-    On a CPU also of a convolution, which is as much of a product, by a library that may be twice as fast.
+    On a CPU also of a convolution, which may run twice as fast as the matrix product.
     """
     flops, runs = {}, {}
     for side in (8192,) if device.type == "cuda" else (512, 1024):

@@ -4,6 +4,7 @@ See scripts/slurm/submit.sh, which runs it.
 """
 
 import argparse
+import json
 import os
 import shlex
 import subprocess
@@ -13,11 +14,8 @@ from pathlib import Path
 from string import Template
 
 import argparser
-from config.flags import DEFAULTS
+from config import reuse
 from dataset import DATASETS
-from experiment.previous_step import describe
-from experiment.shared_step0 import shared_step0
-from methods import METHODS
 from tasks import named_step
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -32,9 +30,8 @@ def step0_key(recipe: str) -> str:
     step = named_step(
         config.dataset, len(kind.class_names), config.task, has_background=kind.has_background
     )
-    method = METHODS[config.method](step, **config.hyper)
-    about = describe(argparser.flat(config), step, method, fingerprint="")
-    return shared_step0(Path(), method, about, ids=[config.setting], flags=set(DEFAULTS)).path.name
+    images = config.dataset, config.setting, step.groups[0], config.pretrained_path
+    return json.dumps([images, reuse.values_of_step(config, step)], sort_keys=True)
 
 
 def groups(recipes: Sequence[str]) -> list[list[str]]:

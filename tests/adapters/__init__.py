@@ -1,4 +1,4 @@
-"""Adapters from golden cases to the project's own functions, one module per part of the house.
+"""Adapters from golden cases to the project's own functions, one module per area.
 
 An adapter turns the stored inputs of a case into a call of a public function of the project and returns what
 it computed under the stored names. It never contains a formula of its own.

@@ -4,7 +4,13 @@ import torch
 from torch import nn
 
 from analysis.linear_probe import Probe, fit_probe
-from analysis.prototypes import ClassMeans, blended_labels_at, cosines, taught_rows
+from analysis.prototypes import (
+    ClassMeans,
+    blended_labels_at,
+    cosines,
+    published_labels_at,
+    taught_rows,
+)
 from segmentation_module import SegmentationModel
 from tasks import named_step
 from tests.adapters import adapter
@@ -41,7 +47,7 @@ def proto(inputs, params):
     small, after_each = [], []
     for batch, batch_labels in zip(features, labels, strict=True):
         small.append(blended_labels_at(batch_labels, batch.shape[-2:]))
-        means.update(batch, small[-1])
+        means.update(batch, published_labels_at(batch_labels, batch.shape[-2:]))
         after_each.append(means.means.to(features.dtype))
     return {
         "labels_down": torch.stack(small),

@@ -8,7 +8,6 @@ from utils.losses.pixelwise import (
     cross_entropy,
     feature_distillation,
     grouped_kd,
-    icarl_cross_entropy,
     knowledge_distillation,
     multilabel_bce,
     num_with_target,
@@ -55,16 +54,6 @@ def unce(inputs, params):
 @adapter("mib.bce")
 def bce(inputs, params):
     return of_labels(binary_cross_entropy, inputs)
-
-
-@adapter("mib.icarl")
-def icarl(inputs, params):
-    return of_labels(
-        icarl_cross_entropy,
-        inputs,
-        old_probabilities=inputs["in_teacher_prob"],
-        keep_background=params["bkg"],
-    )
 
 
 def of_teacher(loss, inputs, params):

@@ -77,7 +77,7 @@ def penalised(kind, inputs, params, hyper):
             for key, value in method.running.get(name, {}).items():
                 out[f"out_{label}_after{k}.{key}"] = value.clone()
         penalties.append(method.penalty())
-    method.end_increment()
+    method.end_increment(None)
     for name, value in method.state_dict()["finished"].get("score", {}).items():
         out[f"out_state_score.{name}"] = value
     return out | {"out_penalty": torch.stack(penalties)}
@@ -194,7 +194,7 @@ def train_step(method, inputs, params, out):
         optimizer_step(method, progress)
         totals.append(total.detach())
         sums += split_losses(losses)
-    method.end_increment()
+    method.end_increment(None)
     out[f"out_step{index}_iter_total_loss"] = torch.stack(totals)
     out[f"out_step{index}_epoch_class_loss"], out[f"out_step{index}_epoch_reg_loss"] = sums / len(images)
     for name, value in method.net.state_dict().items():

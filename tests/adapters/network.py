@@ -56,7 +56,7 @@ def head(inputs, params):
         params["out_channels"],
         hidden_channels=params["hidden_channels"],
         output_stride=params["out_stride"],
-        pooling=params["pooling_size"],
+        pooling=params["pooling_size"] or 0,
     )
     return both_modes(module, inputs)
 
@@ -69,7 +69,7 @@ def upsample(inputs, params):
 
 @adapter("mib.full")
 def full(inputs, params):
-    parts = Parts(params["backbone"], output_stride=params["output_stride"], pooling=params["pooling"])
+    parts = Parts(params["backbone"], output_stride=params["output_stride"], pooling=params["pooling"] or 0)
     net = make_model(parts, params["classes"]).double().eval()
     net.load_state_dict(drawn_weights(net, params["seed"]))
     with torch.no_grad():

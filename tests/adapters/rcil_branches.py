@@ -41,7 +41,7 @@ def head_of(params, state, **options):
         output_stride=next(
             stride for stride, found in DILATIONS.items() if list(found) == params["dilations"]
         ),
-        pooling=params["pooling_size"] or 10**6,  # none: all of the map
+        pooling=params["pooling_size"] or 0,
     )
     return loaded(head, state, **options)
 

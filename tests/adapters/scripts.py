@@ -6,9 +6,9 @@ from pathlib import Path
 from unittest.mock import patch
 
 import argparser
-from config.published_command_lines import published_options
 from experiment.files import RunFiles
 from tests.adapters import adapter
+from tests.published_only import published_options
 
 ALWAYS = ("step", "lr", "epochs", "batch_size")
 

@@ -1,4 +1,4 @@
-"""Class prototypes, and distillation weighted by how alike classes are (REMINDER, Phan et al., CVPR 2022)."""
+"""Class prototypes, and distillation weighted by class similarity (REMINDER, Phan et al., CVPR 2022)."""
 
 import torch
 import torch.nn.functional as F
@@ -11,8 +11,8 @@ from utils.losses.upsampling import upsampling_matrix
 def class_means(features: Tensor, labels: Tensor, classes: range) -> tuple[Tensor, Tensor]:
     """Mean feature of each of `classes` (K, D), zero where it has no pixel, and its number of pixels (K,).
 
-    The features (N, D, h, w) count as if up-sampled to the labels (N, H, W), bilinearly with aligned corners.
-    As that is linear, the classes' masks are brought down instead, and no (N, D, H, W) tensor is made.
+    Equal to up-sampling the features (N, D, h, w) to the labels (N, H, W), bilinearly with aligned corners.
+    As that is linear, the class masks are down-sampled by the transpose instead, which needs no (N, D, H, W).
     """
     sizes = zip(features.shape[2:], labels.shape[1:], strict=True)
     up_h, up_w = (upsampling_matrix(h, size, features, align_corners=True) for h, size in sizes)
@@ -27,10 +27,10 @@ def class_means(features: Tensor, labels: Tensor, classes: range) -> tuple[Tenso
 
 
 def resemblance(prototypes: Tensor, old_prototypes: Tensor, *, delta: float = 0.0) -> Tensor:
-    """How much each new class is like each old one: softmax over old classes of cosines (C_new, C_old).
+    """Similarity of each new class to each old one: softmax over old classes of the cosines (C_new, C_old).
 
-    `prototypes` (C_new, D), `old_prototypes` (C_old, D); a zero one has cosine 0 with every other. Entries
-    below `delta` / C_old become 0, without scaling up the rest.
+    `prototypes` (C_new, D), `old_prototypes` (C_old, D); a zero prototype has cosine 0 with every other.
+    Entries below `delta` / C_old become 0; the rest is not rescaled.
     """
     cosines = F.normalize(prototypes, dim=1) @ F.normalize(old_prototypes, dim=1).T
     weights = cosines.softmax(1)
@@ -40,7 +40,7 @@ def resemblance(prototypes: Tensor, old_prototypes: Tensor, *, delta: float = 0.
 def resemblance_kd(
     logits: Tensor, old_logits: Tensor, labels: Tensor, weights: Tensor, *, temperature: float = 3.0
 ) -> Tensor:  # (N, C, H, W), (N, C_old, H, W), (N, H, W), (C_new, C_old)
-    """Distillation of the old classes that a pixel's new class resembles: (N, H, W), 0 at all other pixels.
+    """Distillation of the old classes similar to a pixel's new class: (N, H, W), 0 on all other pixels.
 
     -T^2 sum_k (q_k R_yk + 1e-7) log p_k, q = softmax(u / T), p = softmax(z_0..z_{C_old-1} / T), R = `weights`
     from `resemblance`. REMINDER averages it over the pixels of new classes.
@@ -55,5 +55,5 @@ def resemblance_kd(
 
 
 def of_new_class(labels: Tensor, num_old: int) -> Tensor:  # (N, H, W)
-    """Where a class of this step is, bool (N, H, W)."""
+    """Mask of the pixels of new classes, bool (N, H, W)."""
     return (labels >= num_old) & (labels != IGNORE)

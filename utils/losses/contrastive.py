@@ -1,4 +1,4 @@
-"""Uncertainty-aware contrastive distillation (UCD, Yang et al., TPAMI 2022): pixels and loss."""
+"""Uncertainty-aware contrastive distillation (UCD, Yang et al., TPAMI 2022): sampled pixels and loss."""
 
 from dataclasses import dataclass
 
@@ -15,7 +15,7 @@ ROWS = 1024  # anchors whose pairs are in memory at a time
 def spatial_attention(features: Tensor) -> Tensor:  # (N, D, h, w)
     """Features scaled by their share of the image's energy, sum_c x_c^2 / its norm over pixels: (N, D, h, w).
 
-    The share is a constant to autograd. An image of zeros stays as it is.
+    No gradient flows through the share. An image of zeros is returned unchanged.
     """
     energy = features.detach().square().sum(1, keepdim=True)  # (N, 1, h, w)
     return features * F.normalize(energy.flatten(1)).view_as(energy)
@@ -23,13 +23,13 @@ def spatial_attention(features: Tensor) -> Tensor:  # (N, D, h, w)
 
 @dataclass
 class Pixels:
-    """What is compared: A anchors with M = A + E contrasts, the anchors themselves first.
+    """A anchors and M = A + E contrasts that they are compared with; the first A contrasts are the anchors.
 
     Attributes:
         anchors: unit features of the student (A, D). contrasts: the same without graph, then the teacher's of
         pixels that it labelled alone (M, D). anchor_labels, contrast_labels: (A,), (M,).
         anchor_probabilities, contrast_probabilities: the teacher's softmax there, (A, C_old), (M, C_old).
-        first_new: smallest label that this step's labels show; beyond every label if they show none.
+        first_new: smallest foreground label in the batch's labels; above every label if there is none.
     """
 
     anchors: Tensor
@@ -56,10 +56,10 @@ class Pixels:
 def choose_pixels(
     features: Tensor, old_features: Tensor, old_logits: Tensor, labels: Tensor, *, max_label: int
 ) -> Pixels:  # (N, D, h, w) both, (N, C_old, h, w), (N, H, W)
-    """The pixels of a batch that show a foreground class, by this step's labels or else by the teacher.
+    """The pixels of a batch with a foreground class, from this step's labels or else from the teacher.
 
-    Labels are brought to the features' size as numbers, interpolated and cut off, as published: between two
-    classes that makes a third one. Those above `max_label`, IGNORE among them, count as background.
+    As published, labels are interpolated bilinearly to the features' size as numbers and truncated, which
+    gives a third class between two. Those above `max_label`, IGNORE among them, count as background.
     """
     small = F.interpolate(
         labels.unsqueeze(1).to(features.dtype), features.shape[-2:], mode="bilinear", align_corners=False
@@ -71,7 +71,7 @@ def choose_pixels(
     small = torch.where(current, small, old_logits.argmax(1))
     chosen, by_teacher = small != BACKGROUND, (small != BACKGROUND) & ~current
 
-    # How many there are is known on the device alone: it is waited for here, twice, and nowhere else.
+    # The two `nonzero` calls are the only ones that wait for the device.
     mine, taught = chosen.flatten().nonzero().flatten(), by_teacher.flatten().nonzero().flatten()
     both = torch.cat([mine, taught])
 
@@ -85,7 +85,7 @@ def choose_pixels(
         contrast_labels=pixel_labels[both],
         anchor_probabilities=probabilities[mine],
         contrast_probabilities=probabilities[both],
-        # Differs from UCD: without any labelled pixel its minimum is one of nothing, and stops the run.
+        # Differs from UCD, which fails with an empty minimum if there is no labelled pixel.
         first_new=torch.where(current, small, max_label + 1).min(),
     )
 
@@ -120,8 +120,8 @@ def pair_losses(
 def pixel_contrast(pixels: Pixels, *, temperature: float = 0.07) -> Tensor:
     """Mean of the anchors' losses, a scalar; 0 with gradient 0 if no anchor has a positive pair.
 
-    Pairs are formed `ROWS` anchors at a time, and again in the backward pass, so that memory grows with the
-    number of pixels and not with its square.
+    Pairs are formed for `ROWS` anchors at a time, and recomputed in the backward pass, so that memory grows
+    linearly with the number of pixels.
     """
     total, count = pixels.anchors.sum() * 0.0, 0
     for first in range(0, len(pixels.anchors), ROWS):
@@ -137,5 +137,5 @@ def pixel_contrast(pixels: Pixels, *, temperature: float = 0.07) -> Tensor:
             chunk, pixels.anchors[rows], use_reentrant=False, preserve_rng_state=False
         )
         total, count = total + losses.sum(), count + counted.sum()
-    # Differs from UCD: without any positive pair its mean is one of nothing, NaN.
+    # Differs from UCD, whose mean is NaN if there is no positive pair.
     return total / torch.as_tensor(count, device=total.device).clamp(min=1)

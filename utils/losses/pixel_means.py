@@ -1,8 +1,8 @@
-"""Means over the pixels of up-sampled logits, without ever holding all of them.
+"""Means over the pixels of up-sampled logits, computed in bands of rows to save memory.
 
 At 512 x 512 with 151 classes an image's logits take 158 MB, and a loss keeps several tensors of that size for
-its backward pass. Here a band of rows is up-sampled, its loss and gradient are computed and the gradient is
-brought down again, and only that by the small logits is kept: 0.6 MB.
+its backward pass. Here each band of rows is up-sampled, and its loss and its gradient with respect to the
+small logits are computed at once; only this gradient is kept: 0.6 MB.
 """
 
 from collections.abc import Callable, Sequence
@@ -19,8 +19,8 @@ def pixel_means(loss_maps: Callable, small: Sequence[Tensor], maps: Sequence[Ten
     """Mean over all pixels of each map that `loss_maps(*logits, *maps)` returns, as scalars.
 
     Args:
-        loss_maps: per-pixel losses as in `utils.losses`: takes what follows, up-sampled or cut to the same
-            pixels, and returns a map (n, r, W), or a tuple of them. No pixel may depend on another.
+        loss_maps: per-pixel losses as in `utils.losses`: takes a band of the up-sampled `small` and of
+            `maps`, and returns a map (n, r, W), or a tuple of them. Pixels must be independent.
         small: logits (N, C, h, w) to be up-sampled bilinearly; the gradient is taken by the first alone.
         maps: labels or masks (N, H, W), soft targets (N, C, H, W), factors (N, 1, 1); the first gives H, W.
 
@@ -31,7 +31,7 @@ def pixel_means(loss_maps: Callable, small: Sequence[Tensor], maps: Sequence[Ten
 
 
 def plain_means(loss_maps: Callable, small: Sequence[Tensor], maps: Sequence[Tensor]) -> tuple[Tensor, ...]:
-    """The same, all at once: what `pixel_means` is measured and tested against."""
+    """`pixel_means` at full resolution: the reference of tests and benchmark."""
     size = maps[0].shape[-2:]
     logits = [
         F.interpolate(
@@ -43,7 +43,7 @@ def plain_means(loss_maps: Callable, small: Sequence[Tensor], maps: Sequence[Ten
 
 
 class _PixelMeans(torch.autograd.Function):
-    """The gradient is ready when the forward pass ends; backward scales it."""
+    """Computes the gradient in the forward pass; backward scales it."""
 
     @staticmethod
     def forward(ctx, small: Tensor, loss_maps: Callable, others: list[Tensor], maps: list[Tensor]):
@@ -111,7 +111,7 @@ def graded_sums(
 def fused_sums(
     loss_maps: Callable, logits: Tensor, inputs: list[Tensor]
 ) -> tuple[list[Tensor], list[Tensor]]:  # (n, C, r, W)
-    """`graded_sums` without a graph, so that a compiler sees values and gradients at once."""
+    """`graded_sums` by `torch.func.vjp`, so that values and gradients are compiled together."""
 
     def sums(logits):
         return tuple(term.sum() for term in as_tuple(loss_maps(logits, *inputs)))

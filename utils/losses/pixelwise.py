@@ -1,8 +1,8 @@
 """Losses as pure functions: logits (N, C, H, W) and labels (N, H, W) to a map of per-pixel losses (N, H, W).
 
-Nothing is averaged here unless the docstring says so: the published systems average over all pixels, ignored
-ones included, and that, like every weight, is the method's business. Each formula uses log-sum-exps and is
-finite, with a finite gradient, for all finite logits.
+There is no reduction unless the docstring says so: the published systems average over all pixels, ignored
+ones included, and that, like every weight, is up to the method. Each formula uses log-sum-exps and is finite,
+with a finite gradient, for all finite logits.
 """
 
 from collections.abc import Collection
@@ -92,7 +92,7 @@ def grouped_kd(
     alpha: float = 1.0,
     mask: Tensor | None = None,
 ) -> Tensor:  # (N, C, H, W), (N, C_old, H, W), mask (N, H, W)
-    """Distillation where a group S of the student's channels answers for the teacher's background, (N, H, W).
+    """Distillation in which a group S of student channels matches the teacher's background, (N, H, W).
 
     -1/C_old [ q_0 log sum_{k in S} p_k + sum_{c=1}^{C_old-1} q_c log p_c ], q = softmax(alpha u),
     p = softmax(z). S = {0} and the new channels is MiB's unbiased distillation, S = the new channels alone is
@@ -150,22 +150,6 @@ def binary_distillation(logits: Tensor, old_logits: Tensor) -> Tensor:  # (N, C,
     return soft_binary_cross_entropy(logits[:, : old_logits.shape[1]], old_logits.sigmoid())
 
 
-def icarl_cross_entropy(
-    logits: Tensor, labels: Tensor, old_probabilities: Tensor, *, keep_background: bool = False
-) -> Tensor:  # (N, C, H, W), (N, H, W), (N, C_old, H, W)
-    """Binary cross entropy with the teacher's sigmoids on old channels and the label on new ones: (N, H, W).
-
-    With `keep_background` channel 0 takes its target from the label, too. Ignored pixels count: their new
-    channels have target 0 (MiB `--icarl_disjoint`).
-    """
-    num_old, num_all = old_probabilities.shape[1], logits.shape[1]
-    channels = torch.arange(num_all, device=logits.device).view(1, -1, 1, 1)
-    one_hot = (labels.unsqueeze(1) == channels).to(logits.dtype)
-    first = int(keep_background)
-    parts = [one_hot[:, :first], old_probabilities[:, first:], one_hot[:, num_old:]]
-    return soft_binary_cross_entropy(logits, torch.cat(parts, dim=1))
-
-
 def multilabel_bce(logits: Tensor, targets: Tensor) -> Tensor:  # (N, C, H, W) both
     """Binary cross entropy summed over channels, 0 where no channel has a target (EIR): (N, H, W).
 
@@ -180,7 +164,7 @@ def num_with_target(targets: Tensor) -> Tensor:  # (N, C, H, W) -> ()
 
 
 def sigmoid_pseudo_labels(old_logits: Tensor, labels: Tensor, *, threshold: float = 0.7) -> Tensor:
-    """Labels (N, H, W) in which background gives way to the old class that the teacher is sure of (EIR).
+    """Labels (N, H, W) in which confident predictions of the teacher replace background (EIR).
 
     A background pixel takes the teacher's best channel if that is not background and its sigmoid reaches
     `threshold`. `old_logits` (N, C_old, H, W), `labels` (N, H, W).
@@ -196,7 +180,7 @@ def log_sum_exp(logits: Tensor) -> Tensor:  # (N, C, H, W) -> (N, H, W)
 
 
 class _LogSumExp(torch.autograd.Function):
-    """Keeps the exponentials, which torch's own computes again in its backward pass."""
+    """Saves the exponentials, which torch's own log-sum-exp recomputes in its backward pass."""
 
     @staticmethod
     def forward(ctx, logits: Tensor) -> Tensor:
@@ -214,5 +198,5 @@ class _LogSumExp(torch.autograd.Function):
 
 
 def _softplus(logits: Tensor) -> Tensor:
-    """log(1 + exp(z)) to full precision: the default threshold of 20 would cost float64 its last digits."""
+    """log(1 + exp(z)) in full float64 precision, which the default threshold of 20 would not give."""
     return F.softplus(logits, threshold=50.0)

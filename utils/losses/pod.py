@@ -1,8 +1,8 @@
 """Local POD: distances between strip means of two networks' squared maps (PLOP, CVPR 2021, section 3.2).
 
-Pooling is linear, so the strips of the teacher's and of the student's map are never formed one by one: the
-strips of the difference a^2 - b^2 say the same. The published code also has other poolings and distances,
-which none of its scripts uses; `Layer` holds them all, with the scripts' choices as defaults.
+Pooling is linear, so it is the difference a^2 - b^2 of teacher and student that is pooled into strips, once.
+The published code also has other poolings and distances, which none of its scripts uses; `Layer` holds them
+all, with the scripts' choices as defaults.
 """
 
 import math
@@ -80,7 +80,7 @@ def pod_distance(old: Tensor, new: Tensor, layer: Layer) -> Tensor:  # (N, C_old
     if new.shape[1] != old.shape[1]:
         new = fold_extra_channels(new, old.shape[1], layer.extra_channels)
     prepare = PREPARE[layer.prepare]
-    if layer.normalise:  # the one option that is not linear
+    if layer.normalise:  # the only option that is not linear
         pooled = [_pooled(prepare(_wide(maps)), layer) for maps in (new, old)]
         joined = [torch.cat([part * weight for part, weight in parts], dim=1) for parts in pooled]
         parts = [(F.normalize(joined[0]) - F.normalize(joined[1]), 1.0)]
@@ -95,13 +95,13 @@ def pod_distance(old: Tensor, new: Tensor, layer: Layer) -> Tensor:  # (N, C_old
 
 
 class _SquaredDifference(torch.autograd.Function):
-    """b^2 - a^2 in at least float32, whose backward pass reads b once, in the precision that b came in."""
+    """b^2 - a^2 in at least float32; the backward pass reads only b, in its own precision."""
 
     @staticmethod
     def forward(ctx, new, old):
         ctx.save_for_backward(new)
         old_wide, new_wide = _wide(old), _wide(new)
-        return (new_wide - old_wide).mul_(new_wide + old_wide)  # loses no digits where the maps are close
+        return (new_wide - old_wide).mul_(new_wide + old_wide)  # no cancellation where the maps are close
 
     @staticmethod
     def backward(ctx, grad):
@@ -117,26 +117,12 @@ def fold_extra_channels(maps: Tensor, num_old: int, how: str) -> Tensor:  # (N, 
     return torch.cat([background, maps[:, 1:num_old]], dim=1)
 
 
-def top_channel_of_new(
-    old: Tensor, new: Tensor, labels: Tensor, *, extra_channels: str = "sum"
-) -> tuple[Tensor, Tensor]:  # (N, C_old, h, w), (N, C, h, w), (N, H, W)
-    """Strongest squared channel of both logit maps at label size, 0 on old classes: both (N, 1, H, W).
-
-    To be compared by a `Layer` with prepare="none" (published `pod_deeplab_mask`, which no script uses).
-    """
-    num_old = old.shape[1]
-    new = fold_extra_channels(new, num_old, extra_channels)
-    tops = [_wide(maps).square().amax(1, keepdim=True) for maps in (old, new)]
-    tops = [F.interpolate(top, size=labels.shape[-2:], mode="bilinear", align_corners=False) for top in tops]
-    return tuple(top.masked_fill(labels.unsqueeze(1) < num_old, 0) for top in tops)
-
-
 def strip_sums(maps: Tensor, scales: Sequence[int]) -> dict[int, tuple[Tensor, Tensor]]:  # (N, C, h, w)
     """Sums over the columns and over the rows of every region, by scale s; divided by w // s they are means.
 
-    A region is k x k pixels with k = w // s, so that remainders on the right and below are never looked at.
-    For each s the sums over columns are (N, C, s*k, s), those over rows (N, C, s, s*k). Sums, because their
-    backward pass only repeats small tensors, where that of means would divide large ones.
+    A region is k x k pixels with k = w // s, so remainders on the right and below are left out. For each s
+    the sums over columns are (N, C, s*k, s), those over rows (N, C, s, s*k). Sums instead of means, because
+    their backward pass only expands small tensors.
 
     Raises:
         ValueError: if a region would be empty.
@@ -152,7 +138,7 @@ def strip_sums(maps: Tensor, scales: Sequence[int]) -> dict[int, tuple[Tensor, T
                 f"POD cannot cut a map of {height}x{width} into {scale}x{scale} regions: train with larger, "
                 "square crops"
             )
-        # Where the regions of a finer scale tile these, their sums are all that has to be added up.
+        # Where the regions of a finer scale tile these, their sums are added up.
         finer = next((s for s in sums if s % scale == 0 and s * (width // s) == used <= height), None)
         if finer:
             across, down = sums[finer]
@@ -176,7 +162,7 @@ def _row_block_sums(maps: Tensor, blocks: int, side: int) -> Tensor:  # (N, C, h
 
 
 def _pooled(maps: Tensor, layer: Layer) -> list[tuple[Tensor, float]]:  # (N, C, h, w)
-    """What is compared of prepared maps: vectors (N, ...), linear in the maps, each with its weight."""
+    """Pooled vectors (N, ...) of prepared maps, linear in the maps, each with its weight."""
     if layer.pooling == "spatial":
         return [(maps.sum(3).flatten(1), 1.0), (maps.sum(2).flatten(1), 1.0)]
     if layer.pooling == "global":
@@ -188,7 +174,7 @@ def _pooled(maps: Tensor, layer: Layer) -> list[tuple[Tensor, float]]:  # (N, C,
 
 
 def _scale_weights(layer: Layer) -> dict[int, float]:
-    """What the strips of each scale are multiplied by."""
+    """Weight of the strips of each scale."""
     if layer.per_scale == "area":
         return {scale: 1 / scale**2 for scale in layer.scales}
     if layer.per_scale == "spm":

@@ -1,8 +1,8 @@
 """Pooled cube distillation (RCIL, Zhang et al., CVPR 2022): squared maps, averaged in cubes, compared.
 
-The published code pools both maps with six window sizes and lets autograd keep all of it. Pooling is linear,
-so the difference of the squares is pooled once; a square window is two one-dimensional ones; and the gradient
-of a norm is known in closed form, so it is computed beside the value and nothing but the gradient is kept.
+The published code pools both maps with six window sizes and keeps all results for autograd. Pooling is
+linear, so the difference of the squares is pooled once; a square window is separable; and the gradient of the
+norm has a closed form, so it is computed with the value, and only the gradient is kept.
 """
 
 from collections.abc import Callable, Sequence

@@ -1,7 +1,7 @@
-"""Pseudo-labels of PLOP (CVPR 2021, section 3.3): which of the teacher's answers are believed.
+"""Pseudo-labels of PLOP (CVPR 2021, section 3.3): which predictions of the teacher are accepted.
 
 A pixel's score is the entropy of the teacher's softmax, averaged (not summed) over the old classes and
-divided by ln C_old and ln C, so it never exceeds 1 / (C_old ln C). An answer is believed if its score is
+divided by ln C_old and ln C, so it never exceeds 1 / (C_old ln C). A prediction is accepted if its score is
 below the threshold of its class: the median, as the published code computes it, of the scores on pixels
 labelled background.
 """
@@ -21,7 +21,7 @@ from utils.losses.upsampling import bands, exact_products, portion, upsampling_m
 def entropy_scores(logits: Tensor, num_seen: int) -> tuple[Tensor, Tensor]:  # (N, C_old, H, W)
     """The teacher's class (int64, the lowest of equals) and score of every pixel, both (N, H, W).
 
-    Differs from PLOP: no 1e-8 inside a logarithm, for none is taken of a probability.
+    Differs from PLOP: no 1e-8 inside the logarithm, because the entropy is computed from log-probabilities.
     """
     largest, classes = logits.max(1)
     below = logits - largest.unsqueeze(1)
@@ -34,7 +34,7 @@ def entropy_scores(logits: Tensor, num_seen: int) -> tuple[Tensor, Tensor]:  # (
 def entropy_scores_of_small(
     logits_small: Tensor, size: tuple[int, int], num_seen: int
 ) -> tuple[Tensor, Tensor]:  # (N, C_old, h, w)
-    """`entropy_scores` after bilinear up-sampling to `size` (H, W), which as a whole never exists."""
+    """`entropy_scores` after bilinear up-sampling to `size` (H, W), computed in bands of rows."""
     small = logits_small if logits_small.dtype == torch.float64 else logits_small.float()
     (_, c, h, w), (height, width) = small.shape, size
     down, across = upsampling_matrix(h, height, small), upsampling_matrix(w, width, small)
@@ -59,12 +59,12 @@ def confidence_scores(logits: Tensor) -> tuple[Tensor, Tensor]:  # (N, C_old, H,
 
 
 def max_entropy(num_seen: int) -> float:
-    """The ln C by which PLOP divides an entropy that is normalised already."""
+    """Ln C, by which PLOP divides an entropy that is normalised already."""
     return math.log(num_seen)
 
 
 def largest_score(num_old: int, num_seen: int) -> float:
-    """Score of a teacher that knows nothing: 1 / (C_old ln C)."""
+    """Score of a uniform softmax: 1 / (C_old ln C)."""
     return math.log(num_old) / _scale(num_old, num_seen)
 
 
@@ -86,8 +86,8 @@ def thresholds_from(
 ) -> Tensor:  # (C, num_bins), of this process
     """Threshold per class, float32 (C,): the median of its scores, but at least `base`.
 
-    +inf believes every answer; -inf, for a published median that is 0/0, believes none.
-    Differs from PLOP: the counts of all processes are added up, where each had thresholds of its own.
+    +inf accepts every prediction; -inf, where the published median is 0/0, accepts none.
+    Differs from PLOP: the counts are summed over processes; there, each process has its own thresholds.
     """
     counts = all_reduce_sum(counts)
     median_of = true_median_of if true_median else published_median_of
@@ -96,12 +96,11 @@ def thresholds_from(
 
 
 def published_median_of(counts: list[int]) -> float:
-    """What PLOP's code takes for the median of a histogram over [0, 1]: 0 if empty, maybe infinite or NaN.
+    """The median of a histogram over [0, 1] as PLOP's code computes it: 0 if empty, maybe infinite or NaN.
 
-    On its way to the bin that holds the middle it adds up bin numbers instead of counts. So it is right
-    where the first bin holds half of the mass, which is the rule on real data; else it stops at the first
-    bin b with total / 2 - b (b - 1) / 2 or more; and if there is none it divides by the count of the last
-    bin.
+    In search of the bin that holds the middle it adds up bin numbers instead of counts. So it is right
+    if the first bin holds half of the mass, the usual case on real data; else it stops at the first bin b
+    with total / 2 - b (b - 1) / 2 or more, and if there is none it divides by the count of the last bin.
     """
     half, passed = sum(counts) / 2, 0
     if half == 0:
@@ -129,27 +128,29 @@ def true_median_of(counts: list[int]) -> float:
 def pseudo_labels(
     labels: Tensor, classes: Tensor, scores: Tensor, *, thresholds: Tensor, num_old: int
 ) -> tuple[Tensor, Tensor]:  # (N, H, W) each, thresholds (C,)
-    """Labels in which old and background pixels have the teacher's class, or IGNORE where it is not believed.
+    """Labels in which old and background pixels have the teacher's class, or IGNORE where it is rejected.
 
-    Labels of new classes and IGNORE stay. Also returns where the teacher is believed, bool (N, H, W),
-    whatever the label there.
+    Labels of new classes and IGNORE stay. Also returns where the teacher's prediction is accepted, bool
+    (N, H, W), for pixels of any label.
     """
     believed = scores < thresholds.index_select(0, classes.flatten()).view_as(classes)
     answers = torch.where(believed, classes, IGNORE).to(labels.dtype)
     return torch.where(labels < num_old, answers, labels), believed
 
 
-def adaptive_factor(labels: Tensor, believed: Tensor, *, num_old: int, minimum: float = 0.0) -> Tensor:
-    """Share of believed pixels among each image's old and background ones, float32 (N, 1, 1).
+def adaptive_factor(
+    labels: Tensor, believed: Tensor, *, num_old: int, minimum: float = 0.0, dtype=torch.float32
+) -> Tensor:
+    """Share of accepted pixels among each image's old and background ones, (N, 1, 1) of type `dtype`.
 
     `labels` (N, H, W) are those from before pseudo-labelling. An image without any such pixel has share 0, as
     published (PLOP, section 3.3; `classif_adaptive_factor`); `minimum` bounds shares from below.
     """
     region = labels < num_old
-    accepted = (believed & region).sum((1, 2), keepdim=True).float()
-    return (accepted / (region.sum((1, 2), keepdim=True).float() + 1e-6)).clamp(min=minimum)
+    accepted, counted = ((x & region).sum((1, 2), keepdim=True).to(dtype) for x in (believed, region))
+    return (accepted / (counted + 1e-6)).clamp(min=minimum)
 
 
 def _scale(num_old: int, num_seen: int) -> float:
-    """What a summed entropy is divided by; not 0 for a single old class either."""
+    """Divisor of the summed entropy; nonzero for a single old class, too."""
     return math.log(num_old + 1e-8) * num_old * max_entropy(num_seen)

@@ -1,4 +1,4 @@
-"""Bilinear up-sampling as two matrix products, for those who need a part of it, or its transpose."""
+"""Bilinear up-sampling as two matrix products, for computing a part of it, or its transpose."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,12 +8,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-# Up-sampled values to hold at a time: on a CPU what its caches hold, on a GPU enough to keep it busy.
+# Up-sampled values per band: on a CPU as many as fit its cache, on a GPU enough to keep it busy.
 ELEMENTS_CPU, ELEMENTS_GPU = 2**18, 2**26
 
 
 def portion(channels: int, size: tuple[int, int], device: torch.device) -> tuple[int, int]:
-    """Images, and rows of each, to up-sample to `size` (H, W) at a time."""
+    """Number of images, and of rows of each, to up-sample to `size` (H, W) at a time."""
     height, width = size
     budget = ELEMENTS_CPU if device.type == "cpu" else ELEMENTS_GPU
     images = max(1, budget // (channels * height * width))
@@ -21,17 +21,17 @@ def portion(channels: int, size: tuple[int, int], device: torch.device) -> tuple
 
 
 def bands(small: int, large: int, rows: int) -> Iterator[tuple[slice, slice]]:
-    """Every `rows` of `large` rows, and which of `small` rows they are interpolated from."""
+    """Bands of `rows` of the `large` output rows, each with the input rows it is interpolated from."""
     for top in range(0, large, rows):
         bottom = min(top + rows, large)
-        low = int((top + 0.5) * small / large - 0.5) - 1  # one to spare on either side
+        low = int((top + 0.5) * small / large - 0.5) - 1  # with a margin of one row on either side
         high = int((bottom - 0.5) * small / large - 0.5) + 3
         yield slice(top, bottom), slice(max(0, low), min(small, high))
 
 
 @contextmanager
 def exact_products() -> Iterator[None]:
-    """Matrix products in float32 proper, also where the user allows TF32 for the network."""
+    """Context of full float32 matrix products, also if TF32 is allowed for the network."""
     matmul = torch.backends.cuda.matmul
     before, matmul.fp32_precision = matmul.fp32_precision, "ieee"
     try:

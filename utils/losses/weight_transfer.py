@@ -2,8 +2,7 @@
 
 W (K, D) are all old classifiers' weights, row 0 the background's, and b (K,) their biases. A new class c
 has an importance M[c] (K, D) and a projection P[c] (K,), and starts at w_c = sum_k P[c, k] (M[c, k] *
-W[k]), where * is element-wise. Everything here is float32 or float64 and knows the network by its features
-only.
+W[k]), where * is element-wise. Everything here is float32 or float64 and works on the network's features.
 """
 
 import warnings
@@ -17,12 +16,12 @@ from utils.distributed import all_reduce_sum, is_main, world_size
 from utils.losses.pixelwise import unbiased_cross_entropy
 from utils.schedule import poly
 
-GRID = (128, 128)  # on which the old network's features and answers are compared, whatever the crop size
-TINY = 1e-12  # least norm that is divided by
+GRID = (128, 128)  # on which the teacher's features and predictions are compared, for every crop size
+TINY = 1e-12  # lower bound of norms in denominators
 
 
 class WeightTransfer(nn.Module):
-    """The tensors that pre-tuning moves.
+    """The tensors that pre-tuning optimises.
 
     Args:
         importance: M (C_new, K, D).
@@ -52,11 +51,11 @@ class WeightTransfer(nn.Module):
 
     @torch.no_grad()
     def classifiers(self, weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor, Tensor]:  # (K, D), (K,)
-        """What training begins with: old weights (K, D), new weights (C_new, D), new biases (C_new,).
+        """Initial classifiers of training: old weights (K, D), new weights (C_new, D), new biases (C_new,).
 
         Of the old weights only the background's direction changes. New weights get the old rows' mean norm.
-        New biases get the old biases' norm as a whole vector, which makes those of few new classes large:
-        as published.
+        As published, the vector of new biases gets the norm of the vector of old biases, which makes those of
+        few new classes large.
         """
         background = self.background_row(weight)
         background = background * (weight[0].norm() / background.norm().clamp(min=TINY))
@@ -140,7 +139,7 @@ def count_votes(
     for c in new.unique().tolist():
         if 0 <= c < len(sums):
             p_c, f_c = p[:, new == c], features[:, new == c]
-            # The sign of f_d W[k, d] hangs on two signs: two matrix products replace (U, K, D) numbers.
+            # The sign of f_d W[k, d] is a product of signs: two matrix products replace (U, K, D) numbers.
             positive, negative = (p_c @ (f > 0).to(p.dtype).T for f in (f_c, -f_c))  # (K, D)
             sums[c] += torch.where(weight > 0, positive, negative).masked_fill(weight == 0, 0)
             counts[c] += p_c.shape[1]
@@ -167,7 +166,7 @@ def pretune(
     momentum: float = 0.9,
     power: float = 0.9,
 ) -> Tensor:
-    """Move `transfer` along `warm_loss` of `batches`, one per iteration; returns the losses (iterations,).
+    """Optimise `transfer` by `warm_loss` on `batches`, one per iteration; returns the losses (iterations,).
 
     SGD with Nesterov momentum on all five tensors, gradients averaged over processes. The poly schedule is
     stepped before the optimizer, so that the last of the `iterations` has learning rate 0: as published.
@@ -191,6 +190,6 @@ def pretune(
         optimizer.step()
         losses.append(loss.detach())
     losses = torch.stack(losses)
-    if not losses.isfinite().all():
+    if not all_reduce_sum(losses.sum()).isfinite():  # on every process
         raise FloatingPointError("NeST's pre-tuning diverged: lower --warm_lr_scale")
     return losses

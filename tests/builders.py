@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from methods import METHODS
+from methods.build import build_method
 from segmentation_module import Parts
 from tasks import Step
 from train import Training
@@ -22,19 +22,16 @@ def make_method(name: str, index: int, *, seed: int = 0, teacher: bool = True, *
     """
     torch.manual_seed(seed)
     step = Step("test", "2-1", index, GROUPS)
-    method = METHODS[name](step, **hyper)
-    method.training = Training(epochs=1, lr=0.01)
-    method.net = method.build_model(step, PARTS)
+    how = {"hyper": hyper, "training": Training(epochs=1, lr=0.01), "device": torch.device("cpu")}
+    previous = None
     if index > 0:
-        before = METHODS[name](step.at(index - 1), **hyper)
-        before.net = method.build_model(step.at(index - 1), PARTS)
-        before.end_increment()
-        method.load_previous(before.net.state_dict())
-        if method.needs_teacher and teacher:
-            method.teacher = method.build_model(step.at(index - 1), PARTS)
-            method.teacher.load_state_dict(before.net.state_dict())
-            method.teacher.eval().requires_grad_(False)
-    method.model = method.net
+        before = build_method(name, step.at(index - 1), PARTS, **how)
+        before.end_increment(TinyLoader(before.step))
+        net = {key: value.clone() for key, value in before.net.state_dict().items()}
+        previous = {"step": index - 1, "net": net, "method_state": before.state_dict()}
+    method = build_method(name, step, PARTS, previous=previous, **how)
+    if not teacher:
+        method.teacher = None
     method.net.train()
     return method
 
@@ -72,17 +69,17 @@ class TinyLoader:
             )
             for seed in range(batches)
         ]
-        self.batch_sampler = self
+        self.batch_sampler, self.first = self, 0
 
     def __iter__(self) -> Iterator:
-        return iter(self.batches)
+        return iter(self.batches[self.first :])
 
     def __len__(self) -> int:
         return len(self.batches)
 
     def seek(self, epoch: int, batch: int) -> None:
-        """Always from the start: these batches are the same in every epoch."""
-        assert batch == 0
+        """From number `batch` on; these batches are the same in every epoch."""
+        self.first = batch
 
 
 class SilentLog:

@@ -1,0 +1,75 @@
+"""What is in the files of a dataset: tells it from another one whose files have the same names."""
+
+import hashlib
+import zipfile
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+
+from dataset.base import Sample, SegmentationDataset
+from dataset.presence import by_main, in_threads
+from utils.files import replacing
+
+FORMAT = "1"  # of the cached files; part of their names
+PART = 16 << 10  # bytes; of a larger file than three parts the first, middle and last one are hashed
+WIDTH = 16  # bytes of a digest
+
+
+@lru_cache(maxsize=8)
+def contents(dataset: SegmentationDataset, split: str, cache_dir: Path | str) -> np.ndarray:
+    """Digest of picture and mask of each image of `split`, uint8 (N, 16), in the order of its samples.
+
+    Kept in `cache_dir` under a name that follows from paths, sizes and times of the files: only after one of
+    them has changed are they read again.
+
+    Raises:
+        ValueError: if the folder cannot be written. OSError: if a file cannot be read.
+    """
+    return by_main(lambda: _load_or_read(dataset, split, Path(cache_dir)))
+
+
+def _load_or_read(dataset: SegmentationDataset, split: str, cache_dir: Path) -> np.ndarray:
+    samples = dataset.samples(split)
+    stamp = hashlib.sha256((FORMAT + dataset.fingerprint(split)).encode())
+    for sample in samples:
+        for path in files_of(sample):
+            about = path.stat()
+            stamp.update(f"{path}\t{about.st_size}\t{about.st_mtime_ns}\n".encode())
+    path = cache_dir / f"content_{dataset.name}_{split}_{stamp.hexdigest()[:16]}.npz"
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
+            return stored["digests"]
+    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile):
+        pass  # none yet, or a damaged one
+    rows = in_threads(digest, samples, f"{dataset.name} {split}: checking content")
+    digests = np.frombuffer(b"".join(rows), np.uint8).reshape(-1, WIDTH)
+    try:
+        with replacing(path) as file:
+            np.savez(file, digests=digests)
+    except OSError as error:
+        reason = f"cannot write to {cache_dir} ({error.strerror})"
+        raise ValueError(f"{reason}; give another folder by --cache_dir") from None
+    return digests
+
+
+def files_of(sample: Sample) -> list[Path]:
+    """Picture and mask, as far as they are files."""
+    return [path for path in (sample.image, sample.mask) if path]
+
+
+def digest(sample: Sample) -> bytes:
+    """Hash of a sample's files: sizes, and bytes or, of large ones, three parts of them; 0 without files."""
+    paths = files_of(sample)
+    if not paths:
+        return bytes(WIDTH)
+    found = hashlib.blake2b(digest_size=WIDTH)
+    for path in paths:
+        with path.open("rb") as file:
+            size = file.seek(0, 2)
+            found.update(size.to_bytes(8, "big"))
+            starts = (0, (size - PART) // 2, size - PART) if size > 3 * PART else (0,)
+            for start in starts:
+                file.seek(start)
+                found.update(file.read(PART if len(starts) > 1 else 3 * PART))
+    return found.digest()
