@@ -16,7 +16,7 @@ from dataset.files import FileDataset
 from dataset.headers import BadFileError
 from dataset.own.description import Description
 from dataset.own.how import mask_reading, reading
-from dataset.own.labels import ColourLabels
+from dataset.own.labels import ColourLabels, ValueLabels
 from dataset.own.listing import listed_samples
 from dataset.own.masks import read_mask
 from dataset.own.meaning import meaning
@@ -105,7 +105,10 @@ class Folder(FileDataset):
     @property
     def reading(self) -> str:
         """All that decides what is read from a file, as text."""
-        parts = [FORMAT, self.labels, self.masks, self.pictures, self.compares_palettes]
+        labels = self.labels
+        if isinstance(labels, ValueLabels) and labels.identical:  # whichever classes have a name so far
+            labels = f"as stored, void {labels.void}"
+        parts = [FORMAT, labels, self.masks, self.pictures, self.compares_palettes]
         return json.dumps([repr(part) for part in parts])
 
     # -- what all files together say -----------------------------------------------------------------------

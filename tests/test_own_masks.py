@@ -6,6 +6,8 @@ from PIL import Image
 
 from dataset.decode import BadFileError
 from dataset.folder import Folder
+from dataset.increment import increment_data
+from tasks import Step
 from tests.own_trees import complaint, first_row, save, scanned, stripes, tree
 from tests.test_dataset_tiff import tiff
 
@@ -398,6 +400,19 @@ def test_colours_that_change_change_the_fingerprint_and_the_labels_kept_on_disk(
         block, (height, width) = on_disk(dataset, "train", samples, tmp_path / "cache").get(samples[0])
         labels.append(block[3 * height * width :].unique_consecutive()[:3].tolist())
     assert labels == [[0, 1, 255], [1, 0, 255]]
+
+
+def test_a_step_is_known_by_what_is_read_and_not_by_classes_to_come(tmp_path):
+    def content(number, keys, classes="[background, a, b]"):
+        path = tree(tmp_path / "data", [stripes([0, 1])], keys, classes=classes)
+        step = Step("own", "1-1", 0, ((0, 1), (2,)))
+        data = increment_data(Folder("", path), step, cache_dir=tmp_path / f"cache{number}")
+        return data.content("train")
+
+    known = content(1, "")
+    assert content(2, "") == known == content(3, "", "[background, a, b, c]")
+    other = content(4, "range: [0, 9]"), content(5, "values: {0: background, 1: a, 2: b, 9: void}")
+    assert len({known, *other}) == 3
 
 
 def test_nothing_speaks_against_plain_masks(tmp_path):
