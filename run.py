@@ -18,6 +18,7 @@ import torch
 
 import argparser
 from config import build, reuse
+from config.outlook import look_ahead
 from dataset.cache import cached
 from dataset.increment import IncrementData
 from dataset.loader import make_loader
@@ -74,11 +75,13 @@ def run(config: SimpleNamespace, device: torch.device) -> None:
         previous = reuse.previous_step(config, data, reuse.about_step(config, data), files)
         method = build.method_at(config, failed, device, previous)
         return distributed.say(replay(config.replay_batch, method, device))
+    increments = [build.step_data(config, first.at(index), dataset) for index in steps]
+    for line in look_ahead(config, increments):
+        distributed.say(f"note: {line}")
     started = time.perf_counter()
-    for index in steps:
+    for index, data in zip(steps, increments, strict=True):
         if index == 1:
             started = time.perf_counter()  # published convention: the incremental steps without step 0
-        data = build.step_data(config, first.at(index), dataset)
         if not config.test:
             train_step(config, data, steps, files, device)
         kind = test_step(config, data, files, device)
@@ -108,7 +111,8 @@ def train_step(config: SimpleNamespace, data: IncrementData, steps: list[int], f
     # The method with its network, the images, then the method's turn.
     method = build.method_at(config, step, device, previous)
     data = cached(data, config.cache)
-    loader = make_loader(method.train_set(data), build.batch_size(config), train=True, seed=config.seed,
+    images = method.train_set(data)
+    loader = make_loader(images, build.batch_size(config, len(images)), train=True, seed=config.seed,
                          num_workers=config.num_workers)
     autosave = Autosave(files.unfinished(step.index), method, about, scopes=reuse.scopes(config),
                         minutes=config.ckpt_interval)
@@ -124,7 +128,7 @@ def train_step(config: SimpleNamespace, data: IncrementData, steps: list[int], f
     if not method.fit_step(loader):
         optimise(method, loader, autosave, files.checkpoint(step.index), log=log, device=device)
         passes = method.training.epochs
-    trained = passes * len(loader) * config.batch_size // config.accumulate
+    trained = passes * len(loader) * loader.batch_sampler.batch_size * distributed.world_size()
     about["cost"] = training_cost(method.net, began, len(loader.dataset), trained, classes=step.num_seen)
     method.end_increment(loader)
     if distributed.is_main():

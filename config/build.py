@@ -89,17 +89,20 @@ def training(config: SimpleNamespace, index: int) -> Training:
     )
 
 
-def batch_size(config: SimpleNamespace) -> int:
-    """Images per process and batch.
+def batch_size(config: SimpleNamespace, images: int) -> int:
+    """Images per process and batch; of a step with fewer `images` than a batch, all that they allow.
 
     Raises:
         ValueError: if the global batch does not divide evenly.
     """
     parts = world_size() * config.accumulate
     if config.batch_size % parts:
-        size = config.batch_size
-        raise ValueError(f"--batch_size {size} does not divide by processes x accumulation = {parts}")
-    return config.batch_size // parts
+        near = max(parts, config.batch_size // parts * parts)
+        raise ValueError(
+            f"--batch_size {config.batch_size} does not divide by processes x accumulation = {parts}: give "
+            f"--batch_size {near}"
+        )
+    return max(1, min(config.batch_size, images) // parts)
 
 
 def test_batch_size(config: SimpleNamespace) -> int:

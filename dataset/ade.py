@@ -24,7 +24,7 @@ FOLDERS = {"train": "training", "val": "validation"}
 
 
 class ADE(FileDataset):
-    """ADE20K; labels as stored, 0 "nobody labelled this", 1..150; there is no 255 and no shift by one.
+    """ADE20K; labels as stored: 0 is unlabelled, 1..150 are classes, and there is no 255.
 
     Args:
         root: the ADEChallengeData2016 folder, or one that holds it. Images are ordered by name.

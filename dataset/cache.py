@@ -14,7 +14,7 @@ PLACES = ("none", "ram", "disk")
 
 
 def cached(data, place: str):
-    """An `IncrementData` whose step's training images are decoded now, and never again.
+    """An `IncrementData` whose step's training images are decoded once, now.
 
     Args:
         data: of the step.
@@ -29,16 +29,14 @@ def cached(data, place: str):
     if place == "ram":
         kept = InMemory(data.dataset, data.samples("train"))
     else:
-        from dataset.packs import on_disk  # here, because its locks are those of POSIX systems
+        from dataset.packs import on_disk  # imported here, because it needs POSIX locks
 
         kept = on_disk(data.dataset, "train", data.samples("train"), data.cache_dir)
     return replace(data, dataset=Decoded(data.dataset, kept))
 
 
 class Decoded:
-    """`dataset`, with the images that are `kept` read from there.
-
-    Whatever else is asked of it, other images among that, goes to `dataset`.
+    """`dataset`, with the images in `kept` read from there; everything else is delegated to `dataset`.
 
     Args:
         dataset: where the images come from.
@@ -49,7 +47,7 @@ class Decoded:
         self.dataset, self.kept = dataset, kept
 
     def read(self, sample: Sample) -> tuple[Tensor, Tensor]:
-        """Picture uint8 (3, H, W) and labels uint8 (H, W), as `dataset.read` gives them."""
+        """Image uint8 (3, H, W) and labels uint8 (H, W), as `dataset.read` gives them."""
         found = self.kept.get(sample)
         if found is None:
             return self.dataset.read(sample)
@@ -59,7 +57,7 @@ class Decoded:
         return pixels.view(height, width, 3).permute(2, 0, 1), labels.view(height, width)
 
     def __getattr__(self, name: str):
-        if name in ("dataset", "kept") or name.startswith("__"):  # not there yet while it is unpickled
+        if name in ("dataset", "kept") or name.startswith("__"):  # not set yet while unpickling
             raise AttributeError(name)
         return getattr(self.dataset, name)
 
@@ -67,7 +65,7 @@ class Decoded:
 
 
 class InMemory:
-    """Pictures and labels of `samples` in one block that all loader processes share.
+    """Images and labels of `samples` in one block that all loader processes share.
 
     VOC's 10,582 training images take 6 GB, those of an incremental step about 0.3.
     """
@@ -85,7 +83,7 @@ class InMemory:
             start = end
 
     def get(self, sample: Sample) -> tuple[Tensor, tuple[int, int]] | None:
-        """Copy of the bytes of `sample`, its height and width; None if it is not kept."""
+        """Copy of the bytes of `sample`, its height and width; None if it is not in memory."""
         if sample not in self.places:
             return None
         start, (height, width) = self.places[sample]

@@ -21,7 +21,7 @@ CLASSES = (
 ).split(", ")
 EVALUATED = (7, 8, 11, 12, 13, 17, *range(19, 29), 31, 32, 33)  # values of CLASSES in *_labelIds.png
 TRAIN_SHARE = 0.8
-# RCIL gives an image to the first of these classes that it shows (rarest first) and that has room left.
+# RCIL assigns an image to the first of these classes (rarest first) that it shows and that is not full.
 CLASS_PRIORITY = (17, 16, 15, 18, 4, 13, 5, 7, 9, 1, 2, 3, 6, 8, 10, 11, 12, 14, 19)
 ROOM = 150
 WITHOUT_LIMIT = 19
@@ -36,7 +36,7 @@ def label_map(first: int) -> np.ndarray:
 
 # -- domains -------------------------------------------------------------------------------------------------
 def shuffled_split(positions: Sequence[int]) -> tuple[list[int], list[int]]:
-    """`positions` in the published order (seed 1), cut into the first 80 % and the rest."""
+    """`positions` shuffled as published (seed 1), split into the first 80 % and the rest."""
     order = np.array(positions, np.int64)
     np.random.RandomState(1).shuffle(order)
     cut = int(TRAIN_SHARE * len(order))
@@ -44,12 +44,12 @@ def shuffled_split(positions: Sequence[int]) -> tuple[list[int], list[int]]:
 
 
 def clean_domain_split(domains: Sequence[int]) -> dict[str, list[int]]:
-    """Positions of "train" and "val" images, ascending; each city is cut once: no test image is trained on.
+    """Positions of "train" and "val" images, ascending; each city is split once, so the two are disjoint.
 
     Args:
         domains: number of each image's city.
     """
-    # Differs from PLOP and RCIL: they cut each step's cities anew, see `published_domain_split`.
+    # Differs from PLOP and RCIL, which split each step's cities anew, see `published_domain_split`.
     parts = [shuffled_split(np.flatnonzero(np.equal(domains, domain))) for domain in sorted(set(domains))]
     return {
         split: sorted(position for part in parts for position in part[side])
@@ -60,8 +60,8 @@ def clean_domain_split(domains: Sequence[int]) -> dict[str, list[int]]:
 def published_domain_split(domains: Sequence[int], step: Step, split: str) -> list[int]:
     """Positions of a step's images in "train", "val" or "test", in the order of PLOP and RCIL.
 
-    They shuffle the step's cities together, and for a test the cities of all steps so far. The two cuts
-    differ, so from step 1 on a test contains images that were trained on: 71 % of them at step 2 of 11-5.
+    They shuffle the step's cities together, and for a test the cities of all steps so far. The two splits
+    differ, so from step 1 on a test contains training images: 71 % of them at step 2 of 11-5.
     """
     first = 0 if split == "test" else step.index
     wanted = {domain for group in step.domains[first : step.index + 1] for domain in group}
@@ -77,7 +77,7 @@ def assign_classes(
     room: int = ROOM,
     without_limit: int = WITHOUT_LIMIT,
 ) -> np.ndarray:
-    """The one class that each image serves, int (N,); -1 for images that find no room.
+    """The class that each image is assigned to, int (N,); -1 for images left over.
 
     Args:
         shown: bool (N, C), whether the image shows the class.
@@ -93,7 +93,7 @@ def assign_classes(
 
 
 def class_rows(serves: np.ndarray, labels: Sequence[int]) -> list[int]:
-    """Positions of the images that serve one of `labels`, class by class."""
+    """Positions of the images assigned to one of `labels`, class by class."""
     return [int(row) for label in labels for row in np.flatnonzero(serves == label)]
 
 
@@ -132,7 +132,7 @@ class CityscapesDomain(CityscapesFiles):
 
     Args:
         root: folder with leftImg8bit/ and gtFine/.
-        leaky: cut as published, where tests contain training images (`published_domain_split`).
+        leaky: split as published, where tests contain training images (`published_domain_split`).
     """
 
     name = "cityscapes_domain"
@@ -157,10 +157,10 @@ class CityscapesDomain(CityscapesFiles):
         return parts[split]
 
     def rows(self, step: Step, split: str, shown: Callable[[], np.ndarray]) -> np.ndarray | None:
-        """Positions of a step's images, None to select them by their domain.
+        """Positions of a step's images; None to select them by their domain.
 
         Raises:
-            ValueError: if none of the cities that the step trains on is there.
+            ValueError: if the images of all cities of the step are missing.
         """
         domains = [sample.domain for sample in self.samples("train")]
         cities = step.domains[step.index]
@@ -173,15 +173,14 @@ class CityscapesDomain(CityscapesFiles):
 
 
 class CityscapesClasses(CityscapesFiles):
-    """Class-incremental Cityscapes (10-9): classes 1 to 19 and a background that only stands for future
-    classes.
+    """Class-incremental Cityscapes (10-9): classes 1 to 19, and a background of future classes only.
 
-    Every image serves one step, chosen by the class it is assigned to (`assign_classes`). As in every data
-    set, old classes become background in the labels of later steps; RCIL meant to keep them, which is masking
-    "current+old".
+    Every image belongs to one step, that of the class it is assigned to (`assign_classes`). As in every data
+    set, old classes become background in the labels of later steps; RCIL intends to keep them, which is
+    masking "current+old".
     """
 
-    # Differs from RCIL, whose code for this stops with an error; the rule is the one its code intends.
+    # Differs from RCIL, whose code for this fails with an error; this is the rule that it intends.
     name = "cityscape"
     class_names = ("background", *CLASSES)
     label_map = label_map(1)
@@ -192,7 +191,7 @@ class CityscapesClasses(CityscapesFiles):
         return self.official(split)
 
     def rows(self, step: Step, split: str, shown: Callable[[], np.ndarray]) -> np.ndarray | None:
-        """Positions of a step's images; `shown()` says which image of the split shows which label."""
+        """Positions of a step's images; `shown()` is bool (N, 256), the labels in each image of the split."""
         if step.num_steps == 1:
             return None
         labels = step.seen if split == "test" else step.new

@@ -1,4 +1,4 @@
-"""The images of one step as torch datasets: what a loader indexes, in this process or in a worker."""
+"""The images of one step as torch datasets."""
 
 import random
 
@@ -12,7 +12,7 @@ from dataset.transform import central_crop, train_crop
 
 
 class StepImages(Dataset):
-    """Images with the labels that a step sees, whole.
+    """Whole images with the labels that a step sees.
 
     Args:
         dataset: where they come from.
@@ -46,7 +46,7 @@ class StepImages(Dataset):
 
 
 class CroppedImages(StepImages):
-    """Images as published results see them: shorter side resized to `size`, central square."""
+    """Images in the view of published results: shorter side resized to `size`, central square."""
 
     same_size = True
 
@@ -62,9 +62,8 @@ class CroppedImages(StepImages):
 class TrainImages(StepImages):
     """Randomly cropped and mirrored images, indexed by (epoch, index).
 
-    What is drawn depends on seed, epoch and image id alone: not on the worker, the order, or what was
-    drawn before.
-    So an interrupted run continues with the very pictures it would have seen.
+    The augmentation depends on seed, epoch and image id alone, not on the worker or the order, so that a
+    resumed run sees the same crops.
     """
 
     same_size = True

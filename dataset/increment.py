@@ -21,7 +21,7 @@ EVALUATIONS = ("crop", "full")
 INDEX_FILES = {"train": "train", "val": "val", "test": "test_on_val"}  # published names: <this>-<step>.npy
 
 log = logging.getLogger(__name__)
-_said: set[str] = set()  # notes that this process gave already
+_said: set[str] = set()  # notes that this process has printed
 
 
 def increment_data(
@@ -110,7 +110,7 @@ class IncrementData:
 
     @property
     def val(self) -> StepImages:
-        """Held-out images that show a new class, labelled as in training: no measure of old classes."""
+        """Held-out images that show a new class, labelled as in training; not for measuring old classes."""
         return self._evaluated("val")
 
     @property
@@ -139,7 +139,7 @@ class IncrementData:
         return [samples[row] for row in self.rows(split)]
 
     def table(self, split: str) -> np.ndarray:
-        """From dataset labels to what the step sees in `split`, uint8 (256,)."""
+        """Look-up table from dataset labels to those that the step sees in `split`, uint8 (256,)."""
         return label_table(
             self.step,
             split=split,
@@ -149,7 +149,7 @@ class IncrementData:
         )
 
     def presence(self, split: str) -> Presence:
-        """Pixels of each label in all images of `split`, whichever step they belong to."""
+        """Pixels of each label in all images of `split`, of every step."""
         return presence(self.dataset, self._place(split), self.cache_dir)
 
     def rows(self, split: str) -> np.ndarray:
@@ -225,7 +225,7 @@ def published_rows(path: Path, table: Presence, step: Step, split: str) -> np.nd
         raise ValueError(f"{path} is no list of different image numbers")
     classes = step.seen if split == "test" else step.new
     fits = rows.size == 0 or 0 <= rows.min() and rows.max() < len(table.ids)
-    # One wrong order shows in many images; a few that differ may come from another release of the masks.
+    # Another order would show in many images; a few that differ may come from another release of the masks.
     if not fits or shows(table.shown[rows], step, classes).mean() < 0.99:
         raise ValueError(
             f"{path} lists images that show no class of step {step.index}: it counts in the order of the "

@@ -1,4 +1,4 @@
-"""The rules of the protocols: which images a step sees, and what becomes of their labels."""
+"""The rules of settings and protocols: which images a step sees, and with which labels."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -23,15 +23,15 @@ def select(
 
     Args:
         shown: whether an image has a pixel of a dataset label, bool (N, 256).
-        ids: the images' ids; only setting partitioned looks at them.
+        ids: the images' ids, for setting partitioned.
         step: the increment.
         split: "train", "val" or "test".
         setting: for training images, besides the rule that they show a new class,
-            overlap: nothing more; future classes may be there, too.
+            overlap: no further condition; future classes may be there, too.
             disjoint: they show no class of a later step.
             sequential: the same images as disjoint (what differs is that the labels of old classes stay).
-            partitioned: every image serves one step, chosen among those whose classes it shows by a hash
-            of its id (arXiv 2405.09858); old and future classes in it are background as under overlap.
+            partitioned: every image belongs to one step, chosen among those whose classes it shows by a
+            hash of its id (arXiv 2405.09858); old and future classes are background as under overlap.
 
     Validation images show a new class, test images any class learned so far, in every setting; an image
     without any of them is left out, as published.
@@ -47,7 +47,7 @@ def select(
 
 
 def partition(shown: np.ndarray, ids: Sequence[str], step: Step) -> np.ndarray:
-    """The one step that each image serves in setting partitioned, int (N,); -1 if it shows no class."""
+    """The step that each image belongs to in setting partitioned, int (N,); -1 if it shows no class."""
     serves = np.stack([shows(shown, step.at(k), step.at(k).new) for k in range(step.num_steps)], axis=1)
     steps = np.full(len(ids), -1)
     for row, id in enumerate(ids):
@@ -69,7 +69,7 @@ def shows(shown: np.ndarray, step: Step, labels: Sequence[int]) -> np.ndarray:
 # -- which labels
 # ----------------------------------------------------------------------------------------------
 def lookup_table(values: Mapping[int, int], *, fill: int) -> np.ndarray:
-    """Table uint8 (256,) that takes the keys of `values` to their values and every other label to `fill`."""
+    """Table uint8 (256,) that maps the keys of `values` to their values and every other label to `fill`."""
     table = np.full(256, fill, np.uint8)
     for label, value in values.items():
         table[label] = value
@@ -84,7 +84,7 @@ def label_table(
     masking: str = "current",
     score_background: bool = True,
 ) -> np.ndarray:
-    """What the labels of a dataset become at `step`: uint8 (256,), model indices or IGNORE.
+    """Look-up table from dataset labels to model indices or IGNORE at `step`, uint8 (256,).
 
     Args:
         step: the increment. Its new classes (in a test, all seen ones) become their model indices.
@@ -98,7 +98,7 @@ def label_table(
         score_background: False leaves background and other classes out of tests (ADE20K's unlabelled pixels;
             protocol mib also leaves them out of validation).
 
-    Without a background class there is nothing to turn into: void and all other classes are ignored, always.
+    Without a background class, void and all other classes are always ignored.
     Source: the target transforms of the published systems, golden kinds mib.labels and dft.labels.
     """
     evaluating = split != "train"

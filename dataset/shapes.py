@@ -1,9 +1,9 @@
 """Shapes: a small generated data set, so that every command runs without a download.
 
-Each class has its own shape, its own texture and its own mean hue, from which single objects stray so far
-that colour alone does not tell classes apart. A picture shows one to three objects, later ones over earlier
-ones, on a textured noise background, and is a pure function of (seed, split, index). A second set with other
-shapes, textures and hues serves to pre-train a backbone that has seen no class of the first.
+Each class has its own shape, texture and mean hue; the hues of single objects vary so much that colour alone
+does not tell classes apart. An image shows one to three objects, later ones over earlier ones, on a textured
+noise background, and is a pure function of (seed, split, index). A second data set with other shapes,
+textures and hues serves to pre-train a backbone that has seen no class of the first.
 """
 
 import hashlib
@@ -46,7 +46,7 @@ class Kind:
 
 # -- shapes and textures, in the coordinates of the object ---------------------------------------------------
 def box(width: float, height: float, u0: float = 0.0, v0: float = 0.0) -> Field:
-    """A rectangle of half sides `width` and `height` around (u0, v0)."""
+    """A rectangle of half-widths `width` and `height` around (u0, v0)."""
     return lambda u, v: (np.abs(u - u0) <= width) & (np.abs(v - v0) <= height)
 
 
@@ -129,9 +129,9 @@ OTHER_KINDS = (
 )
 
 
-# -- pictures ------------------------------------------------------------------------------------------------
+# -- images --------------------------------------------------------------------------------------------------
 def draw(kinds: tuple[Kind, ...], size: int, rng: np.random.RandomState) -> tuple[ndarray, ndarray]:
-    """A picture uint8 (3, size, size) and its labels uint8 (size, size): 1 + index of the kind, 0, or 255."""
+    """An image uint8 (3, size, size) and its labels uint8 (size, size): 1 + index of the kind, 0, or 255."""
     image, labels = background(size, rng), np.zeros((size, size), np.uint8)
     for _ in range(rng.randint(1, MAX_OBJECTS + 1)):
         label = rng.randint(len(kinds))
@@ -155,7 +155,7 @@ def add_object(image: ndarray, labels: ndarray, kind: Kind, label: int, rng: np.
     """Draw one object of `kind` over what is there, in place."""
     size = labels.shape[0]
     radius, angle = size * rng.uniform(*RADIUS), rng.uniform(0, 2 * np.pi)
-    x0, y0 = rng.uniform(0.5 * radius, size - 0.5 * radius, 2)  # a part may lie outside the picture
+    x0, y0 = rng.uniform(0.5 * radius, size - 0.5 * radius, 2)  # a part may lie outside the image
     reach = 1.2 * radius  # no shape extends beyond
     rows = slice(max(0, int(y0 - reach)), int(y0 + reach) + 1)
     columns = slice(max(0, int(x0 - reach)), int(x0 + reach) + 1)
@@ -210,7 +210,7 @@ class Shapes(SegmentationDataset):
         self.size, self.seed = size, seed
         self.counts = dict(zip(SPLITS, (num_train, num_val), strict=True))
         self.class_names = ("background", *(kind.name for kind in self.kinds))
-        self._drawn: dict[str, tuple[Tensor, Tensor]] = {}  # 16 kB per picture, and later epochs cost nothing
+        self._drawn: dict[str, tuple[Tensor, Tensor]] = {}  # 16 kB per image; later epochs read it
 
     def samples(self, split: str) -> list[Sample]:
         if split not in self.counts:
@@ -221,7 +221,7 @@ class Shapes(SegmentationDataset):
         if sample.id not in self._drawn:
             split, index = sample.id.split("/")
             entropy = (self.seed, len(self.kinds), SPLITS.index(split), int(index))
-            # RandomState, because its streams are promised to stay the same in every version of numpy.
+            # RandomState, because numpy guarantees the same stream in every version.
             rng = np.random.RandomState(np.random.PCG64(np.random.SeedSequence(entropy)))
             image, labels = draw(self.kinds, self.size, rng)
             self._drawn[sample.id] = torch.from_numpy(image), torch.from_numpy(labels)

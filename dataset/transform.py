@@ -18,10 +18,11 @@ ATTEMPTS = 10
 
 
 def crop_box(rng: random.Random, width: int, height: int) -> tuple[int, int, int, int]:
-    """Random part (top, left, height, width) of an image, drawn as the published training crop draws it.
+    """Random crop (top, left, height, width) of an image, as the published training transform draws it.
 
-    Up to ten attempts: area, aspect, and if the part fits, top and left. Then the largest central part of an
-    allowed aspect. Source: RandomResizedCrop of the published systems, the same draws in the same order.
+    Up to ten attempts draw area and aspect ratio and, if the crop fits, top and left; else the largest
+    central crop of an allowed ratio. Source: RandomResizedCrop of the published systems, the same draws in
+    the same order.
     """
     for _ in range(ATTEMPTS):
         area = rng.uniform(*AREA) * width * height
@@ -37,7 +38,7 @@ def crop_box(rng: random.Random, width: int, height: int) -> tuple[int, int, int
 def train_crop(
     image: Tensor, labels: Tensor, size: int, rng: random.Random
 ) -> tuple[Tensor, Tensor]:  # uint8 (3, H, W), (H, W)
-    """Random part of the image at `size` x `size`, mirrored in half of the cases."""
+    """Random crop of the image, resized to `size` x `size`, mirrored in half of the cases."""
     box = crop_box(rng, labels.shape[1], labels.shape[0])
     flip = rng.random() < 0.5
     image = F.resized_crop(image, *box, [size, size], InterpolationMode.BILINEAR, antialias=True)
@@ -53,16 +54,16 @@ def central_crop(image: Tensor, labels: Tensor, size: int) -> tuple[Tensor, Tens
 
 
 def resize_labels(labels: Tensor, size: Sequence[int]) -> Tensor:  # (H, W) -> (height, width) = size
-    """Nearest labels, sampled at the very pixels that Pillow samples, as the published systems do.
+    """Nearest-neighbour resizing of labels that samples the same pixels as Pillow, as published.
 
-    Torch's "nearest" rounds otherwise everywhere, "nearest-exact" where a sample falls between two pixels.
+    Torch's "nearest" samples other pixels, and so does "nearest-exact" where a sample falls between two.
     """
     rows, columns = (_sampled(*pair) for pair in zip(labels.shape, size, strict=True))
     return torch.from_numpy(labels.numpy().take(rows, axis=0).take(columns, axis=1))
 
 
 def _sampled(length: int, size: int) -> np.ndarray:
-    """Positions of `size` samples on `length` pixels; the sum rounds as Pillow's does."""
+    """Positions of `size` samples on `length` pixels, with Pillow's rounding."""
     steps = np.full(size, length / size)
     steps[0] /= 2
     return np.minimum(np.add.accumulate(steps).astype(np.int64), length - 1)

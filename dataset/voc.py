@@ -47,7 +47,7 @@ class VOC(FileDataset):
             raise ValueError(f"voc has no split {split!r}; known: {', '.join(LISTS)}")
         path = next((self.root / name for name in LISTS[split] if (self.root / name).is_file()), None)
         if path:
-            return [self._listed(words, split, path) for words in read_list(path)]
+            return [self._listed(entry, split, path) for entry in read_list(path)]
         if split == "val":
             raise FileNotFoundError(f"{self.root} has none of {', '.join(LISTS['val'])}")
         held_out = {sample.id for sample in self.samples("val")}
@@ -56,11 +56,11 @@ class VOC(FileDataset):
         masks = [mask for mask in pictures(self.root / AUGMENTED) if mask.stem not in held_out]
         return [Sample(mask.stem, self.root / "JPEGImages" / f"{mask.stem}.jpg", mask) for mask in masks]
 
-    def _listed(self, words: list[str], split: str, source: Path) -> Sample:
-        if len(words) == 1:  # official lists
+    def _listed(self, entry: list[str], split: str, source: Path) -> Sample:
+        if len(entry) == 1:  # official lists
             folder = OFFICIAL if split == "val" and (self.root / OFFICIAL).is_dir() else AUGMENTED
-            words = [f"JPEGImages/{words[0]}.jpg", f"{folder}/{words[0]}.png"]
-        if len(words) != 2:
-            raise ValueError(f"{source}: {' '.join(words)!r} is neither an id nor an image and its mask")
-        image, mask = (inside(self.root, word, source) for word in words)
+            entry = [f"JPEGImages/{entry[0]}.jpg", f"{folder}/{entry[0]}.png"]
+        if len(entry) != 2:
+            raise ValueError(f"{source}: {' '.join(entry)!r} is neither an id nor an image and its mask")
+        image, mask = (inside(self.root, file, source) for file in entry)
         return Sample(image.stem, image, mask)

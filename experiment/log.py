@@ -119,7 +119,8 @@ class RunLog:
         names = [entry["name"] for entry in result["classes"]]
         shares = by_row(result["confusion"])
         self.picture("test/confusion", confusion_picture(shares, names, result["columns"]), step)
-        self.picture("test/samples", sample_picture(method, images), step)
+        if len(images):
+            self.picture("test/samples", sample_picture(method, images), step)
 
     def picture(self, name: str, image: np.ndarray, step: int) -> None:
         """An RGB picture (H, W, 3), uint8."""

@@ -27,6 +27,7 @@ from the files of both.
 """
 
 import json
+import math
 from dataclasses import asdict
 from pathlib import Path
 
@@ -157,7 +158,7 @@ def published_csv(results: list[dict], *, num_classes: int) -> str:
         published_row(
             result["step"],
             [entry["iou"] for entry in result["classes"]],
-            result["scores"]["miou_all"] or 0.0,
+            math.nan if result["scores"]["miou_all"] is None else result["scores"]["miou_all"],
             num_classes=num_classes,
         )
         for result in results

@@ -30,7 +30,7 @@ TIMM = "timm:"  # before the name of any model of the timm package
 
 
 def backbone_name(name: str) -> str:
-    """The name that `name` means, in its exact spelling; timm's own names are checked when they are built.
+    """The exact spelling of the backbone `name`; names of timm models are checked when they are built.
 
     Raises:
         ValueError: if there is no such backbone; names the nearest.
@@ -41,9 +41,9 @@ def backbone_name(name: str) -> str:
 
 
 def build_backbone(name: str, *, norm: str = "abn", **options) -> nn.Module:
-    """The body called `name`, one of `BACKBONES` or `timm:<name>`, with random weights.
+    """The body `name`, one of `BACKBONES` or `timm:<name>`, with random weights.
 
-    `norm`, a key of `NORMS`, is that of the ResNets; other bodies have norms of their own.
+    `norm`, a key of `NORMS`, applies to ResNets; other bodies have norms of their own.
 
     Raises:
         ValueError: if there is no such backbone, or not with these options.
@@ -54,7 +54,7 @@ def build_backbone(name: str, *, norm: str = "abn", **options) -> nn.Module:
             raise ValueError(f"--norm {norm} is not for {name}: it can be {', '.join(BLOCKS)}")
         options = {"norm": NORMS[norm], "block": BLOCKS[norm]} | options
     if name.startswith(TIMM):
-        from models.timm import timm_backbone  # seconds of imports that only these backbones need
+        from models.timm import timm_backbone  # slow to import, and only needed here
 
         return timm_backbone(name.removeprefix(TIMM), **options)
     return BACKBONES[name](**options)

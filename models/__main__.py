@@ -1,4 +1,4 @@
-"""What the backbones cost: `python -m models --list`, or `python -m models timm:convnext_tiny`."""
+"""Size and cost of the backbones: `python -m models --list`, or `python -m models timm:convnext_tiny`."""
 
 import argparse
 import sys

@@ -22,7 +22,7 @@ class ResNet(nn.Module):
         depths: blocks per stage.
         stem_channels, stem_kernel: of the first convolution, which has stride 2; a max-pooling follows.
         pool: whether it does.
-        output_stride: 8 or 16; where it is reached, stages dilate instead of striding.
+        output_stride: 8 or 16; from there on, stages dilate instead of striding.
         head_channels: width of the segmentation head that suits this body.
         norm: normalisation with activation, called as `norm(channels)`.
         block: residual block, called as `ResidualBlock` is.
@@ -65,7 +65,7 @@ class ResNet(nn.Module):
         self.out_channels = width
 
     def forward(self, images: Tensor) -> tuple[Tensor, dict[str, Tensor]]:  # (N, 3, H, W)
-        """Features (N, B, h, w), and for each stage the map of its last block that distillation compares."""
+        """Features (N, B, h, w), and for each stage the last block's map, for distillation."""
         x, maps = self.mod1(images), {}
         for name in self.stages:
             *blocks, last = self.get_submodule(name)
@@ -75,13 +75,13 @@ class ResNet(nn.Module):
         return x, maps
 
     def load_pretrained(self, path: str, *, complete: Callable[[dict], dict] = dict) -> None:
-        """Read the published ImageNet weights, with or without `module.` before the names.
+        """Load the published ImageNet weights, with or without `module.` before the names.
 
-        `complete` may add entries for layers that the file does not know.
+        `complete` may add entries for layers that the file does not have.
 
         Raises:
             FileNotFoundError: if there is no such file.
-            ValueError: if it is no file of weights, or not one for this network.
+            ValueError: if it holds no weights, or those of another network.
         """
         if not Path(path).is_file():
             raise FileNotFoundError(

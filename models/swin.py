@@ -25,7 +25,7 @@ class PatchMerging(nn.Module):
 
 
 class Stage(nn.Module):
-    """Blocks at one resolution, every second one shifted, and the step to the next resolution."""
+    """Blocks at one resolution, every second one shifted, and the down-sampling to the next one."""
 
     def __init__(self, blocks: Sequence[SwinBlock], downsample: nn.Module):
         super().__init__()
@@ -33,7 +33,7 @@ class Stage(nn.Module):
         self.downsample = downsample
 
     def forward(self, tokens: Tensor) -> tuple[Tensor, Tensor]:  # (N, H, W, C)
-        """Tokens of this stage, and those that the next stage starts from."""
+        """Tokens of this stage, and the input of the next stage."""
         side = self.blocks[0].side
         height, width = (length + -length % side for length in tokens.shape[1:3])
         mask = shift_mask(height, width, side, tokens.device)
@@ -98,7 +98,7 @@ class Swin(nn.Module):
             last = stage == len(depths) - 1
             self.layers.append(Stage(blocks, nn.Identity() if last else PatchMerging(channels)))
             norm = nn.LayerNorm(channels)
-            norm.spare = not last  # on a map that only distillation reads: see `utils.distributed.distribute`
+            norm.spare = not last  # its map is read by distillation only, see `utils.distributed.distribute`
             self.add_module(f"norm{stage}", norm)
         self.out_channels = channels
         self.apply(_initialise)
@@ -126,17 +126,17 @@ class Swin(nn.Module):
             FileNotFoundError, ValueError: see `models.pretrained`; first keys that differ are named.
         """
         weights = published_names(read_weights(path))
-        # The stage norms are in no classification file; timm's has no index tables, which are constants.
+        # Classification files have no stage norms; timm's has no index tables, which are constant.
         fresh = {key for key in self.state_dict() if key.startswith("norm") or "position_index" in key}
         fill(self, weights, source=path, may_lack=fresh)
 
 
 def published_names(weights: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Names of the official Swin files, from theirs or timm's, without what only a classifier needs.
+    """`weights` under the official names, from the official or timm's file, without those of the classifier.
 
     Dropped by name: `head.*`, the final `norm.*`, and every `attn_mask`, which depends on the image size.
     """
-    # timm's patch merging opens a stage, the official one closes the stage before.
+    # timm's patch merging is the first module of a stage, the official one the last of the stage before.
     timm_layout = not any(key.startswith("layers.0.downsample.") for key in weights)
     renamed = {}
     for key, value in weights.items():
@@ -160,7 +160,7 @@ def _initialise(module: nn.Module) -> None:
 def swin_b(*, output_stride: int = 16) -> Swin:
     """Swin-B, window 12: 86,880,376 parameters, 1024 channels at stride 32 (blocks 2/2/18/2).
 
-    The features have stride 32 whatever `output_stride` says; it is the head that reads it, to choose its
-    dilations (16: 6/12/18, as published; 8: 12/24/32).
+    The features always have stride 32; `output_stride` only selects the head's dilations (16: 6/12/18, as
+    published; 8: 12/24/32).
     """
     return Swin(embed_dim=128, depths=(2, 2, 18, 2), num_heads=(4, 8, 16, 32), window_size=12, min_size=48)

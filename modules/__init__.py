@@ -1,1 +1,1 @@
-"""Parts that networks are composed of."""
+"""Building blocks of the networks: norms, residual and Swin blocks, heads, classifiers."""

@@ -22,9 +22,8 @@ ACTIVATIONS: dict[str, Callable[[Tensor, float], Tensor]] = {
 class ABN(nn.Module):
     """Batch norm with a positive scale, then an activation: act((|w| + eps) * xhat + b).
 
-    The affine part before the activation and the scale |w| + eps are what the kernels of in-place ABN compute
-    and what the published ImageNet weights were trained with. While several processes train, the statistics
-    are those of all their batches together.
+    The published ImageNet weights were trained with in-place ABN, whose kernels have this affine part and the
+    scale |w| + eps. With several processes the statistics are synchronised.
 
     Args:
         num_features: channels C.
@@ -46,7 +45,7 @@ class ABN(nn.Module):
         signed: bool = False,
     ):
         super().__init__()
-        self.folded = False  # True: the convolution before it does its work, all but the activation
+        self.folded = False  # True: folded into the convolution before it, only the activation is left
         assert activation in ACTIVATIONS, f"no activation {activation}"
         self.num_features, self.activation, self.slope = num_features, activation, slope
         self.eps, self.momentum, self.signed = eps, momentum, signed
@@ -56,22 +55,22 @@ class ABN(nn.Module):
         self.register_buffer("running_var", torch.ones(num_features))
 
     def scale(self) -> Tensor:
-        """What the normalised input is multiplied with (C)."""
+        """Scale of the normalised input (C)."""
         if self.signed:
             return self.weight
         # leaky_relu(-w, -1) is |w| with gradient +1 at w = 0, as in the kernels; abs has gradient 0 there.
         return F.leaky_relu(-self.weight, -1.0) + self.eps
 
     def forward(self, x: Tensor) -> Tensor:  # (N, C, ...)
-        """Same shape. Training normalises with the statistics of the batch and moves the running ones."""
+        """Same shape. Training uses batch statistics and updates the running ones."""
         if self.folded:
             return ACTIVATIONS[self.activation](x, self.slope)
         training, statistics = self.training, (self.running_mean, self.running_var)
         if training and is_distributed():
             y = _SyncedNorm.apply(x, self.scale(), self.bias, *statistics, self.momentum, self.eps)
         else:
-            # Differs from MiB: one value per channel (image pooling of a single image) has no variance and
-            # raised. It is normalised with the running statistics and leaves them alone.
+            # Differs from MiB, which fails on one value per channel (image pooling of a single image): it has
+            # no variance, so it is normalised with the running statistics, which are not updated.
             training = training and x.numel() > x.shape[1]
             y = F.batch_norm(x, *statistics, self.scale(), self.bias, training, self.momentum, self.eps)
         return ACTIVATIONS[self.activation](y, self.slope)
@@ -85,7 +84,7 @@ class ABN(nn.Module):
 
 
 class _SyncedNorm(torch.autograd.Function):
-    """Batch norm over the batches of all processes, on any backend; they may differ in size.
+    """Batch norm over the batches of all processes, of any sizes and on any backend.
 
     Equals one process with the concatenated batch. The gradients of scale and bias stay local sums, because
     DistributedDataParallel averages them.
@@ -105,11 +104,11 @@ class _SyncedNorm(torch.autograd.Function):
     def backward(ctx, grad):
         x, scale, mean, var, count = ctx.saved_tensors
         inverse = (var + ctx.eps).rsqrt()
-        # With fixed statistics: scale/sigma * dy, sum(dy * xhat) and sum(dy), in one fused kernel ...
+        # With constant statistics: scale/sigma * dy, sum(dy * xhat) and sum(dy), in one fused kernel ...
         dx, dscale, dbias = torch.ops.aten.native_batch_norm_backward(
             grad, x, scale, mean, var, mean, inverse, False, ctx.eps, [True, True, True]
         )
-        # ... less what flows back through them: scale/sigma * (mean(dy) + xhat * mean(dy * xhat)).
+        # ... minus the gradient through the statistics: scale/sigma * (mean(dy) + xhat * mean(dy * xhat)).
         mean_xhat, mean_dy = all_reduce_sum(torch.stack([dscale, dbias])) / count
         factor = scale * inverse
         dx -= F.batch_norm(x, mean, var, factor * mean_xhat, factor * mean_dy, False, 0.0, ctx.eps)

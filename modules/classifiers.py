@@ -1,4 +1,4 @@
-"""The growing list of 1x1 classifiers: where new rows start, and how rows are grouped into classifiers."""
+"""The growing list of 1x1 classifiers: initialisation of new rows, and grouping of rows by step."""
 
 import math
 
@@ -8,7 +8,7 @@ from torch import Tensor
 
 @torch.no_grad()
 def init_from_background(classifiers) -> None:
-    """Start the newest rows where the background is, sharing its probability among them (MiB section 3.2).
+    """Initialise new rows from the background's, dividing its probability among them (MiB section 3.2).
 
     New weights are the background's; new biases and the background's own become b_bg - log(n_new + 1).
     """
@@ -21,15 +21,15 @@ def init_from_background(classifiers) -> None:
 
 @torch.no_grad()
 def init_weights_from_background(classifiers) -> None:
-    """Start the newest weight rows from the background's; unlike in MiB every bias stays what it is."""
+    """Initialise new weight rows from the background's; unlike in MiB, biases do not change."""
     newest = classifiers[-1]
     newest.weight.copy_(classifiers[0].weight[:1].expand_as(newest.weight))
 
 
 def regroup(weights: dict[str, Tensor], heads: list[int]) -> dict[str, Tensor]:
-    """`weights` with the same classifier rows, in classifiers of `heads` rows.
+    """`weights` with the same classifier rows, regrouped into classifiers of `heads` rows.
 
-    Tasks with the same classes in the same order, in other portions, differ in nothing else.
+    Networks of tasks with the same class order and other class counts per step differ in nothing else.
     """
     names = [name for name in weights if name.startswith("cls.")]
     count = len({name.split(".")[1] for name in names})

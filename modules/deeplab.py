@@ -22,8 +22,8 @@ class DeepLabV3Head(nn.Module):
         in_channels: channels B of the body.
         channels: channels D of the output.
         output_stride: stride of the body's output, 16 or 8; decides the dilations.
-        pooling: side in cells of the window that image pooling averages in evaluation, 0 for the whole map,
-            which it always averages in training.
+        pooling: window of the image pooling in evaluation, in cells, 0 for the whole map; training pools the
+            whole map.
         norm: called as `norm(channels)`.
         hidden_channels: outputs of each parallel convolution, by default D.
     """
@@ -57,7 +57,7 @@ class DeepLabV3Head(nn.Module):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Draw every convolution anew: Xavier normal, scaled for the activation."""
+        """Initialise every convolution: Xavier normal, scaled for the activation."""
         gain = nn.init.calculate_gain("leaky_relu", self.gain_slope)
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
@@ -68,7 +68,7 @@ class DeepLabV3Head(nn.Module):
         return self.map_bn(torch.cat([conv(x) for conv in self.map_convs], dim=1))
 
     def image(self, x: Tensor) -> Tensor:  # (N, B, h, w) -> (N, D, h, w) or (N, D, 1, 1)
-        """The pooled branch. Its layers work cell by cell, so they run before the map is padded back."""
+        """The image pooling branch. Its layers are 1x1, so they run before the map is padded back."""
         height, width = x.shape[-2:]
         whole = self.training or not self.pooling
         window = (height, width) if whole else (min(self.pooling, height), min(self.pooling, width))

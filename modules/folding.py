@@ -1,4 +1,4 @@
-"""Norms folded into the convolutions before them, for networks that only look and do not learn."""
+"""Folding of norms into the convolutions before them, for networks in evaluation."""
 
 import copy
 
@@ -14,11 +14,11 @@ from modules.residual import ResidualBlock
 
 @torch.no_grad()
 def fold_norms(net: nn.Module) -> nn.Module:
-    """Let the convolutions of ResNets and heads do what their norms do in eval mode; returns `net`.
+    """Fold the norms of ResNets and heads, as in eval mode, into their convolutions; returns `net`.
 
-    In place, and for good: norms become activations, weights are scaled and biases added. So it is meant for
-    a network, or a copy of one, that is neither trained nor saved. Equal up to rounding. What it does not
-    know (RCIL's branches, transformers, timm models) stays as it is.
+    In place and irreversible: weights are scaled, biases added, and norms only activate. For a network, or a
+    copy of one, that is neither trained nor saved. Equal up to rounding. Other modules (RCIL's branches,
+    transformers, timm models) do not change.
     """
     for module in net.modules():
         if isinstance(module, TwoBranches):
@@ -50,9 +50,9 @@ def fold_sequence(layers: nn.Sequential) -> None:
 
 
 def fold(convs: list[nn.Conv2d], norm: nn.Module, *, shares: bool = False) -> None:
-    """Fold `norm` into the convolutions whose outputs it gets, concatenated, or added if `shares`."""
+    """Fold `norm` into the convolutions whose concatenated outputs (sum, if `shares`) it normalises."""
     if not isinstance(norm, ABN) or norm.folded or any(conv.bias is not None for conv in convs):
-        return  # an extra's norm, which may compute anything; or done already
+        return  # a norm of another kind (`--norm iabn`), or folded already
     scale = norm.scale() * (norm.running_var + norm.eps).rsqrt()
     shift = norm.bias - scale * norm.running_mean
     pieces = [(scale, shift)] * len(convs)
@@ -61,7 +61,7 @@ def fold(convs: list[nn.Conv2d], norm: nn.Module, *, shares: bool = False) -> No
         pieces = zip(scale.split(rows), shift.split(rows), strict=True)
     for number, (conv, (factor, offset)) in enumerate(zip(convs, pieces, strict=True)):
         conv.weight.mul_(factor[:, None, None, None])
-        if number == 0 or not shares:  # of summands, the first one carries the offset
+        if number == 0 or not shares:  # of summands, only the first gets the offset
             conv.bias = nn.Parameter(offset, requires_grad=False)
     norm.folded = True
 

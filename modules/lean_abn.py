@@ -1,9 +1,9 @@
-"""Activated batch norm that keeps less for the backward pass: only what the next layer keeps anyway.
+"""Activated batch norm that saves less for the backward pass: only what the next layer saves anyway.
 
-A norm's backward pass needs its normalised input. With an invertible activation that can be had from the
-norm's output (in-place ABN, Rota Bulo et al., CVPR 2018), which the next convolution keeps as its input. The
-last norm of a residual block has no such output: it is added to the shortcut. But the sum, activated, is the
-next block's input, and the shortcut is this block's: their difference is that norm's output.
+A norm's backward pass needs its normalised input. With an invertible activation it can be recovered from the
+norm's output (in-place ABN, Rota Bulo et al., CVPR 2018), which the next convolution saves as its input. The
+output of the last norm of a residual block is added to the shortcut instead. But the activated sum is the
+next block's input, and the shortcut is this block's input: their difference is that norm's output.
 
     plain        12 w per bottleneck (w: one map of the width of its 3x3 convolution)
     LeanABN      10 w
@@ -31,11 +31,11 @@ class LeanABN(ABN):
         """What `ABN` computes, from the same parameters and buffers."""
         slope = self.slope if self.activation == "leaky_relu" else 1.0
         if not (self.training and torch.is_grad_enabled() and x.numel() > x.shape[1]):
-            return super().forward(x)  # fixed statistics are folded by F.batch_norm; nothing to save
+            return super().forward(x)  # with fixed statistics F.batch_norm saves nothing
         return self.normalise(x, None, slope)
 
     def add(self, x: Tensor, shortcut: Tensor, slope: float) -> Tensor:  # (N, C, h, w) twice
-        """leaky_relu(norm(x) + shortcut); slope 1 leaves the activation away."""
+        """leaky_relu(norm(x) + shortcut); slope 1 is no activation."""
         if not (self.training and torch.is_grad_enabled() and x.numel() > x.shape[1]):
             return F.leaky_relu_(super().forward(x) + shortcut, slope)
         return self.normalise(x, shortcut, slope)
@@ -97,8 +97,8 @@ class _LeanNorm(torch.autograd.Function):
 class LeanBlock(ResidualBlock):
     """Residual block whose last norm, a `LeanABN`, is recovered from the block's output and its shortcut.
 
-    Where the input is projected, the projection's norm has to keep its output: only one of the two summands
-    can be had from the sum.
+    If the input is projected, the projection's norm saves its output: only one of the two summands can be
+    recovered from the sum.
     """
 
     def added(self, x: Tensor, slope: float) -> Tensor:
@@ -113,6 +113,6 @@ class LeanBlock(ResidualBlock):
         return self.added(x, SLOPE)
 
     def with_map(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Output, and the sum before the activation, which distillation compares."""
+        """Output, and the sum before the activation, for distillation."""
         total = self.added(x, 1.0)
         return F.leaky_relu(total, SLOPE), total

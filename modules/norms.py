@@ -1,4 +1,4 @@
-"""Values of `--norm`: what normalises and activates in the ResNets and in every head."""
+"""Values of `--norm`: normalisation with activation of the ResNets and of every head."""
 
 from collections.abc import Callable
 from functools import partial
@@ -28,7 +28,7 @@ def iabn(channels: int, *, activation: str = "leaky_relu") -> nn.Module:
         ) from None
     options = {"activation": activation, "activation_param": SLOPE, "eps": 1e-5, "momentum": 0.1}
     if is_distributed():
-        # Without the group, current versions synchronise nothing and say nothing.
+        # Without the group, current versions silently do not synchronise.
         return InPlaceABNSync(channels, group=dist.group.WORLD, **options)
     return InPlaceABN(channels, **options)
 

@@ -41,11 +41,11 @@ def fold(conv: nn.Conv2d, norm: ABN, rows: slice, *, share: float = 0.5) -> tupl
 
 
 class TwoBranches(nn.Module):
-    """What the block and the head have in common: two branches with one norm each.
+    """Base of block and head: two branches with one norm each.
 
     Attributes:
-        merged: branch 1 is a folded one: its convolutions have biases, its norm is the identity, left out.
-        single: everything is folded into branch 1, for inference; branch 2 is gone.
+        merged: branch 1 holds merged branches: its convolutions have biases, its norm is skipped.
+        single: both branches are folded into branch 1 for inference; branch 2 is removed.
     """
 
     CONVS, NORM = "map_convs", "map_bn"
@@ -82,13 +82,13 @@ class TwoBranches(nn.Module):
         return mix(first, second, self.draw(1, first.shape[1], 1, 1))
 
     def add_biases(self) -> None:
-        """Give the convolutions of branch 1 the biases that a fold needs."""
+        """Add biases to the convolutions of branch 1, for merging."""
         for conv in self.kernels():
             if conv.bias is None:
                 conv.bias = nn.Parameter(conv.weight.new_zeros(conv.out_channels))
 
     def set_merged(self) -> None:
-        """Layout of a branch 1 that a fold will be loaded into."""
+        """Take the layout of merged branches, before their weights are loaded."""
         self.add_biases()
         self.merged = True
 
@@ -102,7 +102,7 @@ class TwoBranches(nn.Module):
             rows = slice(end, end := end + conv.out_channels)
             weight, bias = fold(new_conv, new_norm, rows)
             if self.merged:
-                # Differs from RCIL: its identity norm has eps again when loaded, a factor 1 + 5e-6 per step.
+                # Differs from RCIL, whose identity norm adds eps again, a factor 1 + 5e-6 per step.
                 folded = conv.weight.double() / 2, conv.bias.double() / 2
             else:
                 folded = fold(conv, norm, rows)
@@ -115,10 +115,10 @@ class TwoBranches(nn.Module):
 
     @torch.no_grad()
     def copy_merged(self) -> None:
-        """Branch 2 becomes the merged branch 1, so that evaluation computes what the teacher does.
+        """Copy the merged branch 1 into branch 2, so that evaluation equals the teacher's.
 
-        Its norm keeps bias and scale (at least 0.01) as the statistics to train towards; the running ones are
-        set so that together they are the identity plus the merged bias.
+        Its norm keeps bias and scale (at least 0.01); the running statistics are set so that the norm is the
+        identity plus the merged bias.
         """
         convs, (new_convs, norm) = self.kernels(), self.branch(NEW)
         scale = norm.scale().clamp(min=0.01)
@@ -129,14 +129,14 @@ class TwoBranches(nn.Module):
             new_conv.weight.copy_(conv.weight)
 
     def make_single(self) -> None:
-        """Layout of a branch that stands alone: a convolution with bias, nothing else."""
+        """Take the layout for inference: convolutions with biases, nothing else."""
         self.add_biases()
         for name in (self.NORM, self.CONVS + NEW, self.NORM + NEW):
             delattr(self.place(), name)
         self.single = True
 
     def _load_from_state_dict(self, state_dict, prefix, *args):
-        # A file that was folded for inference has no branch 2: take its layout before the layers load theirs.
+        # A checkpoint folded for inference has no branch 2: take its layout before the layers load.
         place = "" if self.place() is self else "convs."
         branch_2 = f"{prefix}{place}{self.CONVS}{NEW}."
         if not self.single and not any(key.startswith(branch_2) for key in state_dict):
@@ -145,7 +145,7 @@ class TwoBranches(nn.Module):
 
 
 class ParallelBlock(TwoBranches, ResidualBlock):
-    """Residual block whose second convolution is doubled: a bottleneck's 3x3, the last one of a basic block.
+    """Residual block whose second convolution has two branches: a bottleneck's 3x3, a basic block's last one.
 
     Published for bottlenecks only; basic blocks are our extension. Further `options` are `ResidualBlock`'s.
     """
@@ -181,7 +181,7 @@ class ParallelBlock(TwoBranches, ResidualBlock):
         return convs.bn3(convs.conv3(F.leaky_relu_(mixed, SLOPE))) if self.bottleneck else mixed
 
     def with_map(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Output, twice: RCIL distils the map after its (in-place) activation, PLOP the one before."""
+        """Output, twice: RCIL distils the map after the (in-place) activation, PLOP the one before."""
         out = self(x)
         return out, out
 
@@ -220,17 +220,17 @@ def joined(convs: Sequence[nn.Conv2d], x: Tensor) -> Tensor:
 
 
 def units(net: nn.Module) -> list[TwoBranches]:
-    """Each place in `net` that has two branches."""
+    """All modules of `net` that have two branches."""
     return [module for module in net.modules() if isinstance(module, TwoBranches)]
 
 
 def is_merged_bias(name: str) -> bool:
-    """Whether `name`, from a state dict, is the bias of a merged convolution, which step 0 has not."""
+    """Whether the state dict key `name` is the bias of a merged convolution, which step 0 does not have."""
     return re.search(rf"\.({ParallelBlock.CONVS}|{ParallelHead.CONVS}\.\d+)\.bias$", name) is not None
 
 
 def both_branches(weights: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Weights of a network without branches, with those of its second convolutions for both branches."""
+    """Weights of a network without branches, with those of its second convolutions in both branches."""
     doubled = rf"\.convs\.({ParallelBlock.CONVS}|{ParallelBlock.NORM})\."
     twins = {re.sub(doubled, rf".convs.\1{NEW}.", name): value for name, value in weights.items()}
     return weights | twins

@@ -1,4 +1,4 @@
-"""A head, and one more convolution behind it."""
+"""A head followed by one more convolution."""
 
 from collections import OrderedDict
 from collections.abc import Callable

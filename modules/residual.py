@@ -51,7 +51,7 @@ class ResidualBlock(nn.Module):
         return self.convs(x)
 
     def total(self, x: Tensor) -> Tensor:
-        """Sum of both ways, before the activation."""
+        """Sum of residual and shortcut, before the activation."""
         shortcut = self.proj_bn(self.proj_conv(x)) if self.projects else x
         return self.residual(x) + shortcut
 
@@ -59,7 +59,7 @@ class ResidualBlock(nn.Module):
         return F.leaky_relu_(self.total(x), SLOPE)
 
     def with_map(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Output, and the map that distillation compares: the sum before the activation (PLOP)."""
+        """Output, and the map for distillation: the sum before the activation (PLOP)."""
         total = self.total(x)
         return F.leaky_relu(total, SLOPE), total  # not in place, so that the map stays as it is
 

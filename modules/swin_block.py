@@ -28,7 +28,7 @@ def shift_mask(height: int, width: int, side: int, device: torch.device) -> Tens
         position = torch.arange(length, device=device)
         return (position >= length - side).int() + (position >= length - side // 2).int()
 
-    region = 3 * bands(height)[:, None] + bands(width)  # (height, width), nine numbers
+    region = 3 * bands(height)[:, None] + bands(width)  # (height, width), nine values
     region = partition(region[None, :, :, None], side).squeeze(-1)  # (windows, side*side)
     return torch.where(region[:, :, None] == region[:, None, :], 0.0, -100.0).unsqueeze(1)
 
@@ -91,8 +91,8 @@ class SwinBlock(nn.Module):
     The grid is padded to whole windows first and shifted then, as in the published segmentation code.
     """
 
-    # Differs from timm: it shifts first and pads then, which computes something else wherever padding is
-    # needed, and it does not shift a grid of one window.
+    # Differs from timm, which shifts first and pads then: other results wherever padding is needed, and no
+    # shift if the grid is a single window.
 
     def __init__(
         self, channels: int, heads: int, side: int, *, shift: int, mlp_ratio: float, drop_path: float

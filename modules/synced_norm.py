@@ -1,4 +1,4 @@
-"""Batch norms of models that are not ours, with the statistics of all processes."""
+"""Synchronised batch norms for timm models."""
 
 from timm.layers import BatchNormAct2d
 from torch import Tensor, nn
@@ -23,7 +23,7 @@ class SyncedNorm(ABN):
 
 
 def synchronise(model: nn.Module) -> None:
-    """Put a `SyncedNorm` in the place of every two-dimensional batch norm, with its tensors and name."""
+    """Replace every two-dimensional batch norm by a `SyncedNorm` with the same tensors and name."""
     for parent in list(model.modules()):
         for name, child in parent.named_children():
             if type(child) in (nn.BatchNorm2d, BatchNormAct2d):

@@ -1,8 +1,8 @@
 """Composition: stored instances of old classes pasted into new images (EIR, arXiv 2503.22136), on tensors.
 
-Each image has room for a few square cells. The classes that the old network recognises in it, and that its
-labels do not name, say which instances come in; each is scaled to its cell and mixed with what is there, and
-the targets are mixed likewise. Everything but the shapes of the instances stays on the images' device.
+Each image has a few square cells. The classes that the teacher predicts in it and that its labels do not show
+determine the instances; each is scaled to its cell and mixed with the image, and the targets are mixed
+likewise. Everything but the shapes of the instances stays on the images' device.
 """
 
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ NUM_CELLS = 3  # instances that are pasted into one image, at most
 
 @dataclass(frozen=True)
 class Paste:
-    """Where an instance went: image of the batch, class, corner of the cell in pixels, share in the mix."""
+    """A pasted instance: image of the batch, class, corner of the cell in pixels, share in the mix."""
 
     image: int
     label: int
@@ -28,7 +28,7 @@ class Paste:
 
 
 class Draws(Protocol):
-    """What is random in a composition."""
+    """The random draws of a composition."""
 
     labels: list[int]  # classes that instances can be drawn of
 
@@ -39,7 +39,7 @@ class Draws(Protocol):
         """An image (3, H', W') that shows an instance of class `label`, and where, bool (H', W')."""
 
     def share(self) -> float:
-        """How much of the mixture is the instance, in [0, 1]."""
+        """Share of the instance in the mix, in [0, 1]."""
 
 
 def cell_size(side: int) -> int:
@@ -50,8 +50,8 @@ def cell_size(side: int) -> int:
 def emptiest_cells(labels: Tensor, cell: int, *, keep: int = NUM_CELLS) -> Tensor:  # (N, H, W)
     """The `keep` cells with most background or ignored pixels, best first.
 
-    Cells tile the image from its top left corner; a rest that fits no cell is left out, ties go to the upper
-    left. Returns (N, keep, 3): top, left, number of those pixels.
+    Cells tile the image from its top left corner; the remainder is left out, ties go to the upper left.
+    Returns (N, keep, 3): top, left, number of those pixels.
     """
     rows, columns = labels.shape[1] // cell, labels.shape[2] // cell
     free = (labels == BACKGROUND) | (labels == IGNORE)
@@ -63,12 +63,12 @@ def emptiest_cells(labels: Tensor, cell: int, *, keep: int = NUM_CELLS) -> Tenso
 
 
 def missing_labels(labels: Tensor, pseudo: Tensor) -> Tensor:  # (N, H, W) both
-    """Which classes occur in the pseudo-labels of an image but not in its labels, bool (N, 256)."""
+    """Classes in the pseudo-labels of each image that are not in its labels, bool (N, 256)."""
     return presence(pseudo) & ~presence(labels)
 
 
 def presence(labels: Tensor) -> Tensor:  # (N, H, W)
-    """Which labels occur in each map, bool (N, 256)."""
+    """Labels that occur in each map, bool (N, 256)."""
     found = torch.zeros(labels.shape[0], 256, dtype=torch.bool, device=labels.device)
     return found.scatter_(1, labels.flatten(1).long(), True)
 
@@ -138,14 +138,14 @@ def compose(
         return images, targets, []
     cells = emptiest_cells(pseudo, cell)
     facts = torch.cat([cells.flatten(1), missing_labels(labels, pseudo)], dim=1)
-    facts = facts.tolist()  # the only wait for the device
+    facts = facts.tolist()  # the only synchronisation with the device
     pastes = []
     for number, row in enumerate(facts):
         corners = [row[3 * k : 3 * k + 2] for k in range(cells.shape[1])]
         missing = [label for label, found in enumerate(row[3 * len(corners) :]) if found][:NUM_CELLS]
         wanted = list(zip(missing, corners, strict=False))
         if len(missing) < 2:
-            # Differs from EIR: any class with instances may come in, the last old one, too.
+            # Differs from EIR: every class with instances may be drawn, the last old one, too.
             places = corners[len(missing) :] if spread else corners[:1] * (NUM_CELLS - len(missing))
             wanted += [(draws.extra_label(), corner) for corner in places]
         for label, (top, left) in wanted:

@@ -1,4 +1,4 @@
-"""An entry of the memory: an old image, or the part of it that shows its objects, and the labels of that."""
+"""An entry of the memory: an old image, or the crop around its objects, with labels."""
 
 import io
 from collections.abc import Sequence
@@ -29,7 +29,7 @@ def keep_classes(
     fill: Sequence[float] = MEAN_COLOUR,
     rest: int = BACKGROUND,
 ) -> tuple[Tensor, Tensor]:  # (3, H, W), (H, W)
-    """Objects of `classes` alone: all other pixels, ignored ones too, get colour `fill` and label `rest`."""
+    """Objects of `classes`; all other pixels, ignored ones too, get colour `fill` and label `rest`."""
     kept = torch.isin(labels, torch.tensor(sorted(set(classes) - {IGNORE}), dtype=labels.dtype))
     colour = torch.tensor(fill, dtype=image.dtype).view(3, 1, 1)
     return torch.where(kept, image, colour), torch.where(kept, labels, rest).to(labels.dtype)
@@ -61,12 +61,12 @@ class Record:
 
     @property
     def id(self) -> str:
-        """Name that no other entry and no training image has."""
+        """Unique name among entries and training images."""
         return f"memory/{self.step}/{self.source}"
 
     @property
     def num_bytes(self) -> int:
-        """What it costs to keep the pixels."""
+        """Bytes of the stored pixels and labels."""
         return len(self.image) + len(self.labels)
 
     def restore(self) -> tuple[Tensor, Tensor]:

@@ -1,4 +1,4 @@
-"""How the memory comes back: as training images of their own, and as pieces to paste into new ones."""
+"""Replay of the memory: as training images, and as instances to paste into new images."""
 
 import random
 from collections.abc import Sequence
@@ -31,13 +31,13 @@ def stored_crop(
 
 
 class WithMemory(Dataset):
-    """The images of a step, and after them every entry of the memory once (published ratio), cropped alike.
+    """The images of a step, then every entry of the memory once (as published), with the same augmentation.
 
     Args:
         images: of the step.
         records: the memory.
-        alone: show nothing but the classes of an entry; the rest has the mean colour.
-        rest: label of what is not shown.
+        alone: show only the classes of an entry; all other pixels get the mean colour.
+        rest: label of the pixels that are not shown.
     """
 
     same_size = True
@@ -66,10 +66,10 @@ class WithMemory(Dataset):
 
 
 class MemoryDraws:
-    """What `compose` draws from a memory: classes, entries, a fresh crop of the entry for each paste, shares.
+    """The draws of `compose` from a memory: classes, entries, a new crop of the entry per paste, shares.
 
     Args:
-        records: the memory; decoded once, pictures kept on `device`.
+        records: the memory; decoded once, images kept on `device`.
         device: where the images are.
     """
 
@@ -82,12 +82,12 @@ class MemoryDraws:
         self.rng, self.size = random.Random(0), (0, 0)
 
     def begin(self, rng: random.Random, size: tuple[int, int]) -> "MemoryDraws":
-        """Let `rng` decide from now on, and views be of `size` (H, W)."""
+        """Draw from `rng` and crop to `size` (H, W) from now on."""
         self.rng, self.size = rng, tuple(size)
         return self
 
     def extra_label(self) -> int:
-        """A class that has entries, each as likely."""
+        """A class that has entries, uniformly drawn."""
         return self.rng.choice(self.labels)
 
     def share(self) -> float:
@@ -105,5 +105,5 @@ class MemoryDraws:
         view = F.interpolate(image[part][None].float(), self.size, mode="bilinear", antialias=True)
         mask = F.interpolate((labels[part] == label).byte()[None, None], self.size, mode="nearest-exact")
         view, mask = normalize(view)[0], mask[0, 0].bool()
-        # The mask stays where its shape is looked at: on the CPU, so that the device need not be waited for.
+        # The mask stays on the CPU, where its shape is read, so that nothing waits for the device.
         return (view.flip(-1), mask.flip(-1)) if flip else (view, mask)

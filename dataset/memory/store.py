@@ -1,7 +1,7 @@
 """Memory: instances of old classes, or whole old images, that later steps train on again.
 
-Kept are pixels, not references to files: for each entry an RGB crop around its objects, the labels of that
-crop, its classes, and where it comes from. The old images and their annotation files are not needed any more.
+Entries hold pixels, not references to files: an RGB crop around the objects, the labels of that crop, its
+classes and its source. The old images and their annotation files are not needed any more.
 Source: EIR (arXiv 2503.22136), which keeps file names instead; the balanced choice is SSUL's.
 """
 
@@ -32,9 +32,9 @@ def is_candidate(labels: Tensor) -> bool:  # (H, W)
 
 
 def select(candidates: Iterable[tuple], classes: Sequence[int], budget: int) -> dict[int, list[tuple]]:
-    """Class-balanced choice of at most `budget` candidates, filed under `classes`.
+    """Class-balanced choice of at most `budget` candidates, by class of `classes`.
 
-    Round after round each class takes the first candidate left that shows it. `candidates` are pairs (key,
+    In each round every class takes the first remaining candidate that shows it. `candidates` are pairs (key,
     classes) in random order; they are read only as far as needed.
     """
     chosen: dict[int, list[tuple]] = {label: [] for label in classes}
@@ -67,11 +67,11 @@ def select(candidates: Iterable[tuple], classes: Sequence[int], budget: int) -> 
 
 
 class Memory:
-    """The entries that a step trains on beside its own images.
+    """The stored entries that a step trains on besides its own images.
 
     Attributes:
-        step: step whose training they are for, 0 as long as there are none.
-        records: grouped by the class they are filed under.
+        step: the step that trains on them, 0 if there are none.
+        records: the entries, grouped by the class they were chosen for.
     """
 
     def __init__(self):
@@ -82,11 +82,11 @@ class Memory:
     ) -> None:
         """Choose entries of classes 1..num_old-1 anew, for `step`, from `images` and the entries so far.
 
-        A function of the arguments and the entries alone, hence the same on every process. Does nothing if it
-        was done for `step` already, before the run was interrupted.
+        Depends on the arguments and the entries alone, hence the same on every process. Does nothing if the
+        entries are those for `step` already (a resumed run).
 
         Args:
-            images: those of the step before, with the labels it saw.
+            images: those of the previous step, with the labels it saw.
             step: number of the step that will train on the memory.
             num_old: classes known before that step, background included.
             budget: entries, over all classes.
@@ -120,8 +120,8 @@ class Memory:
 
     @staticmethod
     def _candidates(keys: list, images: StepImages) -> Iterator[tuple]:
-        """Pairs (key, classes): entries as they are, images if the rule accepts their whole label map."""
-        # Differs from EIR: judged on the label map, not on one random crop of it that no later step sees.
+        """Pairs (key, classes): all entries, and the images whose whole label map the rule accepts."""
+        # Differs from EIR, which decides by a random crop of the label map that no later step sees.
         for key in keys:
             if isinstance(key, Record):
                 yield key, key.classes
@@ -131,19 +131,19 @@ class Memory:
                     yield key, present_classes(labels)
 
     def state_dict(self) -> dict:
-        """All of it in tensors and plain types."""
+        """The memory in tensors and plain types."""
         records = [vars(entry) | {key: list(getattr(entry, key)) for key in LISTS} for entry in self.records]
         return {"step": self.step, "records": records}
 
     def load_state_dict(self, state: dict) -> None:
-        """Take over what `state_dict` gave."""
+        """Load what `state_dict` returned."""
         self.step = state["step"]
         self.records = [
             Record(**entry | {key: tuple(entry[key]) for key in LISTS}) for entry in state["records"]
         ]
 
     def save(self, folder: Path | str) -> None:
-        """Write the entries as a folder to look at: two PNG files each and `index.json`; replaces `folder`.
+        """Write the entries to `folder`, which is replaced: two PNG files each, and `index.json`.
 
         Raises:
             OSError: if it cannot be written.
