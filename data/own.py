@@ -80,7 +80,7 @@ def splits(dataset: Folder, surveys: Surveys) -> list[str]:
 
 
 def _kind(header) -> str:
-    return f"{header.format} {header.mode}" if header else "unreadable"
+    return f"{header.format} {header.mode}" if header else "not read"
 
 
 def classes(dataset: Folder, surveys: Surveys) -> list[str]:
@@ -141,11 +141,16 @@ def notes(dataset: Folder, surveys: Surveys) -> list[str]:
 
 
 def command(dataset: Folder, surveys: Surveys, description: Path, data_root: str) -> str:
-    """The call that trains: the first task of the description, else two steps of equal size."""
-    task = next(iter(dataset.tasks), halves(len(dataset.class_names) - dataset.has_background))
-    shown, step = surveys["train"].counts > 0, make_step(dataset, task)
-    ids = [sample.id for sample in surveys["train"].samples]
-    fewest = min(int(select(shown, ids, step.at(index)).sum()) for index in range(step.num_steps))
+    """The call that trains: the first task of the description that can be, else two steps of equal size."""
+    shown, ids = surveys["train"].counts > 0, [sample.id for sample in surveys["train"].samples]
+
+    def fewest_images(task: str) -> int:
+        step = make_step(dataset, task)
+        return min(int(select(shown, ids, step.at(index)).sum()) for index in range(step.num_steps))
+
+    tasks = [*dataset.tasks, halves(len(dataset.class_names) - dataset.has_background), "offline"]
+    task = next((task for task in tasks if fewest_images(task)), "offline")  # one without empty steps
+    fewest = fewest_images(task)
     words = ["python", "run.py", "--dataset", str(description), "--task", task]
     words += ["--data_root", data_root] if data_root else []
     words += ["--batch_size", str(max(1, fewest))] if fewest < BATCH else []

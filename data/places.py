@@ -9,12 +9,14 @@ from data.tree import Tree
 from dataset.own.lists import read_ids, read_pairs
 from dataset.own.pairing import Affixes, one_form, propose
 
+HELD_OUT = 20  # per cent
+
 
 def split_places(tree: Tree) -> tuple[dict[str, str], tuple[set, set]]:
     """The value of `train`, `val` and `test`, and the keys of photos and masks that they mean.
 
     Raises:
-        FileNotFoundError: if there is nothing to pair, or nothing to validate on.
+        FileNotFoundError: if there is nothing to pair.
     """
     if not tree.photos or not tree.masks:
         kinds = f"{sum(map(len, tree.photos.values()))} photos and {sum(map(len, tree.masks.values()))} masks"
@@ -33,13 +35,9 @@ def split_places(tree: Tree) -> tuple[dict[str, str], tuple[set, set]]:
     lists = {split: listed(tree, split, names, image, mask) for split, names in tree.lists.items()}
     lists = {split: text for split, text in lists.items() if text}
     if not {"train", "val"} <= set(lists):
-        raise FileNotFoundError(
-            f"{tree.root}: {len(tree.photos[image])} photos in {image[1]} and {len(tree.masks[mask])} "
-            "masks in "
-            f"{mask[1]}, but no folders train and val, nor lists train.txt and val.txt that say which to "
-            "train "
-            "and which to test on"
-        )
+        whole = place_text(tree, image, mask)
+        share = f"{HELD_OUT} %   # of the images of train; write folders or lists if you have a split"
+        return {"train": whole, "val": share}, ({image}, {mask})
     return {split: lists[split] for split in ("train", "val", "test") if split in lists}, ({image}, {mask})
 
 

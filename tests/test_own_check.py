@@ -219,16 +219,29 @@ def test_existing_description_is_not_overwritten(tmp_path, capsys):
     assert (tmp_path / "here/own.yaml").read_text() == "mine: 1"
 
 
-def test_tree_without_masks_or_splits_is_told_what_is_missing(tmp_path, capsys):
+def test_tree_without_masks_is_told_what_is_missing(tmp_path, capsys):
     write_image(tmp_path / "data/images/x.jpg")
     status, out = report(capsys, tmp_path / "data")
     assert status == 1 and "has 1 photos and 0 masks" in out
-    write_mask(tmp_path / "data/masks/x.png", [0, 1])
-    status, out = report(capsys, tmp_path / "data")
-    assert (
-        status == 1
-        and "1 photos in images and 1 masks in masks, but no folders train and val, nor lists" in out
-    )
+
+
+def test_tree_without_splits_holds_out_a_fifth_by_name(tmp_path, capsys):
+    for number in range(20):
+        write_image(tmp_path / f"data/images/x{number}.jpg")
+        write_mask(tmp_path / f"data/masks/x{number}.png", [0, 1, 2])
+    status, out = report(capsys, tmp_path / "data", "--out", "own.yaml")
+    assert status == 0 and "val: 20 %" in out
+    dataset = Folder("", "own.yaml")
+    train, val = ({sample.id for sample in dataset.samples(split)} for split in ("train", "val"))
+    assert not train & val and len(train | val) == 20 and 1 <= len(val) <= 8
+    write_image(tmp_path / "data/images/more.jpg")
+    write_mask(tmp_path / "data/masks/more.png", [1])
+    assert val <= {sample.id for sample in Folder("", "own.yaml").samples("val")} <= val | {"more"}
+
+
+def test_command_teaches_no_class_that_is_not_there(tmp_path, capsys):
+    _, out = report(capsys, tree(tmp_path, [stripes([0, 1])] * 2))
+    assert "no training image shows b" in out and "--task offline --batch_size 2" in out
 
 
 def test_proposal_is_yaml_whatever_the_folders_are_called(tmp_path, capsys):

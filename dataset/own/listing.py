@@ -1,5 +1,7 @@
 """The samples of a split of one's own data, and which pictures are left out for want of a mask."""
 
+import hashlib
+import re
 from collections import Counter, defaultdict
 from pathlib import Path
 
@@ -10,7 +12,7 @@ from dataset.own.lists import read_ids, read_pairs
 from dataset.own.pairing import Affixes, Found, UnpairedError, files, one_form, pairs, propose, stripped
 
 PHOTOS = (".jpg", ".jpeg", ".webp")
-FORMS = "{images: ..., masks: ...}, the same with list: ..., or the name of a list"
+FORMS = "{images: ..., masks: ...}, the same with list: ..., the name of a list, or for val a share such as 20 %"
 
 
 def affixes(about: Description) -> Affixes:
@@ -35,9 +37,23 @@ def affixes(about: Description) -> Affixes:
 def listed_samples(about: Description, root: Path, split: str) -> tuple[list[Sample], list[Path]]:
     """Samples of `split`, and the pictures without a mask that are left out.
 
+    With `val: 20 %` that share of the images of train is held out, chosen by a hash of their ids: the same
+    on every machine, and whatever images are added.
+
     Raises:
         ValueError, FileNotFoundError: for what cannot be paired, with the key that helps.
     """
+    share = re.fullmatch(r"(\d{1,2})\s*%", str(about.content["val"]))
+    if not share or split == "test":
+        return _samples(about, root, split)
+    samples, lacking = _samples(about, root, "train")
+    draws = [int.from_bytes(hashlib.sha256(sample.id.encode()).digest()[:4]) / 2**32 for sample in samples]
+    border = max(int(share[1]) / 100, min(draws, default=0) + 2**-33)  # at least one
+    held = split == "val"
+    return [sample for sample, draw in zip(samples, draws, strict=True) if (draw < border) == held], lacking
+
+
+def _samples(about: Description, root: Path, split: str) -> tuple[list[Sample], list[Path]]:
     place = about.content[split]
     if isinstance(place, str):
         return _of_list(about, root, split, inside(root, place, about.path)), []
