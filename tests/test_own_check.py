@@ -1,7 +1,7 @@
 """`python -m data.check`: all that is wrong with own data, with what cures it; and a description for a "
 "tree."""
 
-import shutil
+import shlex
 
 import numpy as np
 import pytest
@@ -263,10 +263,10 @@ def test_published_data_are_not_taken_for_own(tmp_path, capsys):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("layout", [voc_layout, colour_folders])
-def test_tree_is_trained_on_two_commands_after_its_check(tmp_path, capsys, cli, layout):
+def test_tree_is_trained_by_the_very_command_that_its_check_ends_with(tmp_path, capsys, cli, layout):
     layout(tmp_path / "data")
-    report(capsys, tmp_path / "data", "--out", "own.yaml")
-    shutil.copy("own.yaml", tmp_path / "own.yaml")
-    path = tmp_path / "here/own.yaml"
-    status, out, err = cli("--dataset", path, "--task", "1-1", "--batch_size", "1", "--epochs", "1")
+    _, out = report(capsys, tmp_path / "data", "--out", "own.yaml")
+    words = shlex.split(out.partition("ready: run python run.py ")[2])
+    status, out, err = cli(*words, "--backbone", "tiny", "--crop_size", "64", "--epochs", "1", defaults=False)
     assert status == 0, err
+    assert "1        " in out and (tmp_path / "results").is_dir()

@@ -12,7 +12,7 @@ from dataset.own.lists import read_ids, read_pairs
 from dataset.own.pairing import Affixes, Found, UnpairedError, files, one_form, pairs, propose, stripped
 
 PHOTOS = (".jpg", ".jpeg", ".webp")
-FORMS = "{images: ..., masks: ...}, the same with list: ..., the name of a list, or for val a share such as 20 %"
+FORMS = "{images: .., masks: ..}, the same with list: .., the name of a list, or for val a share such as 20 %"
 
 
 def affixes(about: Description) -> Affixes:
