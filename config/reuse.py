@@ -123,7 +123,7 @@ def test_of(
     else:
         say_unchecked(path, "class names")
     own = path.resolve() == files.checkpoint(data.step.index).resolve()
-    view = replace(view_of_config(vars(config)), weights="" if own else f"{content['weights']:08x}")
+    view = replace(view_of_config(vars(config)), weights="" if own else f"{content['learned']:08x}")
     usual = read_results(files.results)
     kind = view.name(view_of_result(usual[0]) if usual else view_of_config(content["config"]))
     images = f"{len(data.dataset.samples(data.dataset.test_split))} ({data.test_content[:16]})"

@@ -29,7 +29,7 @@ def save(content: dict, path: Path | str) -> None:
     """
     path = Path(path)
     content = own(content)
-    content |= {"format": FORMAT, "checksum": checksum(content), "weights": weights_checksum(content)}
+    content |= {"format": FORMAT, "checksum": checksum(content), "learned": learned(content)}
     try:
         with replacing(path) as file:
             torch.save(content, file)
@@ -65,25 +65,27 @@ def load(path: Path | str) -> dict:
         raise ValueError(f"{path} holds more than tensors and plain types; it was not executed") from error
     except (RuntimeError, EOFError, OSError, zipfile.BadZipFile, ValueError, KeyError) as error:
         raise ValueError(
-            f"{path} is damaged or no checkpoint ({type(error).__name__}); train the step again"
+            f"{path} is damaged or no checkpoint ({type(error).__name__}); train the step again with "
+            "--overwrite"
         ) from error
     if not isinstance(content, dict) or "format" not in content:
         raise ValueError(f"{path} was not written by this framework; see python -m scripts.convert --help")
     if content["format"] != FORMAT:
         raise ValueError(f"{path} has format {content['format']}, this version reads format {FORMAT}")
     if content.get("checksum") != checksum(own(content)):
-        raise ValueError(f"{path} is damaged: its checksum does not match; train the step again")
-    return content | {"weights": weights_checksum(content)}
+        cure = "train the step again with --overwrite"
+        raise ValueError(f"{path} is damaged: its checksum does not match; {cure}")
+    return content | {"learned": learned(content)}
 
 
-def weights_checksum(content: dict) -> int:
+def learned(content: dict) -> int:
     """Checksum of what the next step continues from: the network and the method's own state."""
     return checksum([content.get("net", {}), content.get("method_state", {})])
 
 
 def own(content: dict) -> dict:
     """What its writer put into a checkpoint."""
-    return {key: value for key, value in content.items() if key not in ("format", "checksum", "weights")}
+    return {key: value for key, value in content.items() if key not in ("format", "checksum", "learned")}
 
 
 def peek(path: Path | str) -> dict:

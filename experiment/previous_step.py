@@ -60,7 +60,7 @@ def read_previous(path: Path | str, about: dict, scopes: Scopes, *, images_of: C
     else:
         say_unchecked(path, "images")
     check(path, found, scopes, cure="Name the right file with --step_ckpt, train that step again")
-    about["continues"], about["identity"]["previous"] = previous["checksum"], previous["weights"]
+    about["continues"], about["identity"]["previous"] = previous["checksum"], previous["learned"]
     changed = differences(there, here, scopes.not_weights | scopes.shared | {"lr", "epochs"})
     about["drift"] = [f"{one.name} {one.there} -> {one.here}" for one in changed]
     if about["drift"]:
@@ -80,7 +80,7 @@ def check_finished(path: Path, about: dict, scopes: Scopes, *, previous: Path | 
     """
     own, before = checkpoint.peek(path), checkpoint.peek(previous) if previous else {}
     if "identity" in own:
-        here = about["identity"] | ({"previous": before["weights"]} if "weights" in before else {})
+        here = about["identity"] | ({"previous": before["learned"]} if "learned" in before else {})
         found = differences(own["identity"], here, scopes.rounding)
     else:
         say_unchecked(path, "images and values")

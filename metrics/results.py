@@ -75,7 +75,7 @@ def write_result(
     folder, view = Path(folder), view or view_of_config(content["config"])
     earlier = [result for result in read_results(folder, kind) if result["step"] < step.index]
     result = describe(matrix, step, dataset, content, view)
-    result["test"] = {"view": asdict(view), "images": test_images, "network": content.get("weights")}
+    result["test"] = {"view": asdict(view), "images": test_images, "network": content.get("learned")}
     result["over_steps"] = over_steps([*earlier, result])
     lines = [f"{json.dumps(key)}: {json.dumps(value, allow_nan=False)}" for key, value in result.items()]
     suffix = f"_{kind}" if kind else ""
