@@ -3,13 +3,15 @@
 """
 
 import os
+import re
 from pathlib import Path
 
-from data.tree import Tree
+from data.tree import MASK_WORD, Tree
 from dataset.own.lists import read_ids, read_pairs
 from dataset.own.pairing import Affixes, one_form, propose
 
 HELD_OUT = 20  # per cent
+OTHER = re.compile(r"object|instance|colou?r|visual|overlay|preview|edge|border|depth", re.IGNORECASE)
 
 
 def split_places(tree: Tree) -> tuple[dict[str, str], tuple[set, set]]:
@@ -23,7 +25,7 @@ def split_places(tree: Tree) -> tuple[dict[str, str], tuple[set, set]]:
         raise FileNotFoundError(
             f"{tree.root} has {kinds}; both are needed (PNG masks; others: python -m data.convert)"
         )
-    photos, masks = by_split(tree.photos), by_split(tree.masks)
+    photos, masks = by_split(tree.photos, masks=False), by_split(tree.masks, masks=True)
     if {"train", "val"} <= set(photos) and {"train", "val"} <= set(masks):
         found, used = {}, (set(), set())
         for split in ("train", "val", "test"):
@@ -31,7 +33,7 @@ def split_places(tree: Tree) -> tuple[dict[str, str], tuple[set, set]]:
                 found[split] = place_text(tree, photos[split], masks[split])
                 used[0].add(photos[split]), used[1].add(masks[split])
         return found, used
-    image, mask = biggest(tree.photos), biggest(tree.masks)
+    image, mask = likeliest(tree.photos, masks=False), likeliest(tree.masks, masks=True)
     lists = {split: listed(tree, split, names, image, mask) for split, names in tree.lists.items()}
     lists = {split: text for split, text in lists.items() if text}
     if not {"train", "val"} <= set(lists):
@@ -41,18 +43,23 @@ def split_places(tree: Tree) -> tuple[dict[str, str], tuple[set, set]]:
     return {split: lists[split] for split in ("train", "val", "test") if split in lists}, ({image}, {mask})
 
 
-def by_split(kind: dict) -> dict[str, tuple[str, str]]:
-    """The largest folder of each split."""
-    found: dict[str, tuple[str, str]] = {}
-    for key, paths in kind.items():
-        if key[0] and (key[0] not in found or len(paths) > len(kind[found[key[0]]])):
-            found[key[0]] = key
-    return found
+def by_split(kind: dict, masks: bool) -> dict[str, tuple[str, str]]:
+    """The likeliest folder of each split."""
+    splits = dict.fromkeys(split for split, _ in kind if split)
+    return {
+        one: likeliest({key: paths for key, paths in kind.items() if key[0] == one}, masks) for one in splits
+    }
 
 
-def biggest(kind: dict) -> tuple[str, str]:
-    """The key with the most files."""
-    return max(kind, key=lambda key: (len(kind[key]), key))
+def likeliest(kind: dict, masks: bool) -> tuple[str, str]:
+    """The key with the most files; of nearly as many, one whose name promises photos, or masks of classes."""
+    most = max(map(len, kind.values()))
+
+    def rank(key: tuple[str, str]) -> tuple:
+        called = bool(MASK_WORD.search(key[1]))
+        return 2 * len(kind[key]) >= most, not OTHER.search(key[1]), called == masks, len(kind[key]), key
+
+    return max(kind, key=rank)
 
 
 def place_text(tree: Tree, image: tuple, mask: tuple, listed: str = "") -> str:

@@ -151,6 +151,13 @@ def voc_layout(root):
     (root / "labels.txt").write_text("__ignore__\n_background_\ncar\nroad\n")
 
 
+def voc_with_instances(root):
+    voc_layout(root)
+    for path in sorted((root / "SegmentationClass").iterdir()):
+        write_mask(root / f"SegmentationObject/{path.name}", [0, 5, 6])
+        write_image(root / f"SegmentationClassVisualization/{path.stem}.jpg")
+
+
 def colour_folders(root):
     (root / "class_dict.csv").parent.mkdir(parents=True)
     (root / "class_dict.csv").write_text("name,r,g,b\ncar,128,0,0\nroad,0,128,0\nvoid,255,255,255\n")
@@ -189,6 +196,7 @@ def grey_channels_and_deep(root):
 
 TREES = {
     voc_layout: (["background", "car", "road"], [0, 1, 2, 255]),
+    voc_with_instances: (["background", "car", "road"], [0, 1, 2, 255]),
     colour_folders: (["car", "road"], [0, 1, 255]),
     one_folder: (["background", "foreground"], [0, 1]),
     cities: (["class_7", "class_8", "class_11"], [0, 1, 2]),

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from dataset import build_dataset
-from dataset.folder import KEYS
 from dataset.increment import increment_data
+from dataset.own.description import KEYS
 from tasks import make_step, named_step
 from tests.dataset_trees import write_folder, write_image, write_mask
 from tests.test_dataset_decode import png
