@@ -27,7 +27,7 @@ def read_pairs(path: Path, root: Path) -> list[tuple[Path, Path]]:
     lines = _lines(path)
     separator = _separator(lines)
     image, mask = 0, 1
-    if len(lines) > 1 and not _is_name(lines[0].text) and _is_name(lines[1].text):
+    if lines and _is_header(lines[0].text):
         image, mask = _columns(path, lines[0], separator)
         lines = lines[1:]
     found = []
@@ -75,8 +75,9 @@ def _cells(text: str, separator: str) -> list[str]:
     return [two[1], two[2]] if two else words
 
 
-def _is_name(text: str) -> bool:
-    return bool(re.search(rf"(?:{ENDING})\b", text, re.IGNORECASE))
+def _is_header(text: str) -> bool:
+    """Whether a line names columns: a word for picture or mask, and nothing that a path has."""
+    return not re.search(r"[/\\.]", text) and any(word in text.lower() for word in IMAGE_WORDS + MASK_WORDS)
 
 
 def _columns(path: Path, header: Line, separator: str) -> tuple[int, int]:
