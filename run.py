@@ -20,6 +20,7 @@ import argparser
 from config import build, reuse
 from config.outlook import look_ahead
 from dataset.cache import cached
+from dataset.card import data_card
 from dataset.increment import IncrementData
 from dataset.loader import make_loader
 from experiment import checkpoint
@@ -95,7 +96,7 @@ def train_step(config: SimpleNamespace, data: IncrementData, steps: list[int], f
     began, step = time.perf_counter(), data.step
 
     # What this step is, and whether it has been trained already, by this run or by another one.
-    about = reuse.about_step(config, data)
+    about = reuse.about_step(config, data) | {"card": data_card(data.dataset)}
     if reuse.finished(config, files, about):
         return
     again = reuse.overwrites(config, step.index)

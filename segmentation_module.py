@@ -12,6 +12,7 @@ from models import build_backbone
 from modules.deeplab import DeepLabV3Head
 from modules.folding import folded_copy
 from modules.norms import NORMS
+from utils.losses.pixelwise import at_least_float32
 
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -39,8 +40,7 @@ class Output:
     @cached_property
     def logits(self) -> Tensor:
         """Logits at image resolution (N, C, H, W), at least float32; computed when first read."""
-        small = self.logits_small
-        small = small if small.dtype == torch.float64 else small.float()
+        small = at_least_float32(self.logits_small)
         return F.interpolate(small, size=self.size, mode="bilinear", align_corners=False)
 
 

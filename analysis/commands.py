@@ -39,6 +39,9 @@ class Parser(argparse.ArgumentParser):
             "--data_root", default="", help="folder of the dataset, if not where training found it"
         )
         self.add_argument(
+            "--dataset", default="", help="its name or YAML file, if not where training found it"
+        )
+        self.add_argument(
             "--cache_dir", default="cache", help="folder for the scan of which image shows which class"
         )
 

@@ -15,7 +15,7 @@ blending classes.
 import io
 import sys
 from argparse import Namespace
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -31,6 +31,7 @@ from analysis.prototypes import ClassMeans, cosines, labels_at, published_labels
 from analysis.runs import find_runs
 from analysis.trained import Trained
 from utils.files import write_bytes
+from utils.pictures.fonts import written
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,9 @@ class Measured:
 
 def work(options: Namespace) -> None:
     """Measure every step of every run; write files and figures, print a table over the classes of step 0."""
-    runs = find_runs(options.runs, data_root=options.data_root, cache_dir=options.cache_dir)
+    runs = find_runs(
+        options.runs, data_root=options.data_root, cache_dir=options.cache_dir, dataset=options.dataset
+    )
     reduce = published_labels_at if options.published_labels else labels_at
     out, measured, rows, names = Path(options.out), {}, [], []
     means: dict[int, ClassMeans] = {}  # of equal networks, such as those of a method that freezes them
@@ -83,17 +86,31 @@ def work(options: Namespace) -> None:
     content = io.BytesIO()
     np.savez_compressed(content, **arrays)
     write_bytes(out / "drift.npz", content.getvalue())
-    with style():
-        save_figure(draw_summary(rows, has_background=trained.dataset.has_background), out / "summary.png")
-        for name, steps in measured.items():
-            save_figure(draw_cosines(name, steps, names), out / f"{file_name(name)}_cosines.png")
-            save_figure(
-                draw_classes(name, [row for row in rows if row["run"] == name], names),
-                out / f"{file_name(name)}_classes.png",
-            )
+    drawn = dict(zip(names, trained.drawn_names, strict=True))
+    draw_all(out, rows, measured, drawn, has_background=trained.dataset.has_background)
     print(table(rows))
     print("means over the classes of step 0; cosines to what they were when learned")
     print(f"tables and figures are in {out}")
+
+
+def draw_all(
+    out: Path,
+    rows: Sequence[dict],
+    measured: Mapping[str, Sequence[Measured]],
+    drawn: Mapping[str, str],
+    *,
+    has_background: bool,
+) -> None:
+    """Every figure, from the `rows` of drift.csv; `drawn` is each class's name as fonts can write it."""
+    rows = [row | {"class": drawn[row["class"]], "run": written(row["run"])} for row in rows]
+    names = list(drawn.values())
+    with style([*names, *map(written, measured)]):
+        save_figure(draw_summary(rows, has_background=has_background), out / "summary.png")
+        for run, steps in measured.items():
+            file, run = file_name(run), written(run)
+            own = [row for row in rows if row["run"] == run]
+            save_figure(draw_cosines(run, steps, names), out / f"{file}_cosines.png")
+            save_figure(draw_classes(run, own, names), out / f"{file}_classes.png")
 
 
 def file_name(run: str) -> str:

@@ -1,7 +1,7 @@
 """Style of the analyses' figures, and how they are saved."""
 
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +11,7 @@ from matplotlib.image import AxesImage
 from matplotlib.lines import Line2D
 
 from utils.files import write_bytes
+from utils.pictures.fonts import families
 
 # Okabe and Ito's colours, which are safe for colour blindness; markers repeat what the colours say.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -78,6 +79,6 @@ def heat_map(axes, values: np.ndarray, rows: Sequence[str], columns: Sequence[st
     return drawn
 
 
-def style():
-    """The context in which figures are drawn."""
-    return rc_context(STYLE)
+def style(texts: Iterable[str] = ()):
+    """The context in which figures are drawn, with fonts that have the letters of `texts`."""
+    return rc_context(STYLE | {"font.family": families(texts)})

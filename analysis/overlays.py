@@ -5,10 +5,11 @@ from collections.abc import Collection, Mapping
 import numpy as np
 from matplotlib import colormaps
 from numpy import ndarray
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 from scipy import ndimage
 
 from utils.labels import BACKGROUND, IGNORE
+from utils.pictures.fonts import font, written
 from utils.pictures.segmentations import INK, PAPER, colour
 
 # Okabe and Ito's colours, which are safe for colour blindness.
@@ -86,12 +87,13 @@ def write_names(tile: Image.Image, labels: ndarray, names: Mapping[int, str], *,
         names: names by label; labels without a name are skipped. size: font size in pixels.
     """
     labels = np.asarray(Image.fromarray(labels.astype(np.uint8)).resize(tile.size, Image.Resampling.NEAREST))
-    draw, font = ImageDraw.Draw(tile), ImageFont.load_default(size)
+    draw = ImageDraw.Draw(tile)
     taken: list[tuple[int, int, int, int]] = []
     for label, region in regions(labels, names):
         depth = ndimage.distance_transform_edt(np.pad(region, 1))[1:-1, 1:-1]
         y, x = np.unravel_index(depth.argmax(), depth.shape)
-        width = round(font.getlength(names[label]))
+        letters = font(names[label], size)
+        width = round(letters.getlength(names[label]))
         if depth[y, x] < 0.4 * size:
             continue
         left = int(np.clip(x - width // 2, 2, max(2, tile.width - width - 2)))
@@ -99,7 +101,7 @@ def write_names(tile: Image.Image, labels: ndarray, names: Mapping[int, str], *,
         if any(box[0] < b[2] and b[0] < box[2] and box[1] < b[3] and b[1] < box[3] for b in taken):
             continue
         taken.append(box)
-        draw.text((left, y), names[label], INK, font, anchor="lm", stroke_width=2, stroke_fill=PAPER)
+        draw.text((left, y), names[label], INK, letters, anchor="lm", stroke_width=2, stroke_fill=PAPER)
 
 
 def regions(labels: ndarray, wanted: Collection[int]) -> list[tuple[int, ndarray]]:
@@ -114,7 +116,8 @@ def regions(labels: ndarray, wanted: Collection[int]) -> list[tuple[int, ndarray
 
 def heading(name: str, group: str, *, height: int) -> Image.Image:
     """A blank tile with a name half way down, and at its top, smaller, the name of a group of rows."""
-    large, small = ImageFont.load_default(14), ImageFont.load_default(11)
+    name, group = written(name), written(group)
+    large, small = font(name, 14), font(group, 11)
     width = round(max(large.getlength(name), small.getlength(group))) + 4
     tile = Image.new("RGB", (width, height), PAPER)
     draw = ImageDraw.Draw(tile)

@@ -40,7 +40,9 @@ class Settings:
 
 def work(options: Namespace) -> None:
     """Probe every step of every run; print a table, write probe.csv and probe.png."""
-    runs = find_runs(options.runs, data_root=options.data_root, cache_dir=options.cache_dir)
+    runs = find_runs(
+        options.runs, data_root=options.data_root, cache_dir=options.cache_dir, dataset=options.dataset
+    )
     settings = Settings(
         Training(options.epochs, options.lr), options.random_views, options.num_images, options.seed
     )
@@ -58,7 +60,7 @@ def work(options: Namespace) -> None:
     views = "fresh random crops (published protocol)" if settings.random_views else "fixed central views"
     print(table(rows))
     print(f"mIoU in %, fg: without background; probes: {options.epochs} epochs, lr {options.lr:g}, {views}")
-    with style():
+    with style(row["run"] for row in rows):
         save_figure(draw(rows, trained), out / "probe.png")
     print(f"{out / 'probe.csv'} {out / 'probe.png'}")
 

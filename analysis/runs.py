@@ -23,14 +23,19 @@ class Run:
     paths: tuple[Path, ...]
     data_root: str = ""
     cache_dir: str = "cache"
+    dataset: str = ""
 
     def steps(self) -> Iterator[Trained]:
         """The steps, loaded one after another, so that only one network is in memory."""
         for path in self.paths:
-            yield load_step(path, data_root=self.data_root, cache_dir=self.cache_dir)
+            yield load_step(
+                path, dataset=self.dataset, data_root=self.data_root, cache_dir=self.cache_dir
+            )
 
 
-def find_runs(paths: Sequence[str], *, data_root: str = "", cache_dir: str = "cache") -> list[Run]:
+def find_runs(
+    paths: Sequence[str], *, data_root: str = "", cache_dir: str = "cache", dataset: str = ""
+) -> list[Run]:
     """The runs at `paths`: single checkpoints, folders of them, or folders of such folders. The checkpoints
     of one folder are one run.
 
@@ -54,7 +59,7 @@ def find_runs(paths: Sequence[str], *, data_root: str = "", cache_dir: str = "ca
     runs = []
     for folder, paths in folders.items():
         name = methods[folder] if list(methods.values()).count(methods[folder]) == 1 else folder.name
-        runs.append(Run(name, tuple(paths[index] for index in sorted(paths)), data_root, cache_dir))
+        runs.append(Run(name, tuple(paths[index] for index in sorted(paths)), data_root, cache_dir, dataset))
     return runs
 
 

@@ -5,25 +5,27 @@ from functools import lru_cache
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
-from torchvision.transforms.v2 import InterpolationMode
-from torchvision.transforms.v2 import functional as F
 
 import argparser
 from config import build
 from dataset import DATASETS, build_dataset
 from dataset.base import SegmentationDataset
+from dataset.card import Described, data_card
 from dataset.images import StepImages
 from dataset.increment import IncrementData
 from dataset.loader import make_loader
+from dataset.resize import resize, shorter_side
 from dataset.skip import skip_bad_images
-from dataset.transform import to_device
+from dataset.transform import normalize
 from experiment import checkpoint
 from methods.base import Method
 from segmentation_module import Output
 from tasks import Step, make_step
+from utils.pictures.fonts import legible
 
 BATCH_SIZE = 16  # images per forward pass; in evaluation mode no result depends on it
 
@@ -33,13 +35,17 @@ class Trained:
     """A method as it is after one step.
 
     Attributes:
-        path: its checkpoint. step: the step that it learned last.
+        path: its checkpoint, with this checksum. step: the step that it learned last.
+        card: of its data, see `dataset.card`. method_name: as `--method` has it.
         method: with its network in evaluation mode, nothing trainable. device: where the network is.
         dataset: what it learned; only names and colours if the images are not there.
         data: the images and labels of the step, as the run saw them. num_workers: of loaders.
     """
 
     path: Path
+    checksum: int
+    card: dict
+    method_name: str
     step: Step
     method: Method
     device: torch.device
@@ -50,7 +56,8 @@ class Trained:
     @torch.inference_mode()
     def forward(self, images: Tensor) -> Output:  # uint8 (N, 3, H, W)
         """Everything that the network makes of `images`."""
-        images, _ = to_device(images, images.new_zeros(()), self.device)
+        mean, std = (tuple(self.card[key]) for key in ("mean", "std"))
+        images = normalize(images.to(self.device), mean, std).contiguous(memory_format=torch.channels_last)
         return self.method.net(images)
 
     def predict(self, images: Tensor) -> tuple[Tensor, Tensor]:  # uint8 (N, 3, H, W)
@@ -71,7 +78,7 @@ class Trained:
 
     def view(self, photo: Tensor) -> Tensor:  # uint8 (3, H, W)
         """`photo` at the scale of training: shorter side as long as a crop, nothing cut off."""
-        return F.resize(photo, [self.data.crop_size], InterpolationMode.BILINEAR, antialias=True)
+        return resize(photo, *shorter_side(*photo.shape[1:], self.data.crop_size))
 
     @property
     def encoder(self) -> int:
@@ -84,14 +91,30 @@ class Trained:
         """Name of each class of the whole task, by model index."""
         return [self.dataset.class_names[label] for label in self.step.order]
 
+    @property
+    def palette(self) -> np.ndarray:
+        """Colour of each label, uint8 (256, 3), whether the images are there or not."""
+        return np.frombuffer(bytes.fromhex(self.card["colours"]), np.uint8).reshape(256, 3)
+
+    @property
+    def drawn_names(self) -> list[str]:
+        """The same as pictures can show them: a label's number where no installed font has the letters."""
+        return list(legible({label: self.dataset.class_names[label] for label in self.step.order}).values())
+
 
 def load_step(
-    path: Path | str, *, data_root: str = "", cache_dir: str = "cache", data: bool = True
+    path: Path | str,
+    *,
+    dataset: str = "",
+    data_root: str = "",
+    cache_dir: str = "cache",
+    data: bool = True,
 ) -> Trained:
     """The step whose checkpoint is at `path`, on the GPU if there is one.
 
     Args:
-        path: a checkpoint. data_root: folder of its dataset, "" for the one that training was given.
+        path: a checkpoint.
+        dataset, data_root: name (or description) and folder of its data, "" for what training was given.
         cache_dir: folder for the scan of which image shows which class.
         data: whether its images are needed; if not, they may be missing.
 
@@ -103,29 +126,41 @@ def load_step(
     stored = content["config"]
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     places = {"data_root": data_root or stored.get("data_root", ""), "cache_dir": cache_dir}
+    places |= {"dataset": dataset} if dataset else {}
     precision = {"precision": "fp32"} if device.type == "cpu" else {}  # half precision is for GPUs
     config = argparser.restore(stored, **places, **precision)
-    dataset = dataset_of(config, needed=data)
-    step = make_step(dataset, config.task, content["step"])
+    card = content.get("card")  # files of older versions have none
+    if card and not data:
+        known = Described(card)
+        groups = tuple(map(tuple, content["groups"]))
+        step = Step(content["dataset"], content["task"], content["step"], groups, known.has_background)
+    else:
+        known = dataset_of(config, path, needed=data)
+        step = make_step(known, config.task, content["step"])
     if [list(group) for group in step.groups] != content["groups"]:
         raise ValueError(f"{path} was trained on other classes than {config.dataset} {config.task} has now")
     method = build.method_after(config, step, device, content)
     method.net.eval().requires_grad_(False)
-    data = build.step_data(config, step, dataset)
-    return Trained(Path(path), step, method, device, dataset, data, config.num_workers)
+    data = build.step_data(config, step, known)
+    card, checksum = card or data_card(known), content["checksum"]
+    about = card, config.method, step
+    return Trained(Path(path), checksum, *about, method, device, known, data, config.num_workers)
 
 
-def dataset_of(config: SimpleNamespace, *, needed: bool) -> SegmentationDataset:
+def dataset_of(config: SimpleNamespace, path: Path | str, *, needed: bool) -> SegmentationDataset:
     """The dataset as the run saw it; if its images are neither there nor needed, its class, which knows the
     names.
     """
     try:
         skips = needed and config.skip_bad_images  # which means to look at every image
         return opened(config.dataset, config.data_root, config.leaky_split, skips)
-    except FileNotFoundError:
-        if needed or config.dataset not in DATASETS:
-            raise
-        return DATASETS[config.dataset]
+    except FileNotFoundError as error:
+        if not needed and config.dataset in DATASETS:
+            return DATASETS[config.dataset]
+        why = "" if needed else "checkpoints of older versions do not carry their classes, and "
+        raise FileNotFoundError(
+            f"{path}: {why}{error}; name the data by --dataset and --data_root"
+        ) from None
 
 
 @lru_cache(maxsize=4)  # the steps of a run, and runs that are compared, share it

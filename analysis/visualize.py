@@ -65,7 +65,9 @@ class Shown:
 
 def work(options: Namespace) -> None:
     """Choose images, predict them with every network, draw the three figures."""
-    runs = find_runs(options.runs, data_root=options.data_root, cache_dir=options.cache_dir)
+    runs = find_runs(
+        options.runs, data_root=options.data_root, cache_dir=options.cache_dir, dataset=options.dataset
+    )
     trained = next(runs[0].steps())
     images = trained.data.of(trained.step.num_steps - 1).test  # labelled with all classes
     if not options.images:
@@ -114,7 +116,7 @@ def draw(shown: Sequence[Shown], runs: Sequence[Run], trained: Trained, *, side:
     palette, step, has_background = trained.dataset.palette, trained.step, trained.dataset.has_background
     skip = {BACKGROUND} if has_background else set()
     names = {
-        label: name for label, name in zip(step.order, trained.class_names, strict=True) if label not in skip
+        label: name for label, name in zip(step.order, trained.drawn_names, strict=True) if label not in skip
     }
 
     def named(one: Shown, predicted: ndarray, *_) -> Image.Image:
@@ -159,10 +161,10 @@ def steps_shown(shown: Sequence[Shown]) -> list[int]:
 
 def titles(shown: Sequence[Shown], trained: Trained) -> list[str]:
     """Headings of the columns; a step that teaches one class names it."""
-    heads = ["", "image", "truth"]
+    heads, names = ["", "image", "truth"], dict(zip(trained.step.order, trained.drawn_names, strict=True))
     for index in steps_shown(shown):
         step = trained.step.at(index)
-        new = f" (+ {trained.dataset.class_names[step.new[0]]})" if step.num_new == 1 and step.grows else ""
+        new = f" (+ {names[step.new[0]]})" if step.num_new == 1 and step.grows else ""
         heads.append(f"after step {index}{new}")
     return heads
 
@@ -187,7 +189,7 @@ def rows_of(
 
 def class_legend(shown: Sequence[Shown], trained: Trained) -> list[tuple[str, tuple[int, int, int]]]:
     """Classes that occur, in learning order, with the step that taught them; then void."""
-    step, names = trained.step, trained.class_names
+    step, names = trained.step, trained.drawn_names
     seen = {int(label) for one in shown if one.labels is not None for label in np.unique(one.labels)}
     for one in shown:
         for predicted, *_ in one.answers.values():

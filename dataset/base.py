@@ -2,7 +2,7 @@
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -148,6 +148,12 @@ class SegmentationDataset(ABC):
             size = sample.mask.stat().st_size if sample.mask else 0
             digest.update(f"\n{sample.id}\t{size}".encode())
         return digest.hexdigest()
+
+    @cached_property
+    def stored(self) -> Mapping[int, int | Sequence[int]]:
+        """What mask files have for each label: a colour, or the first value that becomes the label."""
+        table = np.arange(256) if self.label_map is None else self.label_map
+        return {label: int((table == label).argmax()) for label in range(len(self.class_names))}
 
     @cached_property
     def palette(self) -> np.ndarray:

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from dataset.base import Sample, SegmentationDataset
 from dataset.decode import as_bytes
+from dataset.packs import on_disk
 from dataset.presence import in_threads
 
 PLACES = ("none", "ram", "disk")
@@ -29,8 +30,6 @@ def cached(data, place: str):
     if place == "ram":
         kept = InMemory(data.dataset, data.samples("train"))
     else:
-        from dataset.packs import on_disk  # imported here, because it needs POSIX locks
-
         kept = on_disk(data.dataset, "train", data.samples("train"), data.cache_dir)
     return replace(data, dataset=Decoded(data.dataset, kept))
 

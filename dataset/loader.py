@@ -10,6 +10,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from dataset.transform import to_device
 from utils.distributed import rank, world_size
+from utils.workers import context, worth_starting
 
 
 class Batches(Sampler):
@@ -66,7 +67,8 @@ def make_loader(
     """Loader of (images uint8 (N, 3, h, w), labels uint8 (N, h, w)) for this process.
 
     `loader.batch_sampler.seek(epoch, batch)` says where the next pass starts. Images of different sizes,
-    which only evaluation has, come one by one whatever `batch_size` says.
+    which only evaluation has, come one by one whatever `batch_size` says. Where processes start from nothing,
+    there are no more workers than have enough images to be worth their start.
 
     Raises:
         ValueError: if there are too few images for one training batch.
@@ -81,11 +83,13 @@ def make_loader(
             f"{world_size()} processes; {cure}"
         )
     batches = Batches(len(dataset), batch_size, train=train, seed=seed, rank=rank(), world=world_size())
+    num_workers = worth_starting(num_workers, len(dataset) // world_size())
     return DataLoader(
         dataset,
         batch_sampler=batches,
         num_workers=num_workers,
         persistent_workers=num_workers > 0,
+        multiprocessing_context=context() if num_workers > 0 else None,
         pin_memory=torch.cuda.is_available(),
         generator=torch.Generator().manual_seed(seed),  # else each pass draws from the global generator
         worker_init_fn=heed_no_signal,

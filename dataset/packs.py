@@ -7,7 +7,6 @@ decoded from other files is never found.
 """
 
 import errno
-import fcntl
 import hashlib
 import json
 import logging
@@ -20,6 +19,7 @@ from typing import BinaryIO
 
 import numpy as np
 import torch
+from filelock import FileLock
 from torch import Tensor
 
 from dataset.base import Sample, SegmentationDataset
@@ -117,8 +117,7 @@ def complete(folder: Path, dataset: SegmentationDataset, keys: dict[Sample, str]
 def locked(folder: Path) -> Iterator[None]:
     """Hold `folder` against other processes; the system lets go of it when this one ends, however it does."""
     folder.mkdir(parents=True, exist_ok=True)
-    with open(folder / ".lock", "wb") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+    with FileLock(folder / ".lock"):
         yield
 
 

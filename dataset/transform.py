@@ -8,9 +8,10 @@ from functools import lru_cache
 import numpy as np
 import torch
 from torch import Tensor
-from torchvision.transforms.v2 import InterpolationMode
-from torchvision.transforms.v2 import functional as F
 
+from dataset.resize import resize, shorter_side
+
+Colour = tuple[float, float, float]
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # ImageNet, RGB in [0, 1]
 AREA = (0.5, 2.0)  # of the image; shares above 1 never fit, so crops are 0.5 to 1 of the image
 RATIO = (3 / 4, 4 / 3)  # width by height
@@ -39,18 +40,21 @@ def train_crop(
     image: Tensor, labels: Tensor, size: int, rng: random.Random
 ) -> tuple[Tensor, Tensor]:  # uint8 (3, H, W), (H, W)
     """Random crop of the image, resized to `size` x `size`, mirrored in half of the cases."""
-    box = crop_box(rng, labels.shape[1], labels.shape[0])
+    top, left, height, width = crop_box(rng, labels.shape[1], labels.shape[0])
     flip = rng.random() < 0.5
-    image = F.resized_crop(image, *box, [size, size], InterpolationMode.BILINEAR, antialias=True)
-    labels = resize_labels(F.crop(labels, *box), (size, size))
+    rows, columns = slice(top, top + height), slice(left, left + width)
+    image = resize(image[:, rows, columns], size, size)
+    labels = resize_labels(labels[rows, columns], (size, size))
     return (image.flip(-1), labels.flip(-1)) if flip else (image, labels)
 
 
 def central_crop(image: Tensor, labels: Tensor, size: int) -> tuple[Tensor, Tensor]:  # (3, H, W), (H, W)
     """Shorter side resized to `size`, then the central square: the view of published results."""
-    image = F.resize(image, [size], InterpolationMode.BILINEAR, antialias=True)
-    labels = resize_labels(labels, image.shape[1:])
-    return F.center_crop(image, [size, size]), F.center_crop(labels, [size, size])
+    height, width = shorter_side(*labels.shape, size)
+    top, left = round((height - size) / 2), round((width - size) / 2)
+    rows, columns = slice(top, top + size), slice(left, left + size)
+    labels = resize_labels(labels, (height, width))
+    return resize(image, height, width)[:, rows, columns], labels[rows, columns]
 
 
 def resize_labels(labels: Tensor, size: Sequence[int]) -> Tensor:  # (H, W) -> (height, width) = size
@@ -69,16 +73,16 @@ def _sampled(length: int, size: int) -> np.ndarray:
     return np.minimum(np.add.accumulate(steps).astype(np.int64), length - 1)
 
 
-def normalize(images: Tensor) -> Tensor:  # uint8 (N, 3, H, W)
-    """float32 images with ImageNet's mean 0 and deviation 1 per channel, on the device of `images`."""
-    mean, std = _statistics(images.device)
-    return images.float().div_(255).sub_(mean).div_(std)
+def normalize(images: Tensor, mean: Colour = MEAN, std: Colour = STD) -> Tensor:  # uint8 (N, 3, H, W)
+    """float32 images with `mean` 0 and deviation 1 per channel, on the device of `images`."""
+    shift, scale = _statistics(mean, std, images.device)
+    return images.float().div_(255).sub_(shift).div_(scale)
 
 
 @lru_cache
-def _statistics(device: torch.device) -> tuple[Tensor, Tensor]:
-    mean, std = (torch.tensor(values, device=device).view(3, 1, 1) for values in (MEAN, STD))
-    return mean, std
+def _statistics(mean: Colour, std: Colour, device: torch.device) -> tuple[Tensor, Tensor]:
+    shift, scale = (torch.tensor(values, device=device).view(3, 1, 1) for values in (mean, std))
+    return shift, scale
 
 
 def to_device(images: Tensor, labels: Tensor, device: torch.device) -> tuple[Tensor, Tensor]:

@@ -9,6 +9,8 @@ import sys
 import zipfile
 import zlib
 from collections import OrderedDict
+from contextlib import suppress
+from importlib.metadata import version
 from pathlib import Path
 
 import torch
@@ -39,12 +41,13 @@ def save(content: dict, path: Path | str) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Make a rename in `folder` survive a power cut, where the system can."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    """Make a rename in `folder` survive a power cut, where the system can: Windows opens no folders."""
+    with suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def load(path: Path | str) -> dict:
@@ -129,12 +132,10 @@ def _crc(value, crc: int, where: str) -> int:
 
 def versions() -> dict[str, str]:
     """What computed this: Python, libraries, device, and the git revision of the source."""
-    import torchvision
-
     return {
         "python": sys.version.split()[0],
         "torch": str(torch.__version__),
-        "torchvision": str(torchvision.__version__),
+        "torchvision": version("torchvision"),  # without importing it, which takes two seconds
         "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
         "git": git_revision(),
     }

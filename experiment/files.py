@@ -21,6 +21,15 @@ class RunFiles:
     run: str
     kin: str = ""
 
+    def __post_init__(self):
+        """Refuse a name that leads out of the folder of the setting, where runs of others lie.
+
+        Raises:
+            ValueError: if the run's name is no name of one folder, on any system.
+        """
+        if set(self.run) & set("/\\") or not self.run.isprintable():
+            raise ValueError(f"--name makes {self.run!r} of the run's folder: give a name without slashes")
+
     def checkpoint(self, index: int) -> Path:
         """Weights after step `index`."""
         return self.checkpoint_root / self.setting / self.run / f"step_{index}.pt"
@@ -53,7 +62,8 @@ class RunFiles:
         return self.result_root / self.setting / self.run
 
     def published_table(self, date: str, dataset: str, task: str, name: str) -> Path:
-        """Where published scripts look for the table of a run."""
+        """Where published scripts look for the table of a run; a date with slashes gets hyphens."""
+        date = date.replace("/", "-").replace("\\", "-")
         return self.result_root / f"{date}_{dataset}_{task}_{name or 'Experiment'}.csv"
 
     def log_folder(self, index: int) -> Path:

@@ -6,72 +6,51 @@ import socket
 import time
 from pathlib import Path
 
+from filelock import FileLock, Timeout
+
 from utils.distributed import barrier, is_main
 
 
 class RunLock:
     """Holds `folder` for this run (its first process) as long as the `with` block lasts.
 
-    The lock file names host and process. One whose process has gone, on this host, is recognised as stale.
+    The system itself holds the lock and lets go of it when the process ends, however it ends: a killed run
+    blocks nobody, and no process has to be asked whether it still lives, which Windows cannot answer. Who
+    holds it stands in a file beside the lock, because Windows lets nobody read a locked one.
 
     Raises:
         ValueError: on entering, if another run works there.
     """
 
     def __init__(self, folder: Path | str):
-        self.path = Path(folder) / ".lock"
+        self.folder = Path(folder)
+        self.holder = self.folder / ".lock.json"
+        self.lock = FileLock(self.folder / ".lock")
 
     def __enter__(self) -> "RunLock":
         if is_main():
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            while not self._created():
-                holder = self._holder()
-                if not is_stale(holder):
-                    raise ValueError(
-                        f"another run (process {holder.get('pid')} on {holder.get('host')}, since "
-                        f"{holder.get('since')}) works in {self.path.parent}; give this another --name, or "
-                        f"remove {self.path} if that run is gone"
-                    )
-                self.path.unlink(missing_ok=True)
+            self.folder.mkdir(parents=True, exist_ok=True)
+            try:
+                self.lock.acquire(timeout=0)
+            except Timeout:
+                raise ValueError(
+                    f"another run{self._who()} works in {self.folder}; give this another --name, or wait"
+                ) from None
+            about = {"host": socket.gethostname(), "pid": os.getpid()}
+            about["since"] = time.strftime("%Y-%m-%d %H:%M:%S")
+            self.holder.write_text(json.dumps(about), encoding="utf-8")
         barrier()
         return self
 
     def __exit__(self, *_) -> None:
         if is_main():
-            self.path.unlink(missing_ok=True)
+            self.holder.unlink(missing_ok=True)
+            self.lock.release()
 
-    def _created(self) -> bool:
-        """Whether the file is ours; the system lets one process alone create it."""
+    def _who(self) -> str:
+        """What the holder says of itself, for the message; "" in the instant before it has."""
         try:
-            descriptor = os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_WRONLY)
-        except FileExistsError:
-            return False
-        about = {
-            "host": socket.gethostname(),
-            "pid": os.getpid(),
-            "since": time.strftime("%Y-%m-%d %H:%M:%S"),
-        }
-        with open(descriptor, "w", encoding="utf-8") as file:
-            json.dump(about, file)
-        return True
-
-    def _holder(self) -> dict:
-        try:
-            return json.loads(self.path.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return {}
-
-
-def is_stale(holder: dict) -> bool:
-    """Whether the process that `holder` names ran on this host and is gone; an unreadable file is not
-    stale.
-    """
-    if holder.get("host") != socket.gethostname():
-        return False
-    try:
-        os.kill(int(holder["pid"]), 0)
-    except ProcessLookupError:
-        return True
-    except (PermissionError, OverflowError, ValueError, KeyError):
-        return False
-    return int(holder["pid"]) == os.getpid()  # a number that the system has given out again
+            about = json.loads(self.holder.read_text(encoding="utf-8"))
+            return f" (process {about['pid']} on {about['host']}, since {about['since']})"
+        except (OSError, ValueError, KeyError, TypeError):
+            return ""

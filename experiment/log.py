@@ -13,6 +13,7 @@ from tqdm import tqdm
 from experiment.log_pictures import sample_picture
 from utils.distributed import is_main, world_size
 from utils.pictures.confusion import by_row, confusion_picture
+from utils.pictures.fonts import legible
 
 
 class RunLog:
@@ -116,9 +117,11 @@ class RunLog:
         for entry in result["classes"]:
             if entry["iou"] is not None:
                 self.writer.add_scalar(f"test_iou/{entry['name']}", entry["iou"], step)
-        names = [entry["name"] for entry in result["classes"]]
+        names = {entry["label"]: entry["name"] for entry in result["classes"]}
+        drawn = dict(zip(names.values(), legible(names).values(), strict=True))
+        columns = [drawn.get(name, name) for name in result["columns"]]
         shares = by_row(result["confusion"])
-        self.picture("test/confusion", confusion_picture(shares, names, result["columns"]), step)
+        self.picture("test/confusion", confusion_picture(shares, list(drawn.values()), columns), step)
         if len(images):
             self.picture("test/samples", sample_picture(method, images), step)
 

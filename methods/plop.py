@@ -12,7 +12,7 @@ from segmentation_module import Output
 from tasks import Step
 from utils.losses.pixel_means import pixel_means
 from utils.losses.pixelwise import cross_entropy
-from utils.losses.pod import Layer, pod, pod_schedule
+from utils.losses.pod import pod, pod_schedule
 from utils.losses.pseudo_labels import (
     adaptive_factor,
     entropy_scores_of_small,
@@ -96,8 +96,8 @@ class PLOP(WithTeacher):
     def pod(self, old: Output, out: Output) -> Tensor:
         """Distillation over the body's stages, the classifiers' input and the logits before up-sampling."""
         old_maps, maps = ([*o.attentions.values(), o.features, o.logits_small] for o in (old, out))
-        layers = [Layer(self.pod_factor)] * (len(maps) - 1) + [Layer(self.pod_logits_factor)]
-        return pod(old_maps, maps, layers, schedule=pod_schedule(self.step.num_seen, self.step.num_new))
+        factors = [self.pod_factor] * (len(maps) - 1) + [self.pod_logits_factor]
+        return pod(old_maps, maps, factors, schedule=pod_schedule(self.step.num_seen, self.step.num_new))
 
     def state_dict(self) -> dict:
         return {} if self.thresholds is None else {"step": self.step.index, "thresholds": self.thresholds}

@@ -3,12 +3,16 @@
 import argparse
 import collections
 import pickle
-from collections.abc import Collection, Mapping
+import zipfile
+from collections.abc import Collection, Mapping, Sequence
+from difflib import get_close_matches
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+
+from models.wrapping import network_in
 
 # Plain values that published files carry beside tensors: scores as numpy scalars, options as a namespace.
 # Rebuilding them executes nothing of the file's choosing.
@@ -23,12 +27,10 @@ PLAIN = [
     argparse.Namespace,
     collections.defaultdict,
 ]
-# Keys under which published files hold the weights.
-WRAPPERS = ("model_state", "state_dict", "model", "teacher")
 
 
 def read_file(path: str | Path) -> object:
-    """What `torch.save` or safetensors wrote to `path`: tensors and plain values, nothing executed.
+    """What `torch.save`, safetensors or `numpy.savez` wrote to `path`; nothing in it is executed.
 
     Raises:
         FileNotFoundError: if there is no such file.
@@ -43,6 +45,8 @@ def read_file(path: str | Path) -> object:
         raise ValueError(f"{path} is a web page, not weights; pretrained/README.md has the right address")
     if path.suffix == ".safetensors":
         return _read_safetensors(path)
+    if path.suffix == ".npz":
+        return _read_arrays(path)
     try:
         with torch.serialization.safe_globals(PLAIN):
             return torch.load(path, map_location="cpu", weights_only=True)
@@ -66,48 +70,50 @@ def _read_safetensors(path: Path) -> dict[str, Tensor]:
         raise ValueError(f"{path} is truncated or not a file of weights: download it again") from None
 
 
-def read_weights(path: str | Path) -> dict[str, Tensor]:
-    """Named tensors of a file of weights, without what wraps them (`model`, `state_dict`) and `module.`.
+def _read_arrays(path: Path) -> dict[str, np.ndarray]:
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            return dict(arrays)
+    except (ValueError, EOFError, OSError, zipfile.BadZipFile):
+        raise ValueError(f"{path} is truncated or holds more than arrays: download it again") from None
+
+
+def read_weights(path: str | Path, names: Collection[str] = ()) -> dict[str, Tensor]:
+    """Named tensors of a file of weights, without what wraps them: see `models.wrapping.network_in`.
+
+    Args:
+        names: what the network calls its entries, by which it is found in the file.
 
     Raises:
         FileNotFoundError, ValueError: as `read_file`; also if the file holds no named tensors.
     """
-    return unwrap(read_file(path), path)[0]
-
-
-def unwrap(found: object, path: str | Path) -> tuple[dict[str, Tensor], list[str]]:
-    """The named tensors inside `found`, which `path` held, and the names of what lies beside them.
-
-    Raises:
-        ValueError: if there are none.
-    """
-    beside = []
-    for wrapper in WRAPPERS:
-        if isinstance(found, Mapping) and isinstance(found.get(wrapper), Mapping):
-            beside = [str(key) for key in found if key != wrapper]
-            found = found[wrapper]
-            break
-    if not isinstance(found, Mapping) or not found or not all(torch.is_tensor(v) for v in found.values()):
-        raise ValueError(f"{path} holds no dictionary of tensors, so no weights")
-    return {key.removeprefix("module."): value for key, value in found.items()}, beside
+    return network_in(read_file(path), path, names)[0]
 
 
 def faults(
     own: Mapping[str, Tensor], weights: Mapping[str, Tensor], *, may_lack: Collection[str] = ()
 ) -> str:
     """In words, where `weights` do not fit the state dict `own`, with the first names; "" if they fit."""
-    kinds = {
-        "lacks": [key for key in own if key not in weights and key not in may_lack],
-        "has, with no place for it,": [key for key in weights if key not in own],
-        "has in another shape": [
-            f"{key} {tuple(weights[key].shape)} for {tuple(own[key].shape)}"
-            for key in own
-            if key in weights and own[key].shape != weights[key].shape
-        ],
-    }
-    return "; ".join(
-        f"{kind} {', '.join(keys[:3])} ({len(keys)} in all)" for kind, keys in kinds.items() if keys
-    )
+    lacking = [key for key in own if key not in weights and key not in may_lack]
+    spare = [key for key in weights if key not in own]
+    reshaped = [key for key in own if key in weights and own[key].shape != weights[key].shape]
+    shapes = [f"{key} {tuple(weights[key].shape)} for {tuple(own[key].shape)}" for key in reshaped]
+    kinds = {"lacks": lacking, "has, with no place for it,": spare, "has in another shape": shapes}
+    words = [f"{kind} {', '.join(keys[:3])} ({len(keys)} in all)" for kind, keys in kinds.items() if keys]
+    if words:
+        words.append(f"{len(own.keys() & weights.keys()) - len(reshaped)} of {len(own)} entries fit")
+    if lacking and spare:
+        pairs = (f"{key} ~ {nearest(key, spare, own, weights)}" for key in lacking[:3])
+        words.append(f"nearest names, here ~ in the file: {', '.join(pairs)}")
+    return "; ".join(words)
+
+
+def nearest(
+    name: str, others: Sequence[str], own: Mapping[str, Tensor], weights: Mapping[str, Tensor]
+) -> str:
+    """The one of `others` that is most like `name`; entries of the same shape first."""
+    alike = [other for other in others if weights[other].shape == own[name].shape] or others
+    return get_close_matches(name, alike, n=1, cutoff=0)[0]
 
 
 def fill(
@@ -116,7 +122,7 @@ def fill(
     """Load `weights` into `module`; every name and shape has to fit, only `may_lack` may be absent.
 
     Raises:
-        ValueError: naming the first entries that do not fit.
+        ValueError: naming the first entries that do not fit, and what is nearest to them.
     """
     if words := faults(module.state_dict(), weights, may_lack=may_lack):
         raise ValueError(f"{source} is not a file for this network: it {words}")

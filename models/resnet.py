@@ -90,7 +90,7 @@ class ResNet(nn.Module):
             )
         weights = {
             name: value
-            for name, value in read_weights(path).items()
+            for name, value in read_weights(path, self.state_dict()).items()
             if not name.startswith(CLASSIFIER) and not name.endswith("num_batches_tracked")
         }
         fill(self, complete(weights), source=path)

@@ -125,7 +125,7 @@ class Swin(nn.Module):
         Raises:
             FileNotFoundError, ValueError: see `models.pretrained`; first keys that differ are named.
         """
-        weights = published_names(read_weights(path))
+        weights = published_names(read_weights(path, self.state_dict()))
         # Classification files have no stage norms; timm's has no index tables, which are constant.
         fresh = {key for key in self.state_dict() if key.startswith("norm") or "position_index" in key}
         fill(self, weights, source=path, may_lack=fresh)

@@ -113,16 +113,7 @@ class TimmBackbone(nn.Module):
         self.register_buffer("offset", ((ours_mean - mean) / std).view(3, 1, 1), persistent=False)
 
     def forward(self, images: Tensor) -> tuple[Tensor, dict[str, Tensor]]:  # (N, 3, H, W), normalised
-        """Features (N, B, h, w) and the maps of the stages, the last one included.
-
-        Raises:
-            ValueError: if an image is smaller than the stride of the features.
-        """
-        size = images.shape[-2:]
-        if min(size) < self.stride:
-            raise ValueError(
-                f"images of {size[0]}x{size[1]} are smaller than one cell ({self.stride}) of timm:{self.name}"
-            )
+        """Features (N, B, h, w) and the maps of the stages, the last one included."""
         if self.recolour:
             images = images * self.gain + self.offset
         images = self.grid.fit(images)
@@ -153,8 +144,8 @@ class TimmBackbone(nn.Module):
 
     def _fill(self, model: nn.Module, path: str) -> None:
         """Load a file into the whole model; only what is pruned later may be missing."""
-        weights = original_names(model)(read_weights(path))
         own = model.state_dict()
+        weights = original_names(model)(read_weights(path, own))
         for key in weights.keys() & own.keys():
             if "pos_embed" in key and weights[key].shape != own[key].shape:
                 weights[key] = _resample(weights[key], own[key])

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from models import WEIGHTS, build_backbone
 
-SUFFIXES = (".pth", ".tar", ".pt", ".bin", ".safetensors")
+SUFFIXES = (".pth", ".tar", ".pt", ".bin", ".safetensors", ".npz")
 
 
 def readers() -> dict[str, list[str]]:

@@ -2,10 +2,12 @@
 
     python -m scripts.convert 15-5s-voc_MiB_1.pth step_1.pt --from mib
     python -m scripts.convert IN OUT --from rcil --dataset voc --task 15-5s --step 1 [flags of run.py]
+    python -m scripts.convert IN OUT --from plop --dataset my.yaml --task 6-1 --step 1    # your own data
     python run.py --test --ckpt step_1.pt --data_root DIR
 
 Nothing in the file is executed. Dataset, task and step are read from the published name of the file or given;
-every other flag of run.py may be given too. Every entry of the file is reported: taken, renamed or dropped.
+every other flag of run.py may be given too. Of your own data the classes stand in the YAML file in the order
+in which the published program learned them. Every entry of the file is reported: taken, renamed or dropped.
 """
 
 import argparse
@@ -19,17 +21,20 @@ from torch import Tensor
 
 import argparser
 from config.build import flat, network_parts
-from dataset import DATASETS
+from dataset import DATASETS, build_dataset
+from dataset.base import SegmentationDataset
+from dataset.card import data_card
 from experiment import checkpoint
 from experiment.identity import describe
 from methods import METHODS
 from methods.build import step0_as
-from models.pretrained import faults, read_file, unwrap
+from models.pretrained import faults, read_file
+from models.wrapping import network_in
 from scripts.published_checkpoints import SYSTEMS
-from tasks import named_step
+from tasks import make_step
 
 NAMES = (  # what the published programs call their files
-    r"(?P<task>[^/]+)-(?P<dataset>voc|ade|cityscapes\w*)_[^/]*_(?P<step>\d+)\.pth",
+    r"(?P<task>[^/]+)-(?P<dataset>cityscapes\w*|[^/_]+)_[^/]*_(?P<step>\d+)\.pth",
     r".*?(?P<setting>overlap|disjoint)_(?P<task>[^/_]+(_[b-w])?)_[^/]*/step_(?P<step>\d+)/checkpoint[^/]*\.pth",
 )
 
@@ -68,7 +73,7 @@ def convert(path: str | Path, system: str, flags: list[str], *, say: Callable[[s
         FileNotFoundError, ValueError: if there is no such file, or it is not the network of these flags.
     """
     path = Path(path)
-    given, beside = unwrap(read_file(path), path)
+    given, beside = network_in(read_file(path), path)
     out = SYSTEMS[system].translate(given)
     out.dropped |= {key: "not part of the network" for key in beside}
     known = [*flags_from_weights(out.weights), *SYSTEMS[system].flags.split(), *flags_from_name(path)]
@@ -76,25 +81,34 @@ def convert(path: str | Path, system: str, flags: list[str], *, say: Callable[[s
         if flag not in [*known, *flags]:
             raise ValueError(f"{path.name} does not tell {flag.removeprefix('--')}: add {flag}")
     config = argparser.resolve([*known, *flags], {})
-    # The published datasets; others have their classes from their files.
-    kinds = {name: kind for name, kind in DATASETS.items() if getattr(kind, "class_names", ())}
-    if config.dataset not in kinds or len(config.step) != 1 or not str(config.step[0]).isdigit():
-        raise ValueError(f"--dataset has to be one of {', '.join(kinds)}, and --step one number")
-    kind = kinds[config.dataset]
-    num_classes, background = len(kind.class_names), kind.has_background
-    step = named_step(kind.name, num_classes, config.task, int(config.step[0]), has_background=background)
+    if len(config.step) != 1 or not str(config.step[0]).isdigit():
+        raise ValueError(f"--step {' '.join(config.step)}: a checkpoint is of one step, give its number")
+    data = classes_of(config.dataset, config.data_root)
+    step = make_step(data, config.task, int(config.step[0]))
     method = METHODS[config.method](step, **config.hyper)
     with torch.device("meta"):
         own = method.build_model(step, network_parts(config, pretrained=False)).state_dict()
     say(out.report(given, [key for key in own if key not in out.weights]))
     if words := faults(own, out.weights):
         network = (
-            f"{config.method} with {config.backbone} after step {step.index} of {kind.name} {config.task}"
+            f"{config.method} with {config.backbone} after step {step.index} of {data.name} {config.task}"
         )
         raise ValueError(f"{path} is not the network of {network}: it {words}")
     about = describe(flat(config), step, step0_as=step0_as(type(method)), fingerprint="")  # trained on what?
     net = {key: out.weights[key].to(own[key].dtype).clone() for key in own}
-    return about | {"converted_from": f"{system}: {path.name}", "net": net, "method_state": {}}
+    about |= {"converted_from": f"{system}: {path.name}", "card": data_card(data)}
+    return about | {"net": net, "method_state": {}}
+
+
+def classes_of(name: str, root: str) -> SegmentationDataset | type[SegmentationDataset]:
+    """What knows the classes of the data set `name`: its class if it is published, whose files need not be
+    here; your own data, by their YAML file.
+
+    Raises:
+        ValueError, FileNotFoundError: if nothing does.
+    """
+    kind = DATASETS.get(name)
+    return kind if kind and getattr(kind, "class_names", ()) else build_dataset(name, root)
 
 
 def main(arguments: list[str] | None = None) -> int:

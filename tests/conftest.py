@@ -61,12 +61,12 @@ def small_data(tmp_path_factory) -> Path:
 
 @pytest.fixture
 def cli(small_data, tmp_path, monkeypatch, capsys):
-    """`cli(*words)` runs run.py on the small data in an empty folder: exit status, output, errors."""
+    """`cli(*argv)` runs run.py on the small data in an empty folder: exit status, output, errors."""
     monkeypatch.chdir(tmp_path)
 
-    def call(*words: str, defaults: bool = True) -> tuple[int, str, str]:
+    def call(*argv: str, defaults: bool = True) -> tuple[int, str, str]:
         start = ["--dataset", str(small_data), "--task", "4-1", *SMALL] if defaults else []
-        status = run.main([*start, *map(str, words)])
+        status = run.main([*start, *map(str, argv)])
         captured = capsys.readouterr()
         return status, captured.out, captured.err
 
@@ -88,9 +88,9 @@ def here(tmp_path, monkeypatch) -> Path:
 
 @pytest.fixture
 def processes(small_data, tmp_path):
-    """`processes(n, *words)` runs run.py under torchrun with n processes in an empty folder."""
+    """`processes(n, *argv)` runs run.py under torchrun with n processes in an empty folder."""
 
-    def call(count: int, *words: str, launcher: str = "torch.distributed.run") -> subprocess.CompletedProcess:
+    def call(count: int, *argv: str, launcher: str = "torch.distributed.run") -> subprocess.CompletedProcess:
         command = [
             sys.executable,
             "-m",
@@ -104,7 +104,7 @@ def processes(small_data, tmp_path):
             "--task",
             "4-1",
             *SMALL,
-            *words,
+            *argv,
         ]
         environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
         return subprocess.run(

@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 
 from metrics import ConfusionMatrix
-from tests.worlds import SilentLog, TinyLoader, make_method
+from tests.builders import SilentLog, TinyLoader, make_method
 from train import NonFiniteLoss, Training, evaluate, fit
 from utils import distributed
 from utils.losses.weight_transfer import WeightTransfer, pretune

@@ -109,3 +109,10 @@ def test_bad_image_is_named(cli, tmp_path, small_data, damage):
         culprit = mask.name
     status, _, err = cli("--dataset", copy / "small.yaml", "--task", "offline")
     assert status == 2 and culprit in err, err
+
+
+@pytest.mark.parametrize("name", ["../../up", "a/b", "a\\b", "/tmp/x", "a\nb"])
+def test_a_name_that_leads_out_of_the_runs_folder_is_refused(cli, tmp_path, name):
+    status, _, err = cli("--name", name, "--step", "0")
+    assert status == 2 and "--name" in err and err.count("\n") == 1
+    assert not list(tmp_path.iterdir())

@@ -11,9 +11,9 @@ pytestmark = pytest.mark.slow
 
 
 def test_methods_share_step_0_and_appear_in_one_table(small_data, tmp_path, capfd):
-    words = ["--methods", "FT", "mib", "joint", "--seeds", "42", "--out", str(tmp_path / "out")]
-    words += ["--", "--dataset", str(small_data), "--task", "4-1", *SMALL]
-    assert compare.main(words) == 0
+    argv = ["--methods", "FT", "mib", "joint", "--seeds", "42", "--out", str(tmp_path / "out")]
+    argv += ["--", "--dataset", str(small_data), "--task", "4-1", *SMALL]
+    assert compare.main(argv) == 0
     shown = capfd.readouterr().out
     assert shown.count("step 0 is that of FT") == 1
     rows = [line.split(" | ") for line in (tmp_path / "out/table.md").read_text().splitlines()]

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 import run
+from analysis import predict
 from experiment import checkpoint
 from methods import METHODS
 from methods.eir import DetachedBackground
@@ -20,7 +21,7 @@ from modules.refined_head import RefinedHead
 from scripts.convert import convert, flags_from_name, main
 from scripts.published_checkpoints import from_eir, from_rcil, same_names
 from segmentation_module import Parts, make_model
-from tests.dataset_trees import write_voc
+from tests.dataset_trees import write_folder, write_image, write_voc
 
 GOLDENS = Path(__file__).parent / "goldens"
 BESIDE = {"epoch": 29, "best_score": np.float64(0.5), "scheduler_state": {"base_lrs": [np.float64(0.01)]}}
@@ -195,19 +196,40 @@ def test_a_converted_checkpoint_is_evaluated_by_run(tmp_path, monkeypatch, capsy
     assert "mIoU" in capsys.readouterr().out
 
 
+def test_a_checkpoint_of_own_data_is_converted_tested_and_predicts_alone(tmp_path, monkeypatch, capsys):
+    """PLOP's file on classes of one's own: the YAML has their names."""
+    monkeypatch.chdir(tmp_path)
+    torch.manual_seed(0)
+    images = {"a": [0, 1], "b": [2, 1], "c": [3, 0]}
+    write_folder(tmp_path / "own", images, images, classes=("background", "cat", "dog", "cow"))
+    net = make_model(Parts("tiny", output_stride=8), [3, 1])
+    weights = {f"module.{key}": value for key, value in net.state_dict().items()}
+    torch.save({"model_state": weights, **BESIDE}, tmp_path / "2-1-pets_PLOP_1.pth")
+    flags = "--dataset own/pets.yaml --backbone tiny --output_stride 8 --crop_size 32".split()
+    assert main(["2-1-pets_PLOP_1.pth", "ours.pt", "--from", "plop", *flags]) == 0
+    content = checkpoint.load(tmp_path / "ours.pt")
+    assert content["card"]["class_names"] == ["background", "cat", "dog", "cow"] and content["step"] == 1
+    assert run.main(["--test", "--ckpt", "ours.pt", "--num_workers", "0"]) == 0
+    assert "mIoU" in capsys.readouterr().out
+    (tmp_path / "own").rename(tmp_path / "gone")
+    write_image(tmp_path / "p.jpg")
+    assert predict.cli(["ours.pt", "p.jpg"]) == 0
+
+
 def test_what_names_of_files_tell():
     for name, flags in {
         "15-5s-voc_MiB_1.pth": "--dataset voc --task 15-5s --step 1",
         "100-50-ade_FT-FixBC-P_0.pth": "--dataset ade --task 100-50 --step 0",
         "overlap_5-3_EIR/step_2/checkpoint-epoch60.pth": "--dataset voc --setting overlap --task 5-3 "
         "--step 2",
+        "6-1-camvid_PLOP_NEST_2.pth": "--dataset camvid --task 6-1 --step 2",
         "something.pth": "",
     }.items():
         assert flags_from_name(Path(name)) == flags.split(), name
 
 
-def refusal(capsys, *words) -> str:
-    assert main([str(word) for word in words]) == 2
+def refusal(capsys, *argv) -> str:
+    assert main([str(value) for value in argv]) == 2
     error = capsys.readouterr().err
     assert error.count("\n") == 1
     return error

@@ -177,8 +177,8 @@ cached(step_of(*sys.argv[1:]), "disk")
 
 def test_a_killed_process_neither_blocks_nor_leaves_anything(data):
     data.presence("train")
-    words = [sys.executable, "-c", KILLED, str(data.dataset.description), data.cache_dir]
-    process = subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    argv = [sys.executable, "-c", KILLED, str(data.dataset.description), data.cache_dir]
+    process = subprocess.Popen(argv, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     assert process.stdout.readline() == b"reading\n"
     assert any(path.suffix == ".tmp" for path in files_of(data))
     process.send_signal(signal.SIGKILL)

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from dataset.resize import resize, shorter_side
 from dataset.transform import central_crop, crop_box, normalize, resize_labels, train_crop
 
 GOLDENS = Path(__file__).parent / "goldens/mib"
@@ -80,3 +81,38 @@ def test_normalization_is_imagenets():
         [0.229, 0.224, 0.225]
     )
     torch.testing.assert_close(normalize(images).flatten(1), want)
+
+
+@pytest.mark.parametrize("layout", ["decoded", "packed"])
+@pytest.mark.parametrize("before, after", [((37, 53), (24, 24)), ((9, 300), (64, 32)), ((5, 4), (5, 9))])
+def test_pictures_are_resized_bit_for_bit_as_torchvision_does(layout, before, after):
+    from torchvision.transforms.v2 import functional as F
+
+    pixels = np.random.default_rng(0).integers(0, 256, (*before, 3), np.uint8)
+    image = torch.from_numpy(pixels).permute(2, 0, 1)
+    image = image.contiguous() if layout == "packed" else image
+    part = image[:, 1:, 2:]
+    for one in (image, part):
+        want = F.resize(one, list(after), antialias=True)
+        got = resize(one, *after)
+        assert torch.equal(got, want) and got.stride() == want.stride()
+    assert shorter_side(*before, 21) == tuple(F.resize(image, [21]).shape[1:])
+
+
+def test_pictures_are_resized_within_a_level_where_the_processor_has_no_fast_form(monkeypatch):
+    image = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (3, 37, 53), np.uint8))
+    fast = resize(image, 24, 30)
+    monkeypatch.setattr("dataset.resize._works_on_bytes", lambda: False)
+    assert (resize(image, 24, 30).int() - fast.int()).abs().max() <= 1
+
+
+@pytest.mark.parametrize("height, width", [(1, 1), (40, 41), (41, 40), (7, 30), (31, 8)])
+def test_the_view_of_a_test_is_torchvisions(height, width):
+    from torchvision.transforms.v2 import functional as F
+
+    image = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (3, height, width), np.uint8))
+    labels = torch.arange(height * width).view(height, width).to(torch.uint8)
+    view, view_labels = central_crop(image, labels, 12)
+    whole = F.resize(image, [12], antialias=True)
+    assert torch.equal(view, F.center_crop(whole, [12, 12]))
+    assert torch.equal(view_labels, F.center_crop(resize_labels(labels, whole.shape[1:]), [12, 12]))

@@ -124,8 +124,8 @@ def test_pretraining_as_the_demo_calls_it_says_what_it_wrote(tmp_path, monkeypat
     for name, value in {"NUM_IMAGES": 8, "EPOCHS": 1, "BATCH_SIZE": 4}.items():
         monkeypatch.setattr(pretrain_shapes, name, value)
     path = tmp_path / "tiny.pth"
-    words = ["--path", path, "--cache_dir", tmp_path / "cache", "--logdir", tmp_path / "logs"]
-    pretrain_shapes.main([str(word) for word in words])
+    argv = ["--path", path, "--cache_dir", tmp_path / "cache", "--logdir", tmp_path / "logs"]
+    pretrain_shapes.main([str(value) for value in argv])
     assert capsys.readouterr().out.startswith(f"{path}: backbone pre-trained") and path.is_file()
     assert list((tmp_path / "logs" / "pretrain_shapes").iterdir())
 

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 import train
-from tests.worlds import SilentLog, TinyLoader, make_method
+from tests.builders import SilentLog, TinyLoader, make_method
 from train import Training, fit, optimizer_step, start
 from utils.optimizer import FusedSGD
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from utils.losses.pod import Layer, pod, pod_distance, strip_sums
+from utils.losses.pod import pod, pod_distance, strip_sums
 
 
 def textbook_strips(maps, scales=(1, 2, 4)):
@@ -36,7 +36,7 @@ def two_maps(size, *, extra=0, dtype=torch.float64):
 def test_pod_equals_the_loop_over_regions(size, extra):
     old, new = two_maps(size, extra=extra)
     want = textbook_distance(old, new)
-    got = pod_distance(old, new, Layer(1.0))
+    got = pod_distance(old, new)
     torch.testing.assert_close(got, want, rtol=1e-12, atol=1e-12)
     weights = torch.arange(1.0, 4.0, dtype=torch.float64)
     gradients = [torch.autograd.grad((weights * distance).sum(), new)[0] for distance in (got, want)]
@@ -46,20 +46,20 @@ def test_pod_equals_the_loop_over_regions(size, extra):
 def test_pod_does_not_depend_on_the_layout_in_memory():
     old, new = two_maps((8, 8))
     last = [maps.contiguous(memory_format=torch.channels_last) for maps in (old, new)]
-    torch.testing.assert_close(pod_distance(*last, Layer(1.0)), pod_distance(old, new, Layer(1.0)))
+    torch.testing.assert_close(pod_distance(*last), pod_distance(old, new))
 
 
 def test_equal_maps_have_distance_zero_and_a_zero_gradient():
     old, _ = two_maps((8, 8))
     new = old.clone().requires_grad_()
-    distance = pod_distance(old, new, Layer(1.0))
+    distance = pod_distance(old, new)
     distance.sum().backward()
     assert torch.equal(distance, torch.zeros(3)) and not new.grad.any()
 
 
 def test_half_precision_maps_are_compared_in_float32():
     old, new = (300 * maps.detach().half() for maps in two_maps((8, 8), dtype=torch.float32))
-    distance = pod_distance(old, new, Layer(1.0))  # the squares are beyond float16
+    distance = pod_distance(old, new)  # the squares are beyond float16
     assert distance.dtype == torch.float32
     torch.testing.assert_close(distance, textbook_distance(old.float(), new.float()), rtol=1e-4, atol=0)
 
@@ -72,6 +72,6 @@ def test_maps_too_small_for_the_regions_are_refused_with_the_cure(size):
 
 def test_layers_without_weight_count_in_the_mean():
     old, new = two_maps((8, 8))
-    one = pod([old], [new], [Layer(2.0)], schedule=3.0)
-    torch.testing.assert_close(one, 6 * pod_distance(old, new, Layer(1.0)).mean())
-    torch.testing.assert_close(pod([old, old], [new, new], [Layer(2.0), Layer(0.0)], schedule=3.0), one / 2)
+    one = pod([old], [new], [2.0], schedule=3.0)
+    torch.testing.assert_close(one, 6 * pod_distance(old, new).mean())
+    torch.testing.assert_close(pod([old, old], [new, new], [2.0, 0.0], schedule=3.0), one / 2)

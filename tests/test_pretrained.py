@@ -37,6 +37,57 @@ def test_wrappers_and_the_prefix_of_ddp_are_taken_off(tmp_path, wrapper):
     assert read.keys() == WEIGHTS.keys() and torch.equal(read["weight"], WEIGHTS["weight"])
 
 
+@pytest.mark.parametrize("key", ["", "state_dict", "net", "teacher", "model_ema", "state_dict/model", 7])
+@pytest.mark.parametrize(
+    "prefix",
+    ["", "module.", "_orig_mod.", "backbone.", "model.", "encoder.", "module.encoder_q.", "a.b.c._orig_mod."],
+)
+def test_a_network_is_found_by_its_names_whatever_is_around_it(tmp_path, key, prefix):
+    content = {f"{prefix}{name}": value for name, value in WEIGHTS.items()} | {"other.head": torch.ones(3)}
+    for word in reversed(str(key).split("/")) if key != "" else ():
+        content = {word: content, "epoch": 3, "optimizer": {"state": {0: {"momentum": torch.ones(2)}}}}
+    torch.save(content, tmp_path / "a.pth")
+    read = read_weights(tmp_path / "a.pth", WEIGHTS)
+    assert torch.equal(read["weight"], WEIGHTS["weight"])
+    assert read.keys() == WEIGHTS.keys() | ({"other.head"} if prefix in ("", "_orig_mod.") else set())
+
+
+@pytest.mark.parametrize(
+    ("good", "bad"),
+    [("teacher", "student"), ("model_ema", "model"), ("module.encoder_q.", "module.encoder_k.")],
+)
+def test_of_two_copies_the_one_that_its_authors_evaluate_is_taken(tmp_path, good, bad):
+    copies = {bad: {name: -value - 1 for name, value in WEIGHTS.items()}, good: WEIGHTS}
+    if "." in good:
+        copies = {f"{prefix}{name}": v for prefix, own in copies.items() for name, v in own.items()}
+    torch.save(copies, tmp_path / "a.pth")
+    assert torch.equal(read_weights(tmp_path / "a.pth", WEIGHTS)["weight"], WEIGHTS["weight"])
+
+
+def test_of_two_copies_that_nobody_can_tell_apart_none_is_taken(tmp_path):
+    torch.save({"first": WEIGHTS, "second": WEIGHTS}, tmp_path / "a.pth")
+    with pytest.raises(ValueError, match="under first and under second"):
+        read_weights(tmp_path / "a.pth", WEIGHTS)
+
+
+def test_numpy_arrays_are_read(tmp_path):
+    arrays = {name: value.numpy() for name, value in WEIGHTS.items()}
+    torch.save({"state_dict": arrays}, tmp_path / "a.pth")
+    np.savez(tmp_path / "a.npz", **arrays)
+    np.savez(tmp_path / "b.npz", weight=np.array([Foreign()]))
+    for name in ("a.pth", "a.npz"):
+        assert torch.equal(read_weights(tmp_path / name)["weight"], WEIGHTS["weight"])
+    assert "more than arrays" in refusal(tmp_path / "b.npz")
+
+
+def test_the_weights_of_a_checkpoint_of_ours_are_found_in_it(tmp_path):
+    from experiment import checkpoint
+
+    net = {f"body.{name}": value for name, value in WEIGHTS.items()} | {"cls.0.weight": torch.ones(2)}
+    checkpoint.save({"net": net, "method_state": {}}, tmp_path / "step_0.pt")
+    assert read_weights(tmp_path / "step_0.pt", WEIGHTS).keys() == WEIGHTS.keys()
+
+
 @pytest.mark.parametrize("zipped", [True, False])
 def test_scores_and_options_beside_the_weights_do_not_hinder(tmp_path, zipped):
     options = argparse.Namespace(lr=0.1)
@@ -103,3 +154,17 @@ def test_weights_of_another_network_are_named():
         fill(module, {"weight": torch.ones(4, 3), "scale": torch.ones(1)}, source="a.pth")
     fill(module, {"weight": torch.ones(2, 3)}, source="a.pth", may_lack={"bias"})
     assert torch.equal(module.weight, torch.ones(2, 3))
+
+
+def test_where_names_do_not_fit_the_nearest_on_both_sides_and_how_many_fit_are_shown():
+    own = {"conv1.weight": torch.ones(2, 3), "bn1.bias": torch.ones(2), "fc.bias": torch.ones(2)}
+    module = nn.Module()
+    for name, value in own.items():
+        module.register_module(name.split(".")[0], part := nn.Module())
+        part.register_parameter(name.split(".")[1], nn.Parameter(value))
+    given = {"stem.conv.weight": torch.ones(2, 3), "stem.norm.bias": torch.ones(2), "fc.bias": torch.ones(2)}
+    with pytest.raises(ValueError) as caught:
+        fill(module, given, source="a.pth")
+    words = str(caught.value)
+    assert "1 of 3 entries fit" in words
+    assert "conv1.weight ~ stem.conv.weight, bn1.bias ~ stem.norm.bias" in words and "\n" not in words

@@ -63,7 +63,7 @@ LINES = {
 }  # fmt: skip
 
 
-def words(text, task="15-5s", dataset="voc", name="mine", pod=0.01):
+def argv_of(text, task="15-5s", dataset="voc", name="mine", pod=0.01):
     places = {"TASK": task, "DATASET": dataset, "NAME": name, "FACTOR": str(pod)}
     return [places.get(word, word) for word in (EVERY + text).split()]
 
@@ -77,7 +77,7 @@ def resolved(argv, processes=1, monkeypatch=None):
 @pytest.mark.parametrize("line", LINES)
 def test_the_method_and_its_values_are_found_in_the_flags(line):
     text, method, hyper = LINES[line]
-    config = resolved(words(text))
+    config = resolved(argv_of(text))
     assert config.method == method
     assert {name: config.hyper[name] for name in hyper} == hyper
     found = (config.setting, config.precision, config.protocol, config.lr, config.epochs, config.task)
@@ -91,7 +91,7 @@ def test_each_of_the_combinations_has_a_line():
 
 @pytest.mark.parametrize(("name", "method"), [("PLOP", "PLOP"), ("RCIL_11-1", "RCIL")])
 def test_on_domains_pod_alone_is_plop_unless_the_name_says_rcil(name, method):
-    argv = words("--method FT " + POD, task="11-1", dataset="cityscapes_domain", name=name, pod=0.0001)
+    argv = argv_of("--method FT " + POD, task="11-1", dataset="cityscapes_domain", name=name, pod=0.0001)
     config = resolved(argv)
     assert config.method == method
     if method == "PLOP":
@@ -110,18 +110,18 @@ def test_on_domains_pod_alone_is_plop_unless_the_name_says_rcil(name, method):
     ],
 )
 def test_on_domains_plops_preset_gives_the_factors_that_the_command_leaves_to_it(more, factors):
-    config = resolved(words("--method PLOP" + more, task="11-1", dataset="cityscapes_domain"))
+    config = resolved(argv_of("--method PLOP" + more, task="11-1", dataset="cityscapes_domain"))
     assert config.method == "PLOP"
     assert (config.hyper["pod_factor"], config.hyper["pod_logits_factor"]) == factors
 
 
 def test_plain_distillation_of_domains_is_lwf():
-    config = resolved(words("--method FT --loss_kd 10", task="1-1", dataset="cityscapes_domain"))
+    config = resolved(argv_of("--method FT --loss_kd 10", task="1-1", dataset="cityscapes_domain"))
     assert (config.method, config.hyper["loss_kd"]) == ("LWF", 10.0)
 
 
 def test_the_published_batch_counts_per_process_and_ours_does_not(monkeypatch):
-    assert resolved(words("--method MiB"), 2, monkeypatch).batch_size == 24
+    assert resolved(argv_of("--method MiB"), 2, monkeypatch).batch_size == 24
     assert resolved(["--method", "MiB", "--batch_size", "24"], 2, monkeypatch).batch_size == 24
 
 
@@ -135,17 +135,17 @@ def test_what_a_published_line_does_not_say_is_as_its_parser_assumes():
 def test_lines_that_only_mib_could_read_have_its_rules_for_labels():
     mib = resolved("--method EWC --dataset voc --task 15-5 --overlap --lr 0.01".split())
     assert (mib.protocol, mib.hyper["reg_importance"]) == ("mib", 500.0)
-    assert resolved(words("--method EWC")).protocol == "plop"
+    assert resolved(argv_of("--method EWC")).protocol == "plop"
 
 
 def test_our_flags_can_be_added_to_a_published_line_and_win():
-    config = resolved(words("--method MiB --precision bf16 --accumulate 2 --setting disjoint"))
+    config = resolved(argv_of("--method MiB --precision bf16 --accumulate 2 --setting disjoint"))
     assert (config.precision, config.accumulate, config.setting) == ("bf16", 2, "disjoint")
 
 
 def test_labels_of_old_classes_stay_where_the_line_says_so():
-    assert resolved(words("--method FT --no_mask")).masking == "current+old"
-    assert resolved(words("--method FT --data_masking new")).masking == "new"
+    assert resolved(argv_of("--method FT --no_mask")).masking == "current+old"
+    assert resolved(argv_of("--method FT --data_masking new")).masking == "new"
 
 
 def test_overlap_alone_does_not_make_a_line_published_on_other_data():
@@ -157,14 +157,14 @@ def test_overlap_alone_does_not_make_a_line_published_on_other_data():
 def test_the_user_is_told_how_the_line_was_read(capsys):
     import run
 
-    assert run.main([*words(LINES["DFT*"][0]), "--explain"]) == 0
+    assert run.main([*argv_of(LINES["DFT*"][0]), "--explain"]) == 0
     out = capsys.readouterr().out
     assert out.startswith("a published command line")
     assert "--method DFT*" in out and "--task_num has no effect: the task says it" in out
 
 
 def test_files_are_those_of_the_method_that_was_meant():
-    config = argparser.resolve(words(LINES["DFT*"][0]), {})
+    config = argparser.resolve(argv_of(LINES["DFT*"][0]), {})
     path = build.run_files(config).checkpoint(1)
     assert path.as_posix() == "checkpoints/step/voc_15-5s_overlap/DFT_STAR_resnet101_mine/step_1.pt"
 
@@ -198,7 +198,7 @@ def test_the_table_is_also_where_the_published_scripts_average_it(cli, tmp_path)
 )
 def test_what_has_no_equivalent_is_refused_with_the_reason(text, reason):
     with pytest.raises(ValueError, match=reason.replace("*", r"\*")):
-        resolved(words(text))
+        resolved(argv_of(text))
 
 
 def test_every_option_of_the_published_parser_has_its_place():

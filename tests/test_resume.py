@@ -64,7 +64,7 @@ POINTS = {
     ),
     "between two steps": lambda patch: patch.setattr(run, "test_step", bomb(1, run.test_step)),
 }
-WORDS = ["--step", "0", "1", "--epochs", "2", "--ckpt_interval", "0", "--batch_size", "6"]
+FLAGS = ["--step", "0", "1", "--epochs", "2", "--ckpt_interval", "0", "--batch_size", "6"]
 
 
 def outcome(root, method: str) -> tuple[dict, list]:
@@ -81,14 +81,14 @@ def assert_same(one, two) -> None:
     assert one[1] == two[1]
 
 
-def compare(cli, tmp_path, monkeypatch, method: str, point: str, *words: str) -> None:
-    words = ["--method", method, *WORDS, *words]
-    assert cli(*words, "--checkpoint", "whole/checkpoints", "--results_dir", "whole/results")[0] == 0
+def compare(cli, tmp_path, monkeypatch, method: str, point: str, *argv: str) -> None:
+    argv = ["--method", method, *FLAGS, *argv]
+    assert cli(*argv, "--checkpoint", "whole/checkpoints", "--results_dir", "whole/results")[0] == 0
     with monkeypatch.context() as patch:
         POINTS[point](patch)
         with pytest.raises(Killed):
-            cli(*words)
-    status, out, err = cli(*words)
+            cli(*argv)
+    status, out, err = cli(*argv)
     assert status == 0, err
     assert_same(outcome(tmp_path, method), outcome(tmp_path / "whole", method))
     assert not list(tmp_path.rglob("*.last.pt"))
@@ -103,22 +103,22 @@ def test_fine_tuning_killed_anywhere_ends_with_the_same_bits(cli, tmp_path, monk
 @pytest.mark.slow
 @pytest.mark.parametrize("method", ["PLOP+NeST", "REMINDER", "RCIL", "EIR", "EWC", "PI", "RW", "DFT*"])
 def test_each_kind_of_method_killed_in_step_1_ends_with_the_same_bits(cli, tmp_path, monkeypatch, method):
-    words = ["--method", method, *WORDS, "--batch_size", "4"]
+    argv = ["--method", method, *FLAGS, "--batch_size", "4"]
     for root in ("whole/", ""):
         assert (
             cli(
-                *words, "--step", "0", "--checkpoint", f"{root}checkpoints", "--results_dir", f"{root}results"
+                *argv, "--step", "0", "--checkpoint", f"{root}checkpoints", "--results_dir", f"{root}results"
             )[0]
             == 0
         )
-    assert cli(*words, "--checkpoint", "whole/checkpoints", "--results_dir", "whole/results")[0] == 0
+    assert cli(*argv, "--checkpoint", "whole/checkpoints", "--results_dir", "whole/results")[0] == 0
     with monkeypatch.context() as patch:
         patch.setattr(train, "optimizer_step", bomb(2, train.optimizer_step))
         with pytest.raises(Killed):
-            cli(*words)
+            cli(*argv)
     for module in (plop, nest, reminder):  # what the images have taught a method is not learnt twice
         monkeypatch.setattr(module, "first_epochs", bomb(1, module.first_epochs))
-    status, _, err = cli(*words)
+    status, _, err = cli(*argv)
     assert status == 0, err
     assert_same(outcome(tmp_path, method), outcome(tmp_path / "whole", method))
 
@@ -131,8 +131,8 @@ def test_worker_processes_change_nothing(cli, tmp_path, monkeypatch):
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1, signal.SIGINT])
 def test_a_signal_saves_before_it_ends_the_run(cli, tmp_path, monkeypatch, number):
-    words = ["--method", "FT", *WORDS, "--ckpt_interval", "1000"]
-    assert cli(*words, "--checkpoint", "whole/checkpoints", "--results_dir", "whole/results")[0] == 0
+    argv = ["--method", "FT", *FLAGS, "--ckpt_interval", "1000"]
+    assert cli(*argv, "--checkpoint", "whole/checkpoints", "--results_dir", "whole/results")[0] == 0
     with monkeypatch.context() as patch:
         real, left = train.optimizer_step, [4]
 
@@ -143,11 +143,11 @@ def test_a_signal_saves_before_it_ends_the_run(cli, tmp_path, monkeypatch, numbe
             return real(*args)
 
         patch.setattr(train, "optimizer_step", step)
-        status, out, _ = cli(*words)
+        status, out, _ = cli(*argv)
     assert status == 143 and "the same command continues there" in out
     saved = checkpoint.load(next(tmp_path.glob("checkpoints/*/*/step_0.last.pt")))
     assert saved["progress"]["batch"] == 4  # nothing that was computed is lost
-    assert cli(*words)[0] == 0
+    assert cli(*argv)[0] == 0
     assert_same(outcome(tmp_path, "FT"), outcome(tmp_path / "whole", "FT"))
 
 
@@ -157,7 +157,7 @@ def test_kill_9_of_real_processes_loses_nothing(small_data, tmp_path, count):
     start = (
         ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(count)] if count > 1 else []
     )
-    words = [
+    argv = [
         sys.executable,
         *start,
         str(ROOT / "run.py"),
@@ -168,16 +168,16 @@ def test_kill_9_of_real_processes_loses_nothing(small_data, tmp_path, count):
         *SMALL,
         "--method",
         "FT",
-        *WORDS,
+        *FLAGS,
     ]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     (tmp_path / "whole").mkdir()
     subprocess.run(
-        words, cwd=tmp_path / "whole", env=environment, check=True, capture_output=True, timeout=200
+        argv, cwd=tmp_path / "whole", env=environment, check=True, capture_output=True, timeout=200
     )
 
     process = subprocess.Popen(
-        words,
+        argv,
         cwd=tmp_path,
         env=environment,
         start_new_session=True,
@@ -189,17 +189,17 @@ def test_kill_9_of_real_processes_loses_nothing(small_data, tmp_path, count):
         time.sleep(0.02)
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
-    done = subprocess.run(words, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=200)
+    done = subprocess.run(argv, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=200)
     assert done.returncode == 0, done.stderr[-2000:]
     assert_same(outcome(tmp_path, "FT"), outcome(tmp_path / "whole", "FT"))
 
 
 def test_unfinished_step_with_other_values_is_not_continued(cli, tmp_path, monkeypatch):
-    words = ["--method", "FT", *WORDS, "--step", "0"]
+    argv = ["--method", "FT", *FLAGS, "--step", "0"]
     with monkeypatch.context() as patch:
         patch.setattr(train, "optimizer_step", bomb(3, train.optimizer_step))
         with pytest.raises(Killed):
-            cli(*words)
-    status, _, err = cli(*words, "--weight_decay", "0.1")
+            cli(*argv)
+    status, _, err = cli(*argv, "--weight_decay", "0.1")
     assert status == 2 and "weight_decay 0.0001 there, 0.1 here" in err
-    assert cli(*words, "--weight_decay", "0.1", "--overwrite")[0] == 0
+    assert cli(*argv, "--weight_decay", "0.1", "--overwrite")[0] == 0

@@ -1,4 +1,4 @@
-"""Each flag's one word is true: what step 0 does not depend on leaves its bits, all else changes its hash."""
+"""Scopes of flags are true: what step 0 does not depend on leaves its bits, the rest changes its hash."""
 
 import pytest
 import torch
@@ -30,7 +30,7 @@ NOT_VARIED = {
 }
 
 
-def words(name: str) -> list[str]:
+def flags_of(name: str) -> list[str]:
     """The command line that gives the flag its other value."""
     return [f"--{name}"] + ([] if OTHER[name] is True else [str(OTHER[name])])
 
@@ -42,10 +42,10 @@ def test_every_flag_has_a_scope_and_is_varied_here_or_named():
 
 @pytest.fixture(scope="module")
 def hash_of(small_data):
-    """`hash_of(*words)`: under which name the small task shares its step 0."""
+    """`hash_of(*argv)`: under which name the small task shares its step 0."""
 
-    def call(*more: str) -> str:
-        config = argparser.parse(["--dataset", str(small_data), "--task", "4-1", *SMALL, *more])
+    def call(*argv: str) -> str:
+        config = argparser.parse(["--dataset", str(small_data), "--task", "4-1", *SMALL, *argv])
         dataset = build.run_dataset(config)
         step = make_step(dataset, config.task)
         about = reuse.about_step(config, build.step_data(config, step, dataset))
@@ -57,7 +57,7 @@ def hash_of(small_data):
 
 @pytest.mark.parametrize("name", OTHER)
 def test_a_flag_changes_the_hash_of_step_0_exactly_if_its_scope_says_that_it_matters(name, hash_of, here):
-    assert (hash_of(*words(name)) != hash_of()) == (SCOPE[name] in DECIDE_STEP_0)
+    assert (hash_of(*flags_of(name)) != hash_of()) == (SCOPE[name] in DECIDE_STEP_0)
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +74,7 @@ def plain(small_data, tmp_path_factory):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in OTHER if SCOPE[name] not in (*DECIDE_STEP_0, "images")])
 def test_what_does_not_matter_for_step_0_leaves_its_bits(name, plain, cli, tmp_path):
-    status, _, err = cli("--step", "0", "--no_share", *(words(name) if name != "no_share" else ()))
+    status, _, err = cli("--step", "0", "--no_share", *(flags_of(name) if name != "no_share" else ()))
     assert status == 0, err
     (file,) = tmp_path.glob("*/small_4-1_*/*/step_0.pt")
     weights = checkpoint.load(file)["net"]

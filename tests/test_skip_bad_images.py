@@ -48,10 +48,10 @@ def test_good_data_lose_nothing(small_data):
 
 def test_run_with_bad_images_lists_them_in_its_result(cli, damaged, tmp_path):
     path, bad = damaged
-    words = ("--dataset", path, "--task", "offline")
-    status, _, err = cli(*words)
+    argv = ("--dataset", path, "--task", "offline")
+    status, _, err = cli(*argv)
     assert status == 2 and any(id in err for _, id in bad)
-    status, _, err = cli(*words, "--skip_bad_images")
+    status, _, err = cli(*argv, "--skip_bad_images")
     assert status == 0, err
     result = json.loads((tmp_path / "results/small_offline_overlap/FT_tiny/step_0.json").read_text())
     assert {(entry["split"], entry["id"]) for entry in result["skipped"]} == bad

@@ -82,9 +82,15 @@ def test_images_are_normalised_as_in_the_models_own_training():
     torch.testing.assert_close(ours * body.gain + body.offset, ((colour - 0.5) / 0.25).view(3, 1, 1))
 
 
-def test_an_image_smaller_than_one_cell_is_refused(bodies):
-    with pytest.raises(ValueError, match=r"8x64 are smaller than one cell \(14\)"):
-        bodies["vit_small_patch14_dinov2"](torch.zeros(1, 3, 8, 64))
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("size", [(3, 90), (90, 3), (1, 1)])
+def test_a_side_of_less_than_one_cell_becomes_one(bodies, name, size):
+    with torch.no_grad():
+        features, _ = bodies[name](torch.randn(1, 3, *size))
+    stride = NAMES[name][1]
+    assert features.isfinite().all()
+    for got, side in zip(features.shape[2:], size, strict=True):
+        assert got in (max(1, side // stride), -(-side // stride))
 
 
 @pytest.mark.parametrize("norm", [nn.BatchNorm2d(3), BatchNormAct2d(3)])
@@ -146,9 +152,9 @@ def test_a_file_of_another_network_is_refused_by_its_names(small, tmp_path):
         r"no place for it, blocks\.99\.norm1\.weight": own | {"blocks.99.norm1.weight": torch.ones(1)},
         r"another shape patch_embed\.proj\.bias \(5,\)": own | {"patch_embed.proj.bias": torch.ones(5)},
     }
-    for words, content in files.items():
+    for message, content in files.items():
         torch.save(content, tmp_path / "a.pth")
-        with pytest.raises(ValueError, match=words) as caught:
+        with pytest.raises(ValueError, match=message) as caught:
             small.load_pretrained(tmp_path / "a.pth")
         assert "\n" not in str(caught.value) and "timm:hiera_tiny_224" in str(caught.value)
 
@@ -167,7 +173,7 @@ def test_timm_downloads_only_when_asked_and_fails_in_one_line(small, monkeypatch
 
 
 def test_wrong_names_are_answered_with_the_nearest_right_one():
-    for name, words in {
+    for name, message in {
         "resnet_101": "did you mean resnet101",
         "timm:resnet5": "did you mean resnet5",
         "timm:zzzzzzzzzz": "timm.list_models",
@@ -175,7 +181,7 @@ def test_wrong_names_are_answered_with_the_nearest_right_one():
         "timm:resnet18@64": "leave @64 away",
         "timm:hiera_tiny_224@big": "side of the images in pixels",
     }.items():
-        with pytest.raises(ValueError, match=words):
+        with pytest.raises(ValueError, match=message):
             build_backbone(name)
     assert backbone_name("TIMM:ResNet18") == "timm:resnet18" and backbone_name("Swin_B") in BACKBONES
 

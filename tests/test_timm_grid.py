@@ -1,6 +1,6 @@
 """Every family of timm: its cells cover the image, up to the last pixel."""
 
-from functools import cache
+from functools import lru_cache
 
 import pytest
 import timm
@@ -18,7 +18,7 @@ deit_tiny_patch16_224 densenet121 dla46x_c dpn48b edgenext_xx_small efficientfor
 efficientformerv2_s0 efficientnet_lite0 efficientvim_m1 efficientvit_b0 efficientvit_m0
 vit_tiny_patch16_dinov3_qkvb fasternet_t0 fastvit_t8 focalnet_tiny_srf gcvit_xxtiny
 ghostnet_050 hardcorenas_b hgnetv2_b0 hiera_tiny_224 sam2_hiera_tiny hrnet_w18_small iformer_t
-inception_next_atto inception_resnet_v2 inception_v3 inception_v4 lcnetv2_small levit_128s lowformer_b0
+inception_next_atto inception_v3 lcnetv2_small levit_128s lowformer_b0
 test_mambaout maxvit_pico_rw_256 poolformerv2_s12 gmlp_ti16_224 lcnet_035 mobilevit_xxs
 mvitv2_tiny nest_tiny nextvit_small test_nfnet pit_ti_224
 pvt_v2_b0 rdnet_tiny regnetx_002 repghostnet_050 repvit_m1 res2next50
@@ -30,17 +30,22 @@ volo_d1_224 ese_vovnet19b_slim_dw legacy_xception xception41p xcit_nano_12_p8_22
 """.split()
 # Too large to compute with in a test: looked at without.
 LARGE = """
-deepseek_vit_412m mobilenetv5_base naflexvit_base_patch16_parfac_gap nasnetalarge pnasnet5large qwen3_vit_88m
-vgg11 samvit_base_patch16_224
+deepseek_vit_412m inception_resnet_v2 inception_v4 mobilenetv5_base naflexvit_base_patch16_parfac_gap
+nasnetalarge pnasnet5large qwen3_vit_88m vgg11 samvit_base_patch16_224
 """.split()
 ROUND_DOWN = ["focalnet_tiny_srf", "edgenext_xx_small", "test_convnext", "inception_next_atto"]
 
 
-@cache
+@lru_cache(maxsize=1)
 def body(name, device="cpu"):
     torch.manual_seed(0)
     with torch.device(device):
-        return build_backbone(f"timm:{name}").eval()
+        net = build_backbone(f"timm:{name}").eval()
+    with torch.no_grad():
+        for parameter in net.parameters() if device == "cpu" else ():
+            if parameter.dim() == 1:  # of norms that start with 0, so that no residual counts
+                parameter.uniform_(0.5, 1.0)
+    return net
 
 
 def uneven(net):

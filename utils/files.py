@@ -1,8 +1,8 @@
-"""Atomic writes."""
+"""Atomic writes, and the files below a folder."""
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
@@ -48,3 +48,21 @@ def file_hash(path: str) -> str:
         return ""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def files_below(folder: Path, suffixes: Iterable[str]) -> list[Path]:
+    """Files with one of the `suffixes` in `folder` and its folders, sorted; names with a dot before are none.
+
+    Raises:
+        FileNotFoundError: if there is no such folder, or no such file in it.
+    """
+    if not folder.is_dir():
+        raise FileNotFoundError(f"there is no folder {folder}")
+    suffixes = tuple(suffixes)
+    found = [path for path in sorted(folder.rglob("*")) if path.suffix.lower() in suffixes and path.is_file()]
+    found = [
+        path for path in found if not any(part.startswith(".") for part in path.relative_to(folder).parts)
+    ]
+    if not found:
+        raise FileNotFoundError(f"{folder} has no file {' or '.join(f'*{suffix}' for suffix in suffixes)}")
+    return found

@@ -3,12 +3,12 @@
 import random
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 import torch.nn.functional as F
+from PIL import Image
 from torch import Tensor
 from torch.utils.data import Dataset
-from torchvision.transforms.v2 import InterpolationMode
-from torchvision.transforms.v2 import functional as TF
 
 from dataset.images import TrainImages
 from dataset.memory.record import Record, keep_classes
@@ -21,12 +21,15 @@ def stored_crop(
 ) -> tuple[Tensor, Tensor]:  # uint8 (3, H, W), (H, W)
     """Random part of a stored image at `size` x `size`, mirrored in half of the cases: as `train_crop`.
 
-    Pillow resizes, as in EIR: where a side shrinks, torchvision's arithmetic is a level off in some pixels.
+    Pillow resizes, as in EIR: where a side shrinks, PyTorch's arithmetic is a level off in some pixels.
     """
-    box = crop_box(rng, labels.shape[1], labels.shape[0])
+    top, left, height, width = crop_box(rng, labels.shape[1], labels.shape[0])
     flip = rng.random() < 0.5
-    image = TF.pil_to_tensor(TF.resized_crop(TF.to_pil_image(image), *box, [size, size]))
-    labels = TF.resized_crop(labels[None], *box, [size, size], InterpolationMode.NEAREST_EXACT)[0]
+    picture = Image.fromarray(image.permute(1, 2, 0).numpy()).crop((left, top, left + width, top + height))
+    resized = np.array(picture.resize((size, size), Image.Resampling.BILINEAR))
+    image = torch.from_numpy(resized).permute(2, 0, 1).contiguous()
+    labels = labels[None, None, top : top + height, left : left + width]
+    labels = F.interpolate(labels, size=(size, size), mode="nearest-exact")[0, 0]
     return (image.flip(-1), labels.flip(-1)) if flip else (image, labels)
 
 

@@ -12,7 +12,7 @@ from utils.compile import use_compiled
 from utils.labels import IGNORE
 from utils.losses import pixelwise as losses
 from utils.losses.pixel_means import pixel_means
-from utils.losses.pod import Layer, pod
+from utils.losses.pod import pod
 from utils.losses.pseudo_labels import entropy_scores_of_small, pseudo_labels
 from utils.losses.weight_transfer import count_votes
 
@@ -143,11 +143,9 @@ def maps_pair(batch: Batch) -> tuple[Graded, Graded]:
     new = [maps + 0.1 * torch.randn_like(maps) for maps in old]
     old, new = [*old, batch.old_logits], [*new, batch.logits]
     factors = [0.01] * len(sides) + [0.0005]
-
-    layers = [Layer(factor) for factor in factors]
     return (
         Graded(lambda *new: textbook.pod(old, new, factors), new),
-        Graded(lambda *new: pod(old, new, layers), new),
+        Graded(lambda *new: pod(old, new, factors), new),
     )
 
 

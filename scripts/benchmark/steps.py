@@ -94,8 +94,8 @@ def textbook_forms() -> Iterator[None]:
         unce = textbook.unbiased_cross_entropy(logits, labels, old_logits.shape[1])
         return unce, textbook.unbiased_distillation(logits, alpha * old_logits)
 
-    def pod(old, new, layers, *, schedule: float):
-        return schedule * textbook.pod(old, new, [layer.factor for layer in layers])
+    def pod(old, new, factors, *, schedule: float):
+        return schedule * textbook.pod(old, new, factors)
 
     with (
         patch("methods.base.pixel_means", plain_means),

@@ -109,5 +109,10 @@ def nest_pipeline(inputs, params):
 @adapter("plop_nest.align_weight")
 def align_weight(inputs, params):
     *old, newest = inputs["weights"].split(params["classes"])
-    aligned = align_norms([*old, newest], params["align_type"])
+    rows = {  # only "all" is what NeST's scripts use
+        "all": torch.cat(old),
+        "old": torch.cat(old)[1:],
+        "background": torch.cat([old[0][:1], *old[1:]]),
+    }[params["align_type"]]
+    aligned = align_norms(rows, newest)
     return {"weights_after": torch.cat([*old, aligned])}

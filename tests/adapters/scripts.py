@@ -14,22 +14,22 @@ ALWAYS = ("step", "lr", "epochs", "batch_size")
 
 
 def command_line(options, defaults):
-    """The words of a published command line with these options."""
-    words = ["--dataset", options.get("dataset", defaults["dataset"])]
+    """The argv of a published command line with these options."""
+    argv = ["--dataset", options.get("dataset", defaults["dataset"])]
     for name, value in options.items():
         if value is True:
-            words.append(f"--{name}")
+            argv.append(f"--{name}")
         elif isinstance(value, dict):
-            words += [f"--{name}", json.dumps(value)]
+            argv += [f"--{name}", json.dumps(value)]
         elif name != "dataset":
-            words += [f"--{name}", *map(str, value if isinstance(value, list) else [value])]
-    return words
+            argv += [f"--{name}", *map(str, value if isinstance(value, list) else [value])]
+    return argv
 
 
-def understood(words, processes):
+def understood(argv, processes):
     """The resolved flags and hyper-parameters of one of several processes."""
     with patch.dict(os.environ, {"WORLD_SIZE": str(processes)}):
-        config = argparser.merge(words, {})
+        config = argparser.merge(argv, {})
     return {name: getattr(config, name) for name in argparser.DEFAULTS} | config.hyper
 
 
@@ -50,8 +50,8 @@ def scripts(inputs, params):
         runs, totals = [], set()
         date = Path(script["results_file"]).name.split("_")[0]
         for options in script["runs"]:
-            words = [*command_line(options, inputs["defaults"]), "--date", date]
-            values = understood(words, script["gpus"])
+            argv = [*command_line(options, inputs["defaults"]), "--date", date]
+            values = understood(argv, script["gpus"])
             totals.add(values["batch_size"])
             runs.append(differing(published_options(values, processes=script["gpus"]), inputs["defaults"]))
         files = RunFiles(Path(), Path(values["results_dir"]), Path(), setting="", run="")

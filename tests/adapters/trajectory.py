@@ -10,12 +10,12 @@ from unittest import mock
 import numpy as np
 import torch
 
-from experiment.previous_step import take_over
 from methods import METHODS
+from methods.build import build_method
 from segmentation_module import Parts
 from tasks import Step
 from tests.adapters import adapter
-from tests.worlds import SilentLog, TinyLoader
+from tests.builders import SilentLog, TinyLoader
 from train import Training, start, train_one_epoch
 
 CPU = torch.device("cpu")
@@ -113,19 +113,21 @@ def as_it_is(images, labels, device):
 
 def prepared(params):
     """The method at its step, as `run.py` prepares it."""
-    groups = tuple(map(tuple, params["groups"]))
+    groups, name, seed = tuple(map(tuple, params["groups"])), params["method"], params["seed"]
     step = Step("case", params["task"], params["step"], groups)
-    kind = METHODS[params["method"]]
-    method = kind(step, **{name: params[name] for name in params if hasattr(kind, name)})
+    hyper = {key: params[key] for key in params if hasattr(METHODS[name], key)}
+    training = Training(params["epochs"], params["lr"], params["weight_decay"], params["lr_power"])
     parts = Parts(backbone=params["backbone"], output_stride=params["output_stride"])
-    method.net = method.model = method.build_model(step, parts)
-    method.net.load_state_dict(weights(params["seed"], method.net))
+    how = {"hyper": hyper, "training": training, "device": CPU}
+    previous = {}
     if step.index > 0:
-        old = method.build_model(step.at(step.index - 1), parts)
-        known = {"step": step.index - 1, "finished": {"fisher": fisher(params["seed"], old)}}
-        previous = {"step": known["step"], "net": weights(params["seed"], old), "method_state": known}
-        take_over(method, previous, parts, CPU)
-    method.net.to(memory_format=torch.channels_last)
+        old = build_method(name, step.at(step.index - 1), parts, **how).net
+        known = {"step": step.index - 1, "finished": {"fisher": fisher(seed, old)}}
+        previous = {"step": known["step"], "net": weights(seed, old), "method_state": known}
+    method = build_method(name, step, parts, previous=previous, **how)
+    taken_over = previous.get("net", {})
+    new = {key: tensor for key, tensor in weights(seed, method.net).items() if key not in taken_over}
+    method.net.load_state_dict(new, strict=False)
     return method
 
 
@@ -140,13 +142,11 @@ def trajectory(inputs, params):
         method, loader, log = prepared(params), Batches(params), Kept()
         if method.step.index > 0:
             method.start_increment(loader)
-        training = Training(params["epochs"], params["lr"], params["weight_decay"], params["lr_power"])
-        method.training = training
-        progress = start(method, training, batches=len(loader), device=CPU)
+        progress = start(method, method.training, batches=len(loader), device=CPU)
         states = [state(method)]
-        train_one_epoch(method, loader, training, progress, device=CPU, log=log,
+        train_one_epoch(method, loader, method.training, progress, device=CPU, log=log,
                         after_iteration=lambda _: states.append(state(method)))  # fmt: skip
-        method.end_increment()
+        method.end_increment(loader)
     out = {"lr": log.rates, "thresholds": getattr(method, "thresholds", None)}
     out |= {f"loss.{name}": values for name, values in log.terms.items()}
     for name, first in states[0].items():

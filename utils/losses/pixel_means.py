@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from utils.compile import compilable, compiling
+from utils.losses.pixelwise import at_least_float32
 from utils.losses.upsampling import bands, exact_products, portion, upsampling_matrix
 
 
@@ -26,19 +27,15 @@ def pixel_means(loss_maps: Callable, small: Sequence[Tensor], maps: Sequence[Ten
 
     Same values and gradients as `plain_means`, up to rounding.
     """
-    first, *others = (x if x.dtype == torch.float64 else x.float() for x in small)
+    first, *others = map(at_least_float32, small)
     return _PixelMeans.apply(first, loss_maps, [other.detach() for other in others], list(maps))
 
 
 def plain_means(loss_maps: Callable, small: Sequence[Tensor], maps: Sequence[Tensor]) -> tuple[Tensor, ...]:
     """`pixel_means` at full resolution: the reference of tests and benchmark."""
     size = maps[0].shape[-2:]
-    logits = [
-        F.interpolate(
-            x if x.dtype == torch.float64 else x.float(), size, mode="bilinear", align_corners=False
-        )
-        for x in small
-    ]
+    small = map(at_least_float32, small)
+    logits = [F.interpolate(x, size, mode="bilinear", align_corners=False) for x in small]
     return tuple(term.mean() for term in as_tuple(loss_maps(*logits, *maps)))
 
 

@@ -126,7 +126,7 @@ def feature_distillation(features: Tensor, old_features: Tensor) -> Tensor:  # (
 
 def at_least_float32(tensor: Tensor) -> Tensor:
     """`tensor`, in float32 if autocast left it in half precision."""
-    return tensor.float() if tensor.itemsize < 4 else tensor
+    return tensor if tensor.dtype == torch.float64 else tensor.float()
 
 
 def soft_binary_cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:  # (N, C, H, W) both

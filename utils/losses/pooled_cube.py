@@ -12,6 +12,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from utils.losses.pixelwise import at_least_float32
+from utils.losses.pod import fold_extra_channels
+
 WINDOWS = (4, 8, 12, 16, 20, 24)  # sides of the spatial windows, in cells
 Pool = tuple[Callable[[Tensor], Tensor], Callable[[Tensor], Tensor]]  # a linear map and its adjoint
 
@@ -33,23 +36,13 @@ def pooled_cube_distillation(
         channel: factors g, one per map but the last.
     """
     assert len(old) == len(new) == len(spatial) == len(channel) + 1
-    new = [*new[:-1], fold_new_classes(new[-1], old[-1].shape[1])]
-    differences = [precise(a).square() - precise(b).square() for a, b in zip(old, new, strict=True)]
+    new = [*new[:-1], fold_extra_channels(new[-1], old[-1].shape[1])]
+    pairs = [(at_least_float32(a), at_least_float32(b)) for a, b in zip(old, new, strict=True)]
+    differences = [a.square() - b.square() for a, b in pairs]
     along_space = [f * spatial_distance(d) for f, d in zip(spatial, differences, strict=True)]
     along_channels = [g * channel_distance(d) for g, d in zip(channel, differences[:-1], strict=True) if g]
     zero = differences[0].new_zeros(())
     return sum(along_space) / len(old), sum(along_channels, zero) / (len(old) - 1)
-
-
-def precise(tensor: Tensor) -> Tensor:
-    """At least float32: squares and sums of 16-bit maps lose too much."""
-    return tensor if tensor.dtype == torch.float64 else tensor.float()
-
-
-def fold_new_classes(logits: Tensor, num_old: int) -> Tensor:  # (N, C, h, w) -> (N, C_old, h, w)
-    """Logits in the teacher's classes: background plus the plain sum of all new ones, then the old ones."""
-    background = logits[:, :1] + logits[:, num_old:].sum(1, keepdim=True)
-    return torch.cat([background, logits[:, 1:num_old]], dim=1)
 
 
 def spatial_distance(difference: Tensor) -> Tensor:  # (N, C, h, w)

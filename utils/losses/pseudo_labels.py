@@ -14,6 +14,7 @@ from torch import Tensor
 from utils.compile import compilable
 from utils.distributed import all_reduce_sum
 from utils.labels import BACKGROUND, IGNORE
+from utils.losses.pixelwise import at_least_float32
 from utils.losses.upsampling import bands, exact_products, portion, upsampling_matrix
 
 
@@ -35,7 +36,7 @@ def entropy_scores_of_small(
     logits_small: Tensor, size: tuple[int, int], num_seen: int
 ) -> tuple[Tensor, Tensor]:  # (N, C_old, h, w)
     """`entropy_scores` after bilinear up-sampling to `size` (H, W), computed in bands of rows."""
-    small = logits_small if logits_small.dtype == torch.float64 else logits_small.float()
+    small = at_least_float32(logits_small)
     (_, c, h, w), (height, width) = small.shape, size
     down, across = upsampling_matrix(h, height, small), upsampling_matrix(w, width, small)
     images, rows = portion(c, size, small.device)

@@ -6,7 +6,7 @@ W[k]), where * is element-wise. Everything here is float32 or float64 and works 
 """
 
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 import torch
 import torch.nn.functional as F
@@ -61,22 +61,12 @@ class WeightTransfer(nn.Module):
         background = background * (weight[0].norm() / background.norm().clamp(min=TINY))
         old = torch.cat([background, weight[1:]])
         new_bias = self.bias * (bias.norm() / self.bias.norm().clamp(min=TINY))
-        return old, align_norms([old, self.new_rows(weight)]), new_bias
+        return old, align_norms(old, self.new_rows(weight)), new_bias
 
 
-def align_norms(weights: Sequence[Tensor], kind: str = "all") -> Tensor:  # (C_t, D) of each step
-    """The newest step's rows, rescaled to the mean norm of the old rows (published `align_weight`).
-
-    `kind` says which old rows count: "all", "old" (all but the background), or "background" (of the first
-    step the background only, but all of the later ones).
-    """
-    *old, newest = weights
-    rows = {
-        "all": torch.cat(old),
-        "old": torch.cat(old)[1:],
-        "background": torch.cat([old[0][:1], *old[1:]]),
-    }[kind]
-    return newest * (rows.norm(dim=1).mean() / newest.norm(dim=1).mean().clamp(min=TINY))
+def align_norms(old: Tensor, newest: Tensor) -> Tensor:  # (K, D), (C_new, D)
+    """The newest step's rows, rescaled to the mean norm of the old rows (published `align_weight`)."""
+    return newest * (old.norm(dim=1).mean() / newest.norm(dim=1).mean().clamp(min=TINY))
 
 
 @torch.no_grad()

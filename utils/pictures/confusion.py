@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
+
+from utils.pictures.fonts import font, written
 
 # Anchors of the colour map cividis (Nuñez, Anderton and Renslow, PLoS ONE 2018): one order of brightness and
 # hue for every kind of colour vision.
@@ -43,31 +45,35 @@ def confusion_picture(shares: np.ndarray, names: Sequence[str], columns: Sequenc
     """
     rows, wide = shares.shape
     side = max(3, min(30, 640 // wide))
-    font = ImageFont.load_default(max(8, min(14, side - 2)))
+    size = max(8, min(14, side - 2))
+    names, columns = [written(name) for name in names], [written(name) for name in columns]
     named = max(rows, wide) <= NAMED
-    margin = 8 + round(max(font.getlength(name) for name in [*names, *columns])) if named else 4
+    margin = 8 + round(max(font(name, size).getlength(name) for name in [*names, *columns])) if named else 4
     cells = Image.fromarray(colours(np.sqrt(shares)).repeat(side, 0).repeat(side, 1))
     canvas = Image.new("RGB", (margin + wide * side + 4, margin + rows * side + 4), PAPER)
     canvas.paste(cells, (margin, margin))
     draw = ImageDraw.Draw(canvas)
     if named:
         for number, name in enumerate(names):
-            draw.text((margin - 4, margin + (number + 0.5) * side), name, INK, font, anchor="rm")
-        canvas.paste(upright(columns, font, margin, side), (margin, 0))
-        if draw.multiline_textbbox((4, 4), AXES, font)[2] < margin:
-            draw.multiline_text((4, 4), AXES, QUIET, font)
+            draw.text((margin - 4, margin + (number + 0.5) * side), name, INK, font(name, size), anchor="rm")
+        canvas.paste(upright(columns, size, margin, side), (margin, 0))
+        if draw.multiline_textbbox((4, 4), AXES, font(AXES, size))[2] < margin:
+            draw.multiline_text((4, 4), AXES, QUIET, font(AXES, size))
     if wide <= VALUED:
         dark = is_dark(colours(np.sqrt(shares)))
         for y, x in np.argwhere(shares >= 0.005):
             place = (margin + (x + 0.5) * side, margin + (y + 0.5) * side)
-            draw.text(place, f"{100 * shares[y, x]:.0f}", PAPER if dark[y, x] else INK, font, anchor="mm")
+            value, ink = f"{100 * shares[y, x]:.0f}", PAPER if dark[y, x] else INK
+            draw.text(place, value, ink, font(value, size), anchor="mm")
     return np.asarray(canvas)
 
 
-def upright(names: Sequence[str], font: ImageFont.FreeTypeFont, height: int, side: int) -> Image.Image:
-    """Names turned by 90 degrees, one per `side` pixels, their beginnings below."""
+def upright(names: Sequence[str], size: int, height: int, side: int) -> Image.Image:
+    """Names in letters of `size` pixels turned by 90 degrees, one per `side` pixels, their beginnings
+    below.
+    """
     lying = Image.new("RGB", (height, side * len(names)), PAPER)
     draw = ImageDraw.Draw(lying)
     for number, name in enumerate(names):
-        draw.text((4, (number + 0.5) * side), name, INK, font, anchor="lm")
+        draw.text((4, (number + 0.5) * side), name, INK, font(name, size), anchor="lm")
     return lying.transpose(Image.Transpose.ROTATE_90)

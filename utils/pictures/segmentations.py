@@ -6,15 +6,15 @@ from pathlib import Path
 
 import numpy as np
 from numpy import ndarray
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from utils.files import write_bytes
 from utils.labels import IGNORE
+from utils.pictures.fonts import font, legible, written
 
 PAPER, INK, RULE = (255, 255, 255), (30, 30, 30), (150, 150, 150)
 GAP = 6  # pixels between tiles
-
-
+SIZE, LINE = 14, 22  # of the letters, and from line to line, pixels
 
 
 def colour(labels: ndarray, palette: ndarray) -> ndarray:
@@ -65,7 +65,7 @@ def comparison(
         for image, *row in zip(*columns.values(), strict=True)
     ]
     seen = {int(label) for name in [*columns][1:] for labels in columns[name] for label in np.unique(labels)}
-    names = {label: class_names[label] for label in sorted(seen - {IGNORE})}
+    names = legible({label: class_names[label] for label in sorted(seen - {IGNORE})})
     if IGNORE in seen:
         names[IGNORE] = "void"
     entries = [(name, tuple(int(value) for value in palette[label])) for label, name in names.items()]
@@ -92,23 +92,21 @@ def sheet(
 
     A thin line parts the rows whose numbers are in `ruled` from those above them.
     """
-    font = ImageFont.load_default(14)
-    line = 22  # height of a line of text
+    caption, titles = written(caption), [written(title) for title in titles]
     widths = [
-        max(round(font.getlength(title)), *(row[column].width for row in rows))
-        for column, title in enumerate(titles)
+        max(width_of(title), *(row[column].width for row in rows)) for column, title in enumerate(titles)
     ]
-    width = max(sum(widths) + GAP * (len(widths) + 1), round(font.getlength(caption)) + 2 * GAP)
-    legend = wrapped(entries, font, width)
-    top = GAP + line * (2 if caption else 1)
-    height = top + sum(max(cell.height for cell in row) + GAP for row in rows) + line * len(legend) + GAP
+    width = max(sum(widths) + GAP * (len(widths) + 1), width_of(caption) + 2 * GAP)
+    legend = wrapped([(written(name), fill) for name, fill in entries], width)
+    top = GAP + LINE * (2 if caption else 1)
+    height = top + sum(max(cell.height for cell in row) + GAP for row in rows) + LINE * len(legend) + GAP
     canvas = Image.new("RGB", (width, height), PAPER)
     draw = ImageDraw.Draw(canvas)
 
-    draw.text((GAP, GAP), caption, INK, font)
+    draw.text((GAP, GAP), caption, INK, font(caption, SIZE))
     lefts = [GAP + sum(widths[:column]) + GAP * column for column in range(len(widths))]
     for left, title in zip(lefts, titles, strict=True):
-        draw.text((left, top - line), title, INK, font)
+        draw.text((left, top - LINE), title, INK, font(title, SIZE))
     y = top
     for number, row in enumerate(rows):
         if number in ruled:
@@ -119,18 +117,23 @@ def sheet(
     for places in legend:
         for x, name, fill in places:
             draw.rectangle((x, y + 3, x + 14, y + 17), fill=fill, outline=INK)
-            draw.text((x + 20, y + 1), name, INK, font)
-        y += line
+            draw.text((x + 20, y + 1), name, INK, font(name, SIZE))
+        y += LINE
     return np.asarray(canvas)
 
 
+def width_of(text: str) -> int:
+    """Pixels that `text` takes."""
+    return round(font(text, SIZE).getlength(text))
+
+
 def wrapped(
-    entries: Sequence[tuple[str, tuple[int, int, int]]], font: ImageFont.FreeTypeFont, width: int
+    entries: Sequence[tuple[str, tuple[int, int, int]]], width: int
 ) -> list[list[tuple[int, str, tuple[int, int, int]]]]:
     """Lines of (x, name, colour), as many entries in each as fit `width`."""
     lines, x = [[]], GAP
     for name, fill in entries:
-        needed = 20 + round(font.getlength(name)) + 16
+        needed = 20 + width_of(name) + 16
         if lines[-1] and x + needed > width:
             lines.append([])
             x = GAP
