@@ -151,5 +151,10 @@ def named_step(
     return Step(dataset, name, 0, tuple(groups), has_background).at(index)
 
 
+def halves(num_classes: int) -> str:
+    """The task that teaches `num_classes` in two steps, the larger half first."""
+    return f"{num_classes - num_classes // 2}-{num_classes // 2}" if num_classes > 1 else "offline"
+
+
 if __name__ == "__main__":
     runpy.run_module("dataset", run_name="__main__")  # the preview of tasks, which opens datasets

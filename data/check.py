@@ -1,31 +1,38 @@
 """What of the data sets is there, what is missing, what does not fit together.
 
-python -m data.check DIR             # VOC, ADE20K and Cityscapes in or below DIR
-python -m data.check camvid.yaml     # your own data
+python -m data.check DIR                  # VOC, ADE20K, Cityscapes below DIR, else how to describe yours
+python -m data.check DIR --out my.yaml    # writes that description, and checks it
+python -m data.check my.yaml              # your own data: all masks, all headers, and a picture to look at
 """
 
 import argparse
+import re
+import shlex
 import sys
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from PIL import Image
 from tqdm import tqdm
 
+from data.own import check_own
+from data.propose import proposal
 from dataset.ade import ADE
 from dataset.base import Sample
-from dataset.cityscapes import CityscapesClasses
-from dataset.decode import EXIF_ORIENTATION
+from dataset.cityscapes import CITIES, CityscapesClasses
 from dataset.files import FileDataset, check
-from dataset.folder import Folder
-from dataset.voc import VOC
+from dataset.headers import read_header
+from dataset.voc import AUGMENTED, VOC
+from utils.files import write_text
 
 DATASETS: dict[str, type[FileDataset]] = {"voc": VOC, "ade": ADE, "cityscapes": CityscapesClasses}
 # Files that no split of a data set counts, with their number.
 FOLDERS = {"voc": {"SegmentationClass": 2913, "SegmentationClassAug": 12031}}
 NAMED = 3  # culprits in a message
 THREADS = 8
+YAML = (".yaml", ".yml")
+VOC_ID = re.compile(r"\d{4}_\d{6}")
 
 
 @dataclass(frozen=True)
@@ -45,20 +52,18 @@ class Finding:
 
 
 def inspect(name: str, root: Path) -> list[Finding]:
-    """Findings about one of `DATASETS`, or about the data that the YAML file `root` describes.
+    """Findings about one of `DATASETS`.
 
     Raises:
         FileNotFoundError: if there is nothing of it; the message says what was looked for.
     """
-    described = root.suffix.lower() in (".yaml", ".yml")
-    dataset = Folder("", root) if described else DATASETS[name](root)
+    dataset = DATASETS[name](root)
     findings = []
     for folder, expected in FOLDERS.get(name, {}).items():
         place = dataset.root / folder
         found = sum(mask.stat().st_size > 0 for mask in place.glob("*.png")) if place.is_dir() else 0
         findings.append(Finding(name, folder, found, expected, _state(found, expected)))
-    splits = dataset.places if described else ("train", "val")
-    return findings + [_split(name, dataset, split) for split in splits]
+    return findings + [_split(name, dataset, split) for split in ("train", "val")]
 
 
 def _split(name: str, dataset: FileDataset, split: str) -> Finding:
@@ -92,8 +97,8 @@ def bad_pairs(samples: list[Sample], what: str) -> list[str]:
 
     def look(sample: Sample) -> str:
         try:
-            image, mask = _size(sample.image), _size(sample.mask)
-        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+            image, mask = read_header(sample.image).upright, read_header(sample.mask).upright
+        except (OSError, ValueError, SyntaxError) as error:
             return " ".join(str(error).split())
         if image == mask:
             return ""
@@ -102,15 +107,6 @@ def bad_pairs(samples: list[Sample], what: str) -> list[str]:
     with ThreadPoolExecutor(THREADS) as pool:
         bar = tqdm(pool.map(look, samples), f"{what}: comparing", len(samples), unit="image", disable=None)
         return [complaint for complaint in bar if complaint]
-
-
-def _size(path: Path) -> tuple[int, int]:
-    try:
-        with Image.open(path) as image:
-            turned = image.getexif().get(EXIF_ORIENTATION, 1) in (5, 6, 7, 8)
-            return image.size[::-1] if turned else image.size
-    except Image.UnidentifiedImageError:
-        raise ValueError(f"{path} is no picture") from None
 
 
 def table(findings: list[Finding]) -> str:
@@ -129,15 +125,27 @@ def table(findings: list[Finding]) -> str:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Print the table; 0 if something is there and all of it is well, else 1."""
+    """Print what is there; 0 if something is there and all of it is well, else 1."""
     parser = argparse.ArgumentParser(
         prog="python -m data.check", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("root", type=Path, help="folder, or the YAML file of your own data")
-    root = parser.parse_args(arguments).root.expanduser()
-    described = root.suffix.lower() in (".yaml", ".yml")
+    parser.add_argument("--data_root", default="", help="folder of the data that a YAML file describes")
+    parser.add_argument("--out", type=Path, help="YAML file to write for a folder of your own data")
+    parser.add_argument("--picture", type=Path, help="where the overlays go; default: check_NAME.png, here")
+    options = parser.parse_args(arguments)
+    root = options.root.expanduser()
+    if root.suffix.lower() in YAML:
+        return check_own(root, options.picture or Path(f"check_{root.stem}.png"), options.data_root)
+    if options.out or is_own(root):
+        return describe(root, options.out, options.picture)
+    return published(root)
+
+
+def published(root: Path) -> int:
+    """Print the table of the published data sets in `root`; 0 if there are some, and all is well."""
     findings, absent = [], []
-    for name in [root.stem] if described else DATASETS:
+    for name in DATASETS:
         try:
             findings += inspect(name, root)
         except (ValueError, OSError) as error:
@@ -147,6 +155,54 @@ def main(arguments: list[str] | None = None) -> int:
     for line in absent:
         print(line)
     return 0 if findings and all(finding.ok for finding in findings) else 1
+
+
+def is_own(root: Path) -> bool:
+    """Whether `root` holds none of the published sets; VOC's layout with other names is one's own."""
+    if not root.is_dir():
+        return False
+    found = []
+    for name, kind in DATASETS.items():
+        try:
+            found.append(TELLING[name](kind(root).root))
+        except (ValueError, OSError):
+            continue
+    return not any(found)
+
+
+def _has_voc(root: Path) -> bool:
+    pictures = (path.stem for path in (root / "JPEGImages").iterdir())
+    return (root / AUGMENTED).is_dir() or any(VOC_ID.fullmatch(id) for id in pictures)
+
+
+def _has_cities(root: Path) -> bool:
+    return any(path.name in CITIES for path in (root / "leftImg8bit").glob("*/*"))
+
+
+TELLING: dict[str, Callable[[Path], bool]] = {  # what other people's data in the same folders lack
+    "voc": _has_voc,
+    "ade": lambda root: (root / "images/training").is_dir(),
+    "cityscapes": _has_cities,
+}
+
+
+def describe(root: Path, out: Path | None, picture: Path | None) -> int:
+    """Print a description of the data in `root`, or write it to `out` and check it."""
+    try:
+        text = proposal(root, out)
+    except (ValueError, OSError) as error:
+        print(f"{error}" if root.is_dir() else f"there is no folder {root}")
+        return 1 if not is_own(root) else published(root)
+    print(text)
+    if out is None:
+        print(f"write it: python -m data.check {shlex.quote(str(root))} --out {root.resolve().name}.yaml")
+        return 1
+    if out.exists() and out.read_text("utf-8") != text:
+        print(f"{out} is there already and says something else: give another name by --out")
+        return 1
+    write_text(out, text)
+    print(f"written to {out}; now the check of it:\n")
+    return check_own(out, picture or Path(f"check_{out.stem}.png"))
 
 
 if __name__ == "__main__":

@@ -11,8 +11,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dataset.decode import BadFileError, read_image, read_index_mask
+from dataset.decode import AS_THEY_ARE, BadFileError, Reading, read_image, read_index_mask
+from dataset.survey import Survey, count, strange
 from tasks import Step
+from utils.labels import IGNORE
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,9 @@ class SegmentationDataset(ABC):
         label_map: table (256,) from values in mask files to dataset labels; None if they are the same.
         test_split: split that results are reported on.
         notes: what a user of a certain setting ("disjoint") should know about this dataset.
+        pictures: how picture files become 8-bit RGB.
+        reading: text of all else that decides what is read from a file.
+        surveys_pictures: whether `survey` looks at pictures, too.
         skipped: images that were left out by `dataset.skip`: split, id and reason of each.
     """
 
@@ -57,6 +62,9 @@ class SegmentationDataset(ABC):
     background_is_unlabelled: bool = False
     label_map: np.ndarray | None = None
     test_split: str = "val"
+    pictures: Reading = AS_THEY_ARE
+    reading: str = ""
+    surveys_pictures: bool = False
     notes: Mapping[str, str] = {}
     skipped: tuple[dict[str, str], ...] = ()
 
@@ -78,16 +86,44 @@ class SegmentationDataset(ABC):
         Raises:
             BadFileError: a ValueError that names the file that cannot be used, and why.
         """
-        image, mask = read_image(sample.image), self.read_mask(sample)
+        image, mask = self.read_picture(sample), self.read_mask(sample)
         if image.shape[1:] != mask.shape:
             own, other = (f"{width}x{height}" for height, width in (mask.shape, image.shape[1:]))
             raise BadFileError(f"{sample.mask} is {own} pixels, but its image {sample.image} is {other}")
         return image, mask
 
+    def read_picture(self, sample: Sample) -> Tensor:
+        """Picture uint8 (3, H, W) of `sample`, without touching its mask."""
+        return read_image(sample.image, self.pictures)
+
     def read_mask(self, sample: Sample) -> Tensor:
         """Dataset labels uint8 (H, W) of `sample`, without touching its picture."""
         mask = read_index_mask(sample.mask)
         return mask if self.label_map is None else torch.from_numpy(self.label_map[mask.numpy()])
+
+    def survey(self, sample: Sample) -> Survey:
+        """What the scan of all masks notes of `sample`: pixels of each label, and what is wrong with it.
+
+        Raises:
+            BadFileError: if its mask cannot be read or has labels that are no class.
+        """
+        counts = count(self.read_mask(sample))
+        odd = strange(counts, len(self.class_names))
+        if len(odd):
+            if self.label_map is not None:  # name the values that the file has
+                odd = np.flatnonzero(np.isin(self.label_map, odd))
+            raise BadFileError(
+                f"{sample.mask or sample.id} has label {', '.join(map(str, odd))}, but "
+                f"{self.name} has classes 0..{len(self.class_names) - 1} (and {IGNORE} for void)"
+            )
+        return Survey(counts)
+
+    def judge(self, split: str, table) -> None:  # noqa: B027 (a hook)
+        """Refuse what the scan of a whole `split` (its `Presence`) shows to be read wrong; here nothing.
+
+        Raises:
+            ValueError: naming it, and what helps.
+        """
 
     def rows(self, step: Step, split: str, shown: Callable[[], np.ndarray]) -> np.ndarray | None:
         """Positions of the images of `step` in `samples`, for datasets with a rule of their own.
@@ -104,7 +140,8 @@ class SegmentationDataset(ABC):
 
     def fingerprint(self, split: str) -> str:
         """Hash of classes, image ids and sizes of mask files of `split`; the same on every machine."""
-        digest = hashlib.sha256("\n".join([str(self.has_background), *self.class_names]).encode())
+        words = [str(self.has_background), *self.class_names, self.reading]
+        digest = hashlib.sha256("\n".join(words).encode())
         if self.label_map is not None:
             digest.update(self.label_map.tobytes())
         for sample in self.samples(split):

@@ -4,32 +4,54 @@ Pillow decodes: torchvision's decoders are announced to be removed, and spare 0.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps
+from PIL import UnidentifiedImageError
 from torch import Tensor
 
-LOSSY = ("JPEG", "MPO", "JPEG2000", "WEBP")
-EXIF_ORIENTATION = 0x0112
+from dataset.headers import LIMIT, ORIENTATION, BadFileError, header_of, opened, read_header
+from dataset.pixels import as_stored, chosen_bands, rgb, stored_bands, to_bytes, turned, unturned
+
+T = TypeVar("T")
+FULL = (0, 65535)  # range of 16 bits
 
 
-class BadFileError(ValueError):
-    """A file that cannot be used; says which and why in one line, also when a worker process met it."""
+@dataclass(frozen=True)
+class Reading:
+    """How picture files become 8-bit RGB.
 
-    def __init__(self, message: str):
-        # A DataLoader rebuilds a worker's exception from the worker's whole traceback: keep its last line.
-        super().__init__(message.rsplit(f"{type(self).__name__}: ", 1)[-1].strip())
+    Args:
+        bands: positions of the bands that are used, one or three; () for all of a picture with 1 or 3.
+        range: values that become 0 and 255 in files of more than 8 bits per channel; None refuses these, or
+            takes the upper 8 of 16 bits if told so by `high_byte`.
+        exif: "stored" leaves pixels as they are stored, else they are turned as EXIF says.
+        max_pixels: more are refused.
+    """
+
+    bands: tuple[int, ...] = ()
+    range: tuple[float, float] | None = None
+    high_byte: bool = False
+    exif: str = ""
+    max_pixels: int = LIMIT
 
 
-def read_image(path: Path) -> Tensor:
-    """The picture in `path` as RGB, uint8 (3, H, W), turned as its EXIF orientation says; alpha is dropped.
+AS_THEY_ARE = Reading(high_byte=True)
+
+
+def read_image(path: Path, reading: Reading = AS_THEY_ARE) -> Tensor:
+    """The picture in `path` as RGB, uint8 (3, H, W), turned as its EXIF orientation says.
+
+    Opacity (alpha) is dropped; a band of a TIFF file beyond its colours is no opacity, and has to be chosen
+    or left out by `reading.bands`.
 
     Raises:
-        BadFileError: if the file is missing, truncated, corrupt or no picture.
+        BadFileError: if the file is missing, truncated, corrupt, no picture, or needs a key of `reading`.
     """
-    return _named(path, _decode_image)
+    return named(path, lambda: _decode_image(path, reading))
 
 
 def read_index_mask(path: Path) -> Tensor:
@@ -38,12 +60,13 @@ def read_index_mask(path: Path) -> Tensor:
     Raises:
         BadFileError: if the file is missing, truncated, corrupt, lossy, coloured, or has indices above 255.
     """
-    return _named(path, _decode_mask)
+    return named(path, lambda: _decode_mask(path))
 
 
-def _named(path: Path, decode: Callable[[Path], Tensor]) -> Tensor:
+def named(path: Path, decode: Callable[[], T]) -> T:
+    """What `decode` gives, with whatever stops it as a BadFileError that names `path`."""
     try:
-        return decode(path)
+        return decode()
     except BadFileError:
         raise
     except FileNotFoundError:
@@ -53,31 +76,44 @@ def _named(path: Path, decode: Callable[[Path], Tensor]) -> Tensor:
         raise BadFileError(f"{path} cannot be read ({reason}); fetch it again or unlist it") from None
 
 
-def _decode_image(path: Path) -> Tensor:
-    with path.open("rb") as file, Image.open(file) as image:  # by name, Pillow scrambles turned TIFF files
-        if image.getexif().get(EXIF_ORIENTATION, 1) != 1:
-            image = ImageOps.exif_transpose(image)
-        if image.mode.startswith("I;16"):  # convert() would clip to 255 instead of taking the high byte
-            image = Image.fromarray((np.array(image) >> 8).astype(np.uint8))
-        elif image.mode in ("I", "F"):
-            raise BadFileError(f"{path} has {image.mode} pixels; convert it to 8 bits per channel")
-        elif "transparency" in image.info:
-            image = image.convert("RGBA")
-        pixels = np.array(image if image.mode == "RGB" else image.convert("RGB"))
+def _decode_image(path: Path, reading: Reading) -> Tensor:
+    pixels, orientation = _pixels(path, reading)
+    if orientation != 1 and reading.exif != "stored":
+        pixels = turned(pixels, orientation)
     return torch.from_numpy(pixels).permute(2, 0, 1)  # a view, whose memory is laid out as resizing likes it
 
 
+def _pixels(path: Path, reading: Reading) -> tuple[np.ndarray, int]:
+    try:
+        with opened(path, reading.max_pixels) as image:
+            header = header_of(image)
+            high_byte = reading.high_byte and header.bits == 16 and header.format == "PNG"
+            if not reading.bands and (header.plain or high_byte and header.mode != "I;16"):
+                late = header.format == "PNG"  # may say so behind its pixels
+                orientation = image.getexif().get(ORIENTATION, 1) if late else header.orientation
+                return unturned(rgb(image), header), orientation
+            stored = stored_bands(image, header, path)
+    except UnidentifiedImageError:
+        header = read_header(path, reading.max_pixels)
+        stored = stored_bands(None, header, path)
+    limits = FULL if reading.high_byte and stored.dtype == np.uint16 else reading.range
+    return to_bytes(chosen_bands(stored, reading.bands, path), limits, path), header.orientation
+
+
 def _decode_mask(path: Path) -> Tensor:
-    with path.open("rb") as file, Image.open(file) as image:
-        if image.format in LOSSY:
-            raise BadFileError(f"{path} is a {image.format}, which may blur labels; store masks as index PNG")
+    with opened(path) as image:
+        header = header_of(image)
+        if header.lossy:
+            raise BadFileError(
+                f"{path} is a {header.format}, which may blur labels; store masks as index PNG"
+            )
         if image.mode not in ("1", "L", "P") and not image.mode.startswith("I"):
             raise BadFileError(
                 f"{path} has {image.mode} pixels, but a mask holds one class index per pixel; "
                 "convert its colours to indices (palette or grey PNG)"
             )
-        packing = _packing(image) if image.mode in ("1", "L") else ""
-        indices = as_stored(np.array(image), packing)
+        indices = as_stored(np.array(image), header)
+        indices = turned(indices, header.orientation) if header.orientation != 1 else indices
     if indices.dtype != np.uint8:
         if indices.max() > 255 or indices.min() < 0:
             raise BadFileError(f"{path} has label {indices.max()}; labels are 0..254, and 255 for void")
@@ -85,30 +121,13 @@ def _decode_mask(path: Path) -> Tensor:
     return torch.from_numpy(indices)
 
 
-def _packing(image: Image.Image) -> str:
-    """Pillow's name of how the pixels of an open file are packed, e.g. "L;4I"."""
-    arguments = image.tile[0].args if image.tile else ""
-    return arguments if isinstance(arguments, str) else str(arguments[0])
-
-
-def as_stored(values: np.ndarray, packing: str) -> np.ndarray:
-    """Grey values as the file has them, of what Pillow makes of it.
-
-    Values of 2 and 4 bits are scaled up to 0..255 by Pillow, and turned round where 0 means white (TIFF).
-    """
-    kind = packing.partition(";")[2]
-    if "I" in kind:
-        values = ~values if values.dtype == bool else 255 - values
-    return values // 85 if "2" in kind else values // 17 if "4" in kind else values
-
-
 def as_bytes(image: Tensor, labels: Tensor) -> Tensor:  # uint8 (3, H, W), (H, W)
     """Both as one block of 4 H W bytes: pixel by pixel, as decoders leave them and resizing likes them."""
     return torch.cat([image.permute(1, 2, 0).flatten(), labels.flatten()])
 
 
-def read_photo(path: Path | str) -> Tensor:
-    """The picture in a file that belongs to no dataset, uint8 (3, H, W).
+def read_photo(path: Path | str, reading: Reading = AS_THEY_ARE) -> Tensor:
+    """The picture in a file that belongs to no dataset, uint8 (3, H, W), read as `reading` says.
 
     Raises:
         FileNotFoundError: if there is no such file. ValueError: if it is no picture.
@@ -116,6 +135,6 @@ def read_photo(path: Path | str) -> Tensor:
     if not Path(path).exists():
         raise FileNotFoundError(f"there is no {path}")
     try:
-        return read_image(Path(path)).contiguous()
+        return read_image(Path(path), reading).contiguous()
     except BadFileError as error:
-        raise ValueError(f"{path} is no picture that can be read") from error
+        raise ValueError(f"{path} is no picture that can be read ({error})") from error

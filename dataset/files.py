@@ -92,4 +92,5 @@ def pictures(folder: Path) -> list[Path]:
     """
     if not folder.is_dir():
         raise FileNotFoundError(f"there is no folder {folder}")
-    return [folder / name for name in sorted(os.listdir(folder)) if name.lower().endswith(PICTURES)]
+    names = (name for name in os.listdir(folder) if not name.startswith("."))  # as macOS' ._x.jpg does
+    return [folder / name for name in sorted(names) if name.lower().endswith(PICTURES)]

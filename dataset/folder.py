@@ -1,156 +1,167 @@
 """Your own images and masks, described by a YAML file of about ten lines."""
 
+import json
+import logging
 import re
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-import yaml
+import torch
+from torch import Tensor
 
 from dataset.base import Sample
-from dataset.files import PICTURES, FileDataset, inside, pictures, read_list
+from dataset.decode import named
+from dataset.files import FileDataset
+from dataset.headers import BadFileError
+from dataset.own.description import Description
+from dataset.own.how import mask_reading, reading
+from dataset.own.labels import ColourLabels, ValueLabels
+from dataset.own.listing import listed_samples
+from dataset.own.masks import read_mask
+from dataset.own.meaning import meaning
+from dataset.own.survey import survey
+from dataset.survey import Survey, disagreement
+from utils.distributed import is_main
 from utils.labels import IGNORE
-from utils.naming import closest
 
-KEYS = ("name", "root", "classes", "background", "ignore", "train", "val", "test", "tasks")
 SPLITS = ("train", "val", "test")
+FORMAT = 1  # of how files are read; changes with what a description means
+
+log = logging.getLogger(__name__)
 
 
 class Folder(FileDataset):
-    """A dataset described by a YAML file.
+    """A dataset described by a YAML file; `data/README.md` has all keys and what they cure.
 
         name: camvid              # optional; default: the file's name
         root: ../camvid           # optional, relative to this file; --data_root wins
         classes: classes.txt      # a list of names, or a file with one per line: those of values 0, 1, 2, ...
-        background: true          # whether the first class is background (default) or a class like any other
+        background: true          # whether the first class is background (default), or the class that is
         ignore: 255               # optional: value, or list of values, that mean void; 255 always does
         train: {images: images/train, masks: annotations/train}   # folders, or patterns such as a/*/img/*.jpg
         val: lists/val.txt        # or a text file with one "image mask" per line
         test: ...                 # optional; results are reported on val without it
         tasks: [6-5, 6-1]         # optional, for `python -m tasks`
 
-    All paths are relative to the root. An image and its mask have the same name up to the extension. A
-    value that means void has no name in `classes` and does not count: with `ignore: 0`, value 1 is the
-    first class.
+    All paths are relative to the root. What a mask says is never guessed: values mean the classes in their
+    order, or what `values` or `colors` say, and whatever has no name is refused.
 
     Args:
         root: folder of the data, "" for the one the file names, or else the file's own.
         description: the YAML file.
+
+    Attributes:
+        pictures, masks: how the files are decoded. labels: what becomes of what masks hold.
+        stored: a value or colour that mask files have for each label.
+        left_out: pictures without a mask that `unlabelled: skip` leaves out, by split.
     """
+
+    surveys_pictures = True
 
     def __init__(self, root: Path | str, description: Path | str):
         self.description = Path(description).expanduser()
-        content = self._content()
-        place = Path(self._typed(content, "root", str, "."))
+        about = self.about = Description(self.description)
+        place = Path(about.typed("root", str, ".")).expanduser()
         super().__init__(root or self.description.parent / place)
         if not self.root.is_dir():
             raise FileNotFoundError(f"there is no folder {self.root}; give --data_root")
-        self.name = self._typed(content, "name", str, self.description.stem)
+        self.name = about.typed("name", str, self.description.stem)
         if not re.fullmatch(r"\w[\w .-]*", self.name):  # names files of the cache
-            raise self._wrong(f"has name: {self.name!r}; use letters, digits, blanks, dots and hyphens")
-        self.has_background = self._typed(content, "background", bool, True)
-        self.class_names = self._class_names(content)
-        self.label_map = self._label_map(content)
-        self.tasks = tuple(map(str, self._typed(content, "tasks", list, [])))
-        self.places = {split: content[split] for split in SPLITS if split in content}
+            raise about.wrong(f"has name: {self.name!r}; use letters, digits, blanks, dots and hyphens")
+        means = meaning(about, self.root)
+        self.class_names, self.has_background = means.names, means.has_background
+        self.labels, self.stored, self._colours = means.labels, means.stored, means.colours
+        self.pictures = reading(about)
+        self.masks = mask_reading(about, isinstance(self.labels, ColourLabels), self.pictures)
+        coloured = self.masks.colours or about.choice("palette", "ignore") == "ignore"
+        self.compares_palettes = not coloured
+        self.tasks = tuple(map(str, about.typed("tasks", list, [])))
+        self.places = {split: about.content[split] for split in SPLITS if split in about}
         self.test_split = "test" if "test" in self.places else "val"
+        self.left_out: dict[str, list[Path]] = {}
+        self._presence: dict = {}
         for split in ("train", "val"):
             if split not in self.places:
-                raise self._wrong(f"lacks {split}")
+                raise about.wrong(f"lacks {split}")
 
     def list_samples(self, split: str) -> list[Sample]:
-        place = self.places.get(split)
-        if place is None:
+        if split not in self.places:
             raise ValueError(f"{self.name} has no split {split!r}; known: {', '.join(self.places)}")
-        if isinstance(place, str):
-            return self._listed(inside(self.root, place, self.description))
-        if not isinstance(place, dict) or sorted(place) != ["images", "masks"]:
-            raise self._wrong(f"needs for {split} {{images: ..., masks: ...}} or the name of a list")
-        images, masks = (self._files(place[kind]) for kind in ("images", "masks"))
-        by_name = {mask.stem: mask for mask in masks}
-        if len(by_name) < len(masks):
-            raise self._wrong(f"gives {split} masks of the same name in different folders; use a list file")
-        for image in images:
-            if image.stem not in by_name:
-                raise FileNotFoundError(f"{image} has no mask of the same name in {place['masks']}")
-        return [Sample(image.stem, image, by_name[image.stem]) for image in images]
+        samples, lacking = listed_samples(self.about, self.root, split)
+        if lacking and split not in self.left_out and is_main():
+            log.warning(f"{self.name} {split}: {len(lacking)} pictures without a mask are left out")
+        self.left_out[split] = lacking
+        return samples
 
-    def _files(self, place: object) -> list[Path]:
-        if not isinstance(place, str):
-            raise self._wrong(f"has {place!r} where a folder or a pattern should be")
-        path = inside(self.root, place, self.description)
-        if "*" not in place and "?" not in place:
-            return pictures(path)
+    # -- files -------------------------------------------------------------------------------------------
+    def read_mask(self, sample: Sample) -> Tensor:
+        mask = named(sample.mask, lambda: read_mask(sample.mask, self.masks))
+        return torch.from_numpy(self.labels.labels(mask, sample.mask))
+
+    def survey(self, sample: Sample) -> Survey:
+        return survey(self, sample)
+
+    @property
+    def reading(self) -> str:
+        """All that decides what is read from a file, as text."""
+        labels = self.labels
+        if isinstance(labels, ValueLabels) and labels.identical:  # whichever classes have a name so far
+            labels = f"as stored, void {labels.void}"
+        parts = [FORMAT, labels, self.masks, self.pictures, self.compares_palettes]
+        return json.dumps([repr(part) for part in parts])
+
+    # -- what all files together say -----------------------------------------------------------------------
+    def judge(self, split: str, table) -> None:
+        """Refuse a split whose palettes are at odds with those of another, or whose 255 is no void.
+
+        Raises:
+            BadFileError: with the key that helps.
+        """
+        self._presence[split] = table
+        self._judge_white(split, table)
+        masks = {one: [sample.mask for sample in self.samples(one)] for one in self._presence}
+        for other, known in self._presence.items():
+            both = (table.witness >= 0) & (known.witness >= 0)
+            differ = both & (table.colours != known.colours).any(axis=1)
+            if differ.any():
+                value = int(differ.argmax())
+                ends = [(masks[one][found.witness[value]], found.colours[value])
+                        for one, found in ((other, known), (split, table))]  # fmt: skip
+                raise disagreement(value, *ends, f"{self.name} {other} and {split}")
+
+    def _judge_white(self, split: str, table) -> None:
+        """Masks of 0 and 255 alone mostly mean two classes, and are read as one class and void."""
+        total = table.counts.sum(axis=0)
+        if {"values", "colors", "ignore"} & set(self.about.content) or not total[IGNORE]:
+            return
+        if total[0] and not total[1:IGNORE].any():
+            names = self.class_names
+            cure = f"values: {{0: {names[0]}, 255: {names[1]}}}"
+            raise BadFileError(
+                f"{self.name} {split}: all masks are 0 and 255, and 255 is void unless {self.description} "
+                "says "
+                f"otherwise: give {cure}, or ignore: 255 if void is meant",
+                kind="masks of 0 and 255",
+                cure=cure,
+            )
+
+    @cached_property
+    def palette(self) -> np.ndarray:
+        """Colour of each label: those of `colors`, or of the first mask if it is indexed, else VOC's."""
+        palette = super().palette.copy()
+        for label, colour in (self._colours or self._indexed()).items():
+            palette[label] = colour
+        return palette
+
+    def _indexed(self) -> dict[int, np.ndarray]:
         try:
-            found = list(self.root.glob(str(path.relative_to(self.root))))
-        except ValueError as error:
-            raise self._wrong(f"has {place!r}, which is no pattern: {error}") from None
-        return sorted(path for path in found if path.suffix.lower() in PICTURES)
-
-    def _listed(self, path: Path) -> list[Sample]:
-        if not path.is_file():
-            raise FileNotFoundError(f"there is no {path}")
-        lines = read_list(path)
-        if any(len(words) != 2 for words in lines):
-            raise ValueError(f"{path}: each line must name an image and its mask")
-        pairs = [[inside(self.root, word, path) for word in words] for words in lines]
-        return [
-            Sample(str(image.relative_to(self.root).with_suffix("")), image, mask) for image, mask in pairs
-        ]
-
-    # -- the YAML file -----------------------------------------------------------------------------------
-    def _content(self) -> dict:
-        if not self.description.is_file():
-            raise FileNotFoundError(f"there is no {self.description}")
-        try:
-            content = yaml.safe_load(self.description.read_text("utf-8"))
-        except Exception as error:  # the reader stumbles over odd files in many ways, all of them plain data
-            reason = " ".join(str(error).split()) or type(error).__name__
-            raise self._wrong(f"is no YAML file: {reason}") from None
-        if not isinstance(content, dict):
-            raise self._wrong(f"must consist of lines `key: value` with the keys {', '.join(KEYS)}")
-        for key in content:
-            if key not in KEYS:
-                closest(str(key), KEYS, f"key in {self.description}")
-                raise self._wrong(f"has the key {key!r}; keys are lower case")
-        return content
-
-    def _typed(self, content: dict, key: str, kind: type, default):
-        value = content.get(key, default)
-        if not isinstance(value, kind):
-            raise self._wrong(f"has {key}: {value!r}, which is no {KINDS[kind]}")
-        return value
-
-    def _class_names(self, content: dict) -> tuple[str, ...]:
-        names = content.get("classes")
-        if isinstance(names, str):
-            path = inside(self.root, names, self.description)
-            if not path.is_file():
-                raise FileNotFoundError(f"there is no {path}, which {self.description} names as classes")
-            names = [" ".join(words) for words in read_list(path)]
-        if not isinstance(names, list) or not 2 <= len(names) < IGNORE:
-            raise self._wrong("needs classes: a list of 2 to 254 names, or a file with one per line")
-        for name in names:
-            if not isinstance(name, str):
-                raise self._wrong(f"has the class name {name!r}, which is no text to YAML; quote it")
-        if len(set(names)) < len(names):
-            raise self._wrong("gives the same name to two classes")
-        return tuple(names)
-
-    def _label_map(self, content: dict) -> np.ndarray | None:
-        values = content.get("ignore", IGNORE)
-        listed = values if isinstance(values, list) else [values]
-        if not all(type(value) is int and 0 <= value <= 255 for value in listed):
-            raise self._wrong(f"has ignore: {values!r}, which is no number of 0..255, nor a list of such")
-        void = {*listed, IGNORE}
-        named = [value for value in range(256) if value not in void]
-        # Values without a name stay what they are, or move beyond the last class, where the scan refuses
-        # them.
-        table = np.full(256, IGNORE, np.uint8)
-        table[named] = np.arange(len(named))
-        return table if void != {IGNORE} else None
-
-    def _wrong(self, what: str) -> ValueError:
-        return ValueError(f"{self.description} {what}")
-
-
-KINDS = {str: "text", bool: "true or false", list: "list"}
+            mask = read_mask(self.samples("train")[0].mask, self.masks)
+        except (ValueError, OSError):
+            return {}
+        values = {label: value for label, value in self.stored.items() if isinstance(value, int)}
+        if mask.palette is None or not all(0 <= value < 256 for value in values.values()):
+            return {}
+        found = {label: mask.palette[value] for label, value in values.items()}
+        different = len({tuple(colour) for colour in found.values()}) == len(found)
+        return found if different else {}

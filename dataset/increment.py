@@ -169,7 +169,7 @@ class IncrementData:
         return np.flatnonzero(select(table.shown, table.ids, self.step, split=split, setting=self.setting))
 
     def content(self, split: str) -> str:
-        """Hash of the step's images in `split`: their ids, pictures and masks; the same on every machine.
+        """Hash of the step's images in `split`: ids, pictures, masks, and how they are read; no paths.
 
         Generated images, which have no files, are known by the dataset's fingerprint.
         """
@@ -183,7 +183,8 @@ class IncrementData:
 
     def _content(self, place: str, rows: Sequence[int]) -> str:
         samples, digests = self.dataset.samples(place), contents(self.dataset, place, self.cache_dir)
-        known = hashlib.sha256(b"" if digests.any() else self.dataset.fingerprint(place).encode())
+        how = self.dataset.reading if digests.any() else self.dataset.fingerprint(place)
+        known = hashlib.sha256(how.encode())
         for id, digest in sorted((samples[row].id, digests[row].tobytes()) for row in rows):
             known.update(id.encode() + b"\0" + digest)
         return known.hexdigest()

@@ -29,7 +29,7 @@ from utils.files import replacing
 
 log = logging.getLogger(__name__)
 
-MAGIC = b"CSSPACK1"  # changes with what decoding gives, too
+MAGIC = b"CSSPACK2"  # changes with what decoding gives, too
 FOOTER = 8 + 4 + len(MAGIC)  # bytes: length of the table, its checksum, the magic word
 Entry = tuple[int, int, int, int]  # first byte, height, width, checksum
 

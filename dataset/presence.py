@@ -8,24 +8,21 @@ import hashlib
 import zipfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
-import torch
-from torch import Tensor
 from tqdm import tqdm
 
 from dataset.base import Sample, SegmentationDataset
-from dataset.decode import BadFileError
+from dataset.survey import Survey, agreed
 from utils.distributed import broadcast_object, is_main
 from utils.files import replacing
-from utils.labels import IGNORE
 
 THREADS = 8  # decoding leaves Python's lock, and more than the cores helps where files come over a network
-FORMAT = "1"  # of the cached files; part of their names
+FORMAT = "2"  # of the cached files; part of their names
 T = TypeVar("T")
 
 
@@ -37,6 +34,8 @@ class Presence:
     image: np.ndarray  # (K,) position in ids
     label: np.ndarray  # (K,)
     pixels: np.ndarray  # (K,)
+    colours: np.ndarray  # (256, 3) of each value that palettes of the masks give one, -1 else
+    witness: np.ndarray  # (256,) position of an image whose mask has that value and colour, -1 else
 
     @cached_property
     def counts(self) -> np.ndarray:
@@ -62,7 +61,15 @@ def presence(dataset: SegmentationDataset, split: str, cache_dir: Path | str) ->
         ValueError: naming a mask that cannot be read or holds a label that is no class, or an unwritable
         cache_dir.
     """
-    return by_main(lambda: _load_or_scan(dataset, split, Path(cache_dir)))
+    return by_main(lambda: _judged(dataset, split, Path(cache_dir)))
+
+
+def _judged(dataset: SegmentationDataset, split: str, cache_dir: Path) -> Presence:
+    table = _load_or_scan(dataset, split, cache_dir)
+    dataset.judge(split, table)
+    if split == "train" and dataset.surveys_pictures:
+        _judged(dataset, dataset.test_split, cache_dir)  # refused before anything is trained
+    return table
 
 
 def by_main(work: Callable[[], T]) -> T:
@@ -84,6 +91,8 @@ def _load_or_scan(dataset: SegmentationDataset, split: str, cache_dir: Path) -> 
     digest = hashlib.sha256((FORMAT + dataset.fingerprint(split)).encode())
     for sample in samples:
         digest.update(str(sample.mask.stat().st_mtime_ns if sample.mask else 0).encode())
+        if dataset.surveys_pictures:
+            digest.update(str(sample.image.stat().st_mtime_ns).encode())
     path = cache_dir / f"presence_{dataset.name}_{split}_{digest.hexdigest()[:16]}.npz"
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
@@ -93,7 +102,7 @@ def _load_or_scan(dataset: SegmentationDataset, split: str, cache_dir: Path) -> 
     try:
         with replacing(path) as file:  # before the work of the scan
             table = scan(dataset, samples, f"{dataset.name} {split}")
-            np.savez(file, ids=table.ids, image=table.image, label=table.label, pixels=table.pixels)
+            np.savez(file, **{one.name: getattr(table, one.name) for one in fields(table)})
     except OSError as error:
         reason = f"cannot write to {cache_dir} ({error.strerror})"
         raise ValueError(f"{reason}; give another folder by --cache_dir") from None
@@ -101,38 +110,37 @@ def _load_or_scan(dataset: SegmentationDataset, split: str, cache_dir: Path) -> 
 
 
 def scan(dataset: SegmentationDataset, samples: list[Sample], what: str) -> Presence:
-    """Decode every mask of `samples` once.
+    """Survey every image of `samples` once.
 
     Raises:
         ValueError: naming a mask that cannot be read or holds a label that is no class of `dataset`.
     """
-    def count(sample: Sample) -> np.ndarray:
-        return count_labels(dataset, sample, dataset.read_mask(sample))
-
-    rows = in_threads(count, samples, f"{what}: reading masks")
-    counts = np.stack(rows) if rows else np.zeros((0, 256), np.int64)
-    image, label = counts.nonzero()
-    ids = np.array([sample.id for sample in samples])
-    return Presence(ids, image, label, counts[image, label])
+    surveys = in_threads(lambda sample: accepted(dataset.survey(sample)), samples, f"{what}: reading masks")
+    return tabulated(surveys, samples, what)
 
 
-def count_labels(dataset: SegmentationDataset, sample: Sample, mask: Tensor) -> np.ndarray:  # uint8 (H, W)
-    """Pixels of each label in the `mask` of `sample`, int64 (256,).
+def tabulated(surveys: list[Survey], samples: list[Sample], what: str) -> Presence:
+    """The table of `surveys`, one of each of `samples`.
 
     Raises:
-        BadFileError: naming labels that are no class of `dataset`.
+        BadFileError: if palettes of two masks disagree.
     """
-    counts = torch.bincount(mask.flatten(), minlength=256).numpy()
-    allowed = [*range(len(dataset.class_names)), IGNORE]
-    strange = np.setdiff1d(np.flatnonzero(counts), allowed)
-    if len(strange):
-        if dataset.label_map is not None:  # name the values that the file has
-            strange = np.flatnonzero(np.isin(dataset.label_map, strange))
-        raise BadFileError(
-            f"{sample.mask or sample.id} has label {', '.join(map(str, strange))}, but "
-            f"{dataset.name} has classes 0..{len(dataset.class_names) - 1} (and {IGNORE} for void)"
-        )
-    return counts
+    counts = np.stack([one.counts for one in surveys]) if surveys else np.zeros((0, 256), np.int64)
+    image, label = counts.nonzero()
+    ids = np.array([sample.id for sample in samples])
+    colours, witness = agreed(surveys, [sample.mask for sample in samples], what)
+    return Presence(ids, image, label, counts[image, label], colours, witness)
+
+
+def accepted(survey: Survey) -> Survey:
+    """`survey`, if nothing speaks against it.
+
+    Raises:
+        BadFileError: the gravest complaint.
+    """
+    if survey.complaints:
+        raise survey.complaints[0]
+    return survey
 
 
 def in_threads(work: Callable[[Sample], T], samples: list[Sample], what: str) -> list[T]:

@@ -5,7 +5,7 @@ import logging
 from dataset.base import Sample, SegmentationDataset
 from dataset.decode import BadFileError
 from dataset.files import FileDataset
-from dataset.presence import by_main, count_labels, in_threads
+from dataset.presence import accepted, by_main, in_threads
 from utils.distributed import is_main
 
 log = logging.getLogger(__name__)
@@ -33,7 +33,8 @@ def skip_bad_images(dataset: SegmentationDataset) -> None:
 def _find(dataset: FileDataset) -> tuple[dict[str, str], ...]:
     def complaint(sample: Sample) -> str:
         try:
-            count_labels(dataset, sample, dataset.read(sample)[1])
+            accepted(dataset.survey(sample))
+            dataset.read(sample)
         except BadFileError as error:
             return str(error)
         return ""

@@ -114,7 +114,7 @@ def test_lossy_mask_is_refused(tmp_path):
 
 def test_floating_point_picture_is_refused(tmp_path):
     Image.fromarray(LABELS.astype(np.float32)).save(tmp_path / "a.tif")
-    with pytest.raises(BadFileError, match=r"a\.tif has F pixels"):
+    with pytest.raises(BadFileError, match=r"a\.tif has float32 values .* give range: "):
         read_image(tmp_path / "a.tif")
 
 
@@ -140,7 +140,7 @@ def test_damaged_file_is_named(tmp_path, name, read, damage):
 @pytest.mark.parametrize("read", [read_image, read_index_mask])
 def test_decompression_bomb_is_refused_before_it_unfolds(tmp_path, read):
     (tmp_path / "a.png").write_bytes(png(8, 0, [b"\0" * 10], size=(60000, 60000)))
-    with pytest.raises(BadFileError, match=r"a\.png cannot be read"):
+    with pytest.raises(BadFileError, match=r"a\.png has 3,600,000,000 pixels"):
         read(tmp_path / "a.png")
 
 

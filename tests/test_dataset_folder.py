@@ -62,7 +62,7 @@ def test_label_beyond_the_classes_is_named_with_the_value_in_the_file(tmp_path):
     path = write_folder(tmp_path, TRAIN, VAL, classes=("cat", "dog"), extra="ignore: [0]\nbackground: false")
     write_mask(tmp_path / "masks/train/b.png", [1, 7])
     step = Step("pets", "offline", 0, ((0, 1),), has_background=False)
-    with pytest.raises(ValueError, match=r"b\.png has label 7, but pets has classes 0\.\.1"):
+    with pytest.raises(ValueError, match=r"b\.png has label 7 .160 pixels., but pets has classes 0\.\.1"):
         increment_data(Folder("", path), step, cache_dir=tmp_path / "cache").rows("train")
 
 
@@ -92,10 +92,10 @@ def test_without_background_other_classes_are_ignored_in_training(tmp_path):
         ("masks: masks/val", "mask: masks/val", "needs for val"),
         ("images: images/val", "images: [1]", r"has \[1\] where a folder or a pattern should be"),
         ("images: images/val", "images: ../val", "not below"),
-        ("images: images/val", "images: nothing/*", "pets val has no images"),
+        ("images: images/val", "images: nothing/*", "pets.yaml: val has no images"),
         ("masks: masks/val", "masks: masks/train", r"v\.jpg has no mask of the same name in masks/train"),
         ("{images: images/val, masks: masks/val}", "val.txt", "there is no .*val.txt"),
-        ("\ntrain", "\nignore: -1\ntrain", "ignore: -1, which is no number of 0..255"),
+        ("\ntrain", "\nignore: -1\ntrain", "ignore: -1, which is no number of 0 or more"),
         ("\ntrain", "\nignore: true\ntrain", "ignore: True"),
         ("\ntrain", "\nbackground: 1\ntrain", "background: 1, which is no true or false"),
         ("\ntrain", "\ntasks: 6-1\ntrain", "tasks: '6-1', which is no list"),

@@ -152,6 +152,27 @@ def test_preview_counts_images_and_pixels_where_there_is_data(capsys, tmp_path, 
     assert "cat" in out and "40" in out  # 5 images of 8 pixels
 
 
+def test_description_alone_lists_its_tasks(capsys, tmp_path):
+    write_world(tmp_path)
+    path = tmp_path / "mine.yaml"
+    place = "{images: images, masks: masks}"
+    path.write_text(f"classes: [nothing, a, b, c]\ntrain: {place}\nval: {place}\ntasks: [2-1, 1-1]\n")
+    assert preview.main([str(path)]) == 0
+    assert capsys.readouterr().out == "mine: 2-1, 1-1, offline, or class counts such as 2-1\n"
+
+
+def test_preview_keeps_its_scan_where_it_is_told_to(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "cache").write_text("in the way")
+    write_world(tmp_path / "data")
+    place = "{images: data/images, masks: data/masks}"
+    (tmp_path / "mine.yaml").write_text(f"classes: [nothing, a, b]\ntrain: {place}\nval: {place}\n")
+    assert preview.main(["mine.yaml", "1-1"]) == 2
+    assert "give another folder by --cache_dir" in capsys.readouterr().err
+    assert preview.main(["mine.yaml", "1-1", "--cache_dir", "elsewhere"]) == 0
+    assert list((tmp_path / "elsewhere").glob("presence_*"))
+
+
 def write_world(root):
     for folder in ("images", "masks"):
         (root / folder).mkdir(parents=True)

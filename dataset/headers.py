@@ -1,0 +1,163 @@
+"""What a picture file says about itself before it is decoded, and the refusal of files that cannot be used.
+
+Pillow's limit on the number of pixels is taken over by `opened`, so that data sets may have one of their own.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import Image, UnidentifiedImageError
+
+LOSSY = ("JPEG", "MPO", "JPEG2000", "WEBP", "AVIF")
+LOSSY_TIFF = ("jpeg", "tiff_jpeg", "webp")  # compressions
+TIFF = (".tif", ".tiff")
+LIMIT = 178_956_970  # pixels; what Pillow refuses to open by itself
+WIDTH, HEIGHT, BITS, PHOTOMETRIC, ORIENTATION, SAMPLES = 256, 257, 258, 262, 274, 277  # tags of TIFF and EXIF
+SEPARATED = 5  # photometric interpretation of CMYK
+EXIF_KEYS = ("exif", "Raw profile type exif", "xmp", "XML:com.adobe.xmp")  # of what Pillow read at the start
+MOVING = ("PNG", "GIF", "WEBP")  # formats whose further pages are those of a film
+SWAPS_SIDES = (5, 6, 7, 8)
+
+Image.MAX_IMAGE_PIXELS = None
+
+
+class BadFileError(ValueError):
+    """A file that cannot be used; says which, why, and what helps in one line, also from a worker process.
+
+    Attributes:
+        kind: of what is wrong, the same for all files with the same trouble. cure: line of YAML that helps.
+    """
+
+    def __init__(self, message: str, *, kind: str = "", cure: str = ""):
+        # A DataLoader rebuilds a worker's exception from the worker's whole traceback: keep its last line.
+        super().__init__(message.rsplit(f"{type(self).__name__}: ", 1)[-1].strip())
+        self.kind, self.cure = kind, cure
+
+
+@dataclass(frozen=True)
+class Header:
+    """What is known of a picture file without its pixels.
+
+    Attributes:
+        format: Pillow's name. mode: Pillow's, or as many letters as there are bands.
+        size: width and height as stored. orientation: as EXIF counts, 1 for upright.
+        bits: per channel, 8 for 8 or fewer. bands: channels of a page. pages: of a TIFF or a GIF, else 1.
+        raw: Pillow's name of how pixels are packed. lossy: whether compression changes values.
+    """
+
+    format: str
+    mode: str
+    size: tuple[int, int]
+    orientation: int = 1
+    bits: int = 8
+    bands: int = 3
+    pages: int = 1
+    raw: str = ""
+    lossy: bool = False
+
+    @property
+    def upright(self) -> tuple[int, int]:
+        """Width and height when turned as EXIF says."""
+        return self.size[::-1] if self.orientation in SWAPS_SIDES else self.size
+
+    @property
+    def plain(self) -> bool:
+        """Whether the file holds what Pillow turns into RGB without losing a band, a page or low bits."""
+        return self.bits == 8 and not (self.format == "TIFF" and (self.pages > 1 or self.bands not in (1, 3)))
+
+
+@contextmanager
+def opened(path: Path, max_pixels: int = LIMIT) -> Iterator[Image.Image]:
+    """The picture in `path`, not decoded yet.
+
+    Raises:
+        BadFileError: if it has more than `max_pixels`. OSError, SyntaxError: if it is no picture.
+    """
+    # Opened by name, Pillow 11.3 to 13.0 scrambles uncompressed TIFF files that are shown turned.
+    with path.open("rb") as file, Image.open(file) as image:
+        check_pixels(path, image.size, max_pixels)
+        yield image
+
+
+def check_pixels(path: Path, size: tuple[int, int], max_pixels: int) -> None:
+    """Refuse a picture of more than `max_pixels`."""
+    pixels = size[0] * size[1]
+    if pixels <= max_pixels:
+        return
+    cure = f"max_pixels: {pixels}"
+    raise BadFileError(
+        f"{path} has {pixels:,} pixels, more than {max_pixels:,}: cut it into tiles (python -m "
+        "data.convert tiles), "
+        f"or allow it by {cure} in the description of the data",
+        kind="pictures of too many pixels",
+        cure=cure,
+    )
+
+
+def read_header(path: Path, max_pixels: int = LIMIT) -> Header:
+    """The header of the picture in `path`.
+
+    Raises:
+        BadFileError: if it has more than `max_pixels`. OSError, ValueError, SyntaxError: if it is no picture.
+    """
+    try:
+        with opened(path, max_pixels) as image:
+            return header_of(image)
+    except UnidentifiedImageError:
+        if path.suffix.lower() not in TIFF:
+            raise ValueError(f"{path} is no picture") from None
+    from dataset.tiff import tiff_header  # kinds of TIFF that Pillow does not know
+
+    header = tiff_header(path)
+    check_pixels(path, header.size, max_pixels)
+    return header
+
+
+def header_of(image: Image.Image) -> Header:
+    """The header of an open picture, whose pixels are left alone."""
+    # Asked for EXIF that is not at the start of a PNG, Pillow decodes the whole file.
+    says = image.format == "TIFF" or any(key in image.info for key in EXIF_KEYS)
+    orientation = image.getexif().get(ORIENTATION, 1) if says else 1
+    if image.format == "JPEG":
+        return Header("JPEG", image.mode, image.size, orientation, lossy=True)
+    raw = _packing(image)
+    bits = 16 if ";16" in f"{image.mode} {raw}" else 32 if image.mode in ("I", "F") else 8
+    about = Header(
+        image.format or "",
+        image.mode,
+        image.size,
+        orientation,
+        bits,
+        bands=len(image.getbands()),
+        pages=getattr(image, "n_frames", 1) if image.format in MOVING else 1,
+        raw=raw,
+        lossy=image.format in LOSSY,
+    )
+    return _of_tiff(image, about) if image.format == "TIFF" else about
+
+
+def _packing(image: Image.Image) -> str:
+    if not image.tile:
+        return ""
+    args = image.tile[0].args
+    return str(args[0] if isinstance(args, tuple) and args else args)
+
+
+def _of_tiff(image: Image.Image, about: Header) -> Header:
+    tags = image.tag_v2
+    bands = tags.get(SAMPLES, 1)
+    if bands == 4 and tags.get(PHOTOMETRIC) == SEPARATED:
+        bands = 3  # as many as its colours have when they are converted
+    return Header(
+        "TIFF",
+        image.mode,
+        (tags.get(WIDTH, image.width), tags.get(HEIGHT, image.height)),
+        tags.get(ORIENTATION, 1),
+        bits=max(8, about.bits, *(tags.get(BITS) or (8,))),
+        bands=bands,
+        pages=image.n_frames,
+        raw=about.raw,
+        lossy=image.info.get("compression") in LOSSY_TIFF,
+    )

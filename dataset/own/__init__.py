@@ -1,0 +1,1 @@
+"""One's own data: what masks, lists and class files of many habits mean, as a YAML file says."""
