@@ -17,7 +17,8 @@ from experiment.files import RunFiles
 from methods.base import Method
 from methods.build import build_method, trained_method
 from metrics.published_csv import published_summary, read_rows
-from metrics.results import read_results, table
+from metrics.results import read_results
+from metrics.table import table
 from segmentation_module import Parts
 from tasks import Step
 from train import Training
