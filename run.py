@@ -25,6 +25,7 @@ from dataset.loader import make_loader
 from experiment import checkpoint
 from experiment.autosave import Autosave
 from experiment.files import RunFiles
+from experiment.leftovers import remove_leftovers
 from experiment.lock import RunLock
 from experiment.log import RunLog
 from experiment.nonfinite import replay, write_failure
@@ -57,6 +58,10 @@ def start_run(config: SimpleNamespace) -> None:
     distributed.say("\n".join(announce.assumed(config)))
     folder = build.run_files(config).checkpoint(0).parent
     with nullcontext() if config.test else RunLock(folder):
+        if distributed.is_main() and not config.test:
+            remove_leftovers(folder, alone=True)
+            for place in build.shared_folders(config):
+                remove_leftovers(place)
         run(config, device)
 
 

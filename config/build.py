@@ -40,6 +40,11 @@ def run_files(config: SimpleNamespace) -> RunFiles:
     return RunFiles(*roots, setting=setting, run=run, kin=run.removeprefix(words[0]) if config.name else "")
 
 
+def shared_folders(config: SimpleNamespace) -> list[Path]:
+    """Folders that this run writes into, and others may at the same time."""
+    return [run_files(config).results, Path(config.checkpoint) / "shared_step0"]
+
+
 def network_parts(config: SimpleNamespace, *, pretrained: bool) -> Parts:
     """How this run's networks are built; only a network that starts training needs `pretrained` weights."""
     return Parts(config.backbone, output_stride=config.output_stride, pooling=config.pooling,

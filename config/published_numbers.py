@@ -56,8 +56,8 @@ def final(result: Mapping, row: Row) -> str:
         "all": scores[f"miou_all{suffix}"],
         "avg": over[f"average_miou{suffix}"],
     }
-    parts = [
-        f"{name}{marks.get(name, '')} {percent(here[name])} ({published[name]})" for name in here if name in published]
+    known = [name for name in here if name in published]
+    parts = [f"{name}{marks.get(name, '')} {percent(here[name])} ({published[name]})" for name in known]
     targets = [published["all"], *published.get("also", [])]
     off = min((100 * (here["all"] or 0.0) - target for target in targets), key=abs)
     width = band(row, result["num_steps"])

@@ -257,7 +257,8 @@ def test_impossible_schedule_is_refused(arguments):
 def test_a_step_in_one_line_says_what_was_kept_learned_and_spent_and_what_background_counts_as(tmp_path):
     run_two_steps(tmp_path)
     first, last = read_results(tmp_path)
-    assert in_one_line(first).startswith("Some 2-1 step 0 of 1: mIoU old+bg ") and " new " not in in_one_line(first)
+    assert in_one_line(first).startswith("Some 2-1 step 0 of 1: mIoU old+bg ")
+    assert " new " not in in_one_line(first)
     assert " new " in in_one_line(last) and "forgetting" in in_one_line(last)
     last["cost"] |= {"seconds": 30.2, "calls": 3}
     assert in_one_line(last).endswith("30 s of training over 3 calls")

@@ -1,4 +1,4 @@
-"""Exit status and error message of the programs: 2 and one line for a mistake, 143 or 130 when interrupted."""
+"""Exit status and error line of the programs: 2 and one line for a mistake, 143 or 130 when interrupted."""
 
 import os
 import signal
