@@ -29,6 +29,7 @@ from experiment.leftovers import remove_leftovers
 from experiment.lock import RunLock
 from experiment.log import RunLog
 from experiment.nonfinite import replay, write_failure
+from experiment.peers import last_words, what_is_saved
 from experiment.previous_step import adopt
 from metrics.cost import Clock, training_cost
 from metrics.results import write_result
@@ -62,7 +63,8 @@ def start_run(config: SimpleNamespace) -> None:
             remove_leftovers(folder, alone=True)
             for place in build.shared_folders(config):
                 remove_leftovers(place)
-        run(config, device)
+        with last_words(lambda: what_is_saved(build.run_files(config))):
+            run(config, device)
 
 
 def run(config: SimpleNamespace, device: torch.device) -> None:

@@ -11,6 +11,10 @@ class Interrupted(Exception):
     """The system asked to stop; the unfinished step is saved."""
 
 
+class PeerLost(Exception):
+    """Another process of this run has failed; the text, if there is one, is for the user."""
+
+
 def say_stopping(number: int) -> None:
     """Answer the signal `number` at once, though the batch must end before the run can save and stop.
 
@@ -31,6 +35,10 @@ def answer(program: str, work: Callable[[], None]) -> int:
     except KeyboardInterrupt:
         print(f"{program}: interrupted; what was finished is kept", file=sys.stderr, flush=True)
         return 130
+    except PeerLost as lost:
+        if str(lost):
+            print(f"{program}: {lost}", file=sys.stderr, flush=True)
+        return 1
     except (ValueError, OSError, FloatingPointError) as error:
         if os.environ.get("CSS_TRACEBACK"):
             raise
