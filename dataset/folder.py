@@ -26,7 +26,7 @@ class Folder(FileDataset):
         train: {images: images/train, masks: annotations/train}   # folders, or patterns such as a/*/img/*.jpg
         val: lists/val.txt        # or a text file with one "image mask" per line
         test: ...                 # optional; results are reported on val without it
-        tasks: [6-5, 6-1]         # optional, for `python -m tasks`
+        tasks: [6-5, 6-1]         # optional; the first is the one of a run that names none
 
     All paths are relative to the root. An image and its mask have the same name up to the extension. A
     value that means void has no name in `classes` and does not count: with `ignore: 0`, value 1 is the
@@ -39,7 +39,7 @@ class Folder(FileDataset):
 
     def __init__(self, root: Path | str, description: Path | str):
         self.description = Path(description).expanduser()
-        content = self._content()
+        content = read_description(self.description)
         place = Path(self._typed(content, "root", str, "."))
         super().__init__(root or self.description.parent / place)
         if not self.root.is_dir():
@@ -98,22 +98,6 @@ class Folder(FileDataset):
         ]
 
     # -- the YAML file -----------------------------------------------------------------------------------
-    def _content(self) -> dict:
-        if not self.description.is_file():
-            raise FileNotFoundError(f"there is no {self.description}")
-        try:
-            content = yaml.safe_load(self.description.read_text("utf-8"))
-        except Exception as error:  # the reader stumbles over odd files in many ways, all of them plain data
-            reason = " ".join(str(error).split()) or type(error).__name__
-            raise self._wrong(f"is no YAML file: {reason}") from None
-        if not isinstance(content, dict):
-            raise self._wrong(f"must consist of lines `key: value` with the keys {', '.join(KEYS)}")
-        for key in content:
-            if key not in KEYS:
-                closest(str(key), KEYS, f"key in {self.description}")
-                raise self._wrong(f"has the key {key!r}; keys are lower case")
-        return content
-
     def _typed(self, content: dict, key: str, kind: type, default):
         value = content.get(key, default)
         if not isinstance(value, kind):
@@ -150,7 +134,40 @@ class Folder(FileDataset):
         return table if void != {IGNORE} else None
 
     def _wrong(self, what: str) -> ValueError:
-        return ValueError(f"{self.description} {what}")
+        return wrong(self.description, what)
+
+
+def described_tasks(description: Path | str) -> tuple[str, ...]:
+    """The `tasks:` in the YAML file `description`, () if it has none; nothing else is looked at."""
+    tasks = read_description(Path(description).expanduser()).get("tasks")
+    return tuple(map(str, tasks)) if isinstance(tasks, list) else ()
+
+
+def read_description(path: Path) -> dict:
+    """What stands in the YAML file `path`, its keys checked.
+
+    Raises:
+        FileNotFoundError: if there is none. ValueError: if it is no such file, or has an unknown key.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no {path}")
+    try:
+        content = yaml.safe_load(path.read_text("utf-8"))
+    except Exception as error:  # the reader stumbles over odd files in many ways, all of them plain data
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise wrong(path, f"is no YAML file: {reason}") from None
+    if not isinstance(content, dict):
+        raise wrong(path, f"must consist of lines `key: value` with the keys {', '.join(KEYS)}")
+    for key in content:
+        if key not in KEYS:
+            closest(str(key), KEYS, f"key in {path}")
+            raise wrong(path, f"has the key {key!r}; keys are lower case")
+    return content
+
+
+def wrong(path: Path, what: str) -> ValueError:
+    """What to say about the file."""
+    return ValueError(f"{path} {what}")
 
 
 KINDS = {str: "text", bool: "true or false", list: "list"}
