@@ -5,6 +5,8 @@ from types import SimpleNamespace
 from config import build, reuse
 from dataset.increment import IncrementData
 from experiment.files import RunFiles
+from methods import METHODS
+from methods.build import why_step0
 from metrics.cost import Clock
 from tasks import Step
 
@@ -38,15 +40,18 @@ def in_words(value: object) -> str:
     return " ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
 
 
-def ready(step: Step, dataset, *, images: int, clock: Clock) -> str:
-    """What a step begins with."""
+def ready(config: SimpleNamespace, step: Step, dataset, *, images: int, clock: Clock) -> str:
+    """What a step begins with; of step 0 also whether other methods can take it over."""
     taught = [dataset.class_names[label] for label in step.groups[step.index]]
     names = ", ".join(taught[:6]) + (f" and {len(taught) - 6} more" if len(taught) > 6 else "")
     again = f", call {clock.calls} of this step" if clock.calls > 1 else ""
-    return (
+    line = (
         f"step {step.index} of {step.num_steps - 1} teaches {names}: {images} images, ready after "
         f"{clock.seconds - clock.before:.1f} s{again}"
     )
+    if step.index > 0 or step.num_steps == 1 or config.no_share:
+        return line
+    return f"{line}\nstep 0 is {why_step0(METHODS[config.method])}"
 
 
 def batches_ahead(config: SimpleNamespace, steps: list[int], data: IncrementData, files: RunFiles) -> int:
