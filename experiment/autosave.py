@@ -59,8 +59,9 @@ class Autosave:
     """
 
     def __init__(self, path: Path, method, about: dict, *, minutes: float, scopes: Scopes,
-                 clock: Clock, every: int = 10):
-        self.path, self.method, self.about, self.scopes, self.clock = path, method, about, scopes, clock
+                 clock: Clock | None = None, every: int = 10):
+        self.path, self.method, self.about, self.scopes = path, method, about, scopes
+        self.clock = clock or Clock()
         self.seconds, self.every = 60 * minutes, every if is_distributed() else 1
         self.saved, self.calls, self.stop = time.monotonic(), 0, StopRequest()
         self.found: dict = {}
