@@ -106,7 +106,7 @@ def compare(out: Path, names: Sequence[str], seeds: Sequence[int], words: Sequen
 
 
 def table(runs: dict[str, list[list[dict]]]) -> str:
-    """Methods by numbers (+bg: background counts): mean over seeds and, of several, standard deviation; a dash
+    """Methods by numbers (+bg: background counts): mean over seeds and, of several, standard deviation; "-"
     where there is none.
     """
     example = next((seeds[0][-1] for name, seeds in runs.items() if name != JOINT), None)
