@@ -131,7 +131,7 @@ def train_step(config: SimpleNamespace, data: IncrementData, steps: list[int], f
         method.start_increment(loader)
     log = RunLog(files.log_folder(step.index), f"{config.method} {step.task} step {step.index}",
                  ahead=announce.batches_ahead(config, steps, data, files))
-    log.say(announce.ready(config, step, data.dataset, images=len(loader.dataset), clock=clock))
+    log.say(announce.ready(config, data, images=len(loader.dataset), clock=clock))
 
     # Optimisation, unless the method solves the step itself; then the file that test and next step read.
     passes = 1

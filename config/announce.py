@@ -3,12 +3,13 @@
 from types import SimpleNamespace
 
 from config import build, reuse
+from config.outlook import names
 from dataset.increment import IncrementData
 from experiment.files import RunFiles
 from methods import METHODS
 from methods.build import why_step0
 from metrics.cost import Clock
-from tasks import Step
+from utils.distributed import world_size
 
 GENERATED = "shapes"
 # What a reader of the log must know and may not have chosen.
@@ -40,13 +41,13 @@ def in_words(value: object) -> str:
     return " ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
 
 
-def ready(config: SimpleNamespace, step: Step, dataset, *, images: int, clock: Clock) -> str:
+def ready(config: SimpleNamespace, data: IncrementData, *, images: int, clock: Clock) -> str:
     """What a step begins with; of step 0 also whether other methods can take it over."""
-    taught = [dataset.class_names[label] for label in step.groups[step.index]]
-    names = ", ".join(taught[:6]) + (f" and {len(taught) - 6} more" if len(taught) > 6 else "")
+    step, taught = data.step, names(data)
+    shown = ", ".join(taught[:6]) + (f" and {len(taught) - 6} more" if len(taught) > 6 else "")
     again = f", call {clock.calls} of this step" if clock.calls > 1 else ""
     line = (
-        f"step {step.index} of {step.num_steps - 1} teaches {names}: {images} images, ready after "
+        f"step {step.index} of {step.num_steps - 1} teaches {shown}: {images} images, ready after "
         f"{clock.seconds - clock.before:.1f} s{again}"
     )
     if step.index > 0 or step.num_steps == 1 or config.no_share:
@@ -61,7 +62,7 @@ def batches_ahead(config: SimpleNamespace, steps: list[int], data: IncrementData
         if reuse.overwrites(config, index) or not files.checkpoint(index).is_file():
             images = data.of(index).num_images["train"]
             epochs = build.of_step(config, "epochs", index)
-            found += epochs * (images // build.batch_size(config))
+            found += epochs * (images // (build.batch_size(config, images) * world_size()))
     return found
 
 

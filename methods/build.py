@@ -93,7 +93,7 @@ def _step0(kind: type[Method]) -> tuple[str, str]:
     """Whose step 0 it is, and why."""
     for ancestor in kind.__mro__:
         if ancestor is Method:
-            return "FT", f"{kind.__name__} overrides no hook that acts there"
+            return "FT", "it overrides no hook that acts there"
         if own := vars(ancestor).get("step0_as"):
             return own, f"{ancestor.__name__}.step0_as says that it is {own}'s"
         if hooks := sorted(ACT_AT_STEP_0 & vars(ancestor).keys()):

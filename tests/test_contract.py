@@ -233,7 +233,7 @@ def test_whoever_overrides_what_acts_at_step_0_trains_its_own_unless_it_says_oth
 
 
 def test_why_step_0_is_shared_or_not_is_said_with_the_hook_that_decides():
-    words = "shared with methods that train it alike: Method overrides no hook that acts there"
+    words = "shared with methods that train it alike: it overrides no hook that acts there"
     assert why_step0(Method) == words
     assert why_step0(ClassMeans).endswith("as ClassMeans does: ClassMeans overrides end_increment")
     assert why_step0(Adopting).endswith("alike: Adopting.step0_as says that it is FT's")

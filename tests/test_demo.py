@@ -69,7 +69,7 @@ def test_table_has_a_row_per_run_with_the_numbers_of_its_files(folder):
 
 def test_notes_name_the_classes_and_what_is_left_of_joint_training(folder):
     text = demo_report.table(demo_report.collect(folder))
-    assert "old: disc, square (step 0); new: plus, star (later steps)" in text
+    assert "old-bg: disc, square (step 0, without background);\nnew: plus, star (later steps)" in text
     assert "there is left: FT 0.0 %, Other 75.0 %." in text
     assert "does not rank" in text
 

@@ -45,7 +45,9 @@ def plain(table: Table) -> str:
     rows = [[f"{'*' * cell.best}{cell.text}{f' [{cell.mark}]' * bool(cell.mark)}" for cell in cells]
             for cells in table.rows]  # fmt: skip
     notes = [f"[{letter(number)}] {note}" for number, note in enumerate(table.notes)]
-    return "\n".join([f"{table.title} (* best)", text_table(table.heads, rows), *notes])
+    notes += [table.key] * bool(table.key)
+    title = f"{table.title} (* ahead by more than the spread)"
+    return "\n".join([title, text_table(table.heads, rows), *notes])
 
 
 def overviews(settings: Sequence[Setting]) -> list[tuple[str, Table]]:

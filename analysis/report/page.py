@@ -122,7 +122,7 @@ def curves(setting: Setting) -> list[tuple[str, str]]:
                 x_label=f"step (classes: {sizes[0]} to {sizes[-1]})",
                 y_label="mIoU, %",
             )
-            made.append((f"mIoU of {words} ({sign})", picture))
+            made.append((f"mIoU of {words}, {CONVENTIONS[sign]}", picture))
     return made
 
 
