@@ -32,7 +32,7 @@ def work(options: Namespace) -> None:
     write_csv(out / "results.csv", result_lines(settings))
     write_csv(out / "runs.csv", run_lines(settings))
     write_csv(out / "classes.csv", class_lines(settings))
-    write_text(out / "report.html", page(settings))
+    write_text(out / "report.html", page(settings, out))
     for setting in settings:
         print(f"\n{setting.title}, {setting.detail}")
         for table in [*(score_table(setting, name) for name in setting.conventions), cost_table(setting)]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from analysis.report.published import nearest
 from analysis.report.rows import Row, Stat
+from analysis.report.runs import IDENTITY
 from analysis.report.settings import CONVENTIONS, Setting, named, suffix
 from metrics.table import significant
 
@@ -123,6 +124,19 @@ def cost_table(setting: Setting) -> Table:
         cells.append(Cell(f"{memory.mean / 2**20:,.0f}" if memory else "–", memory and memory.mean))
         made.rows.append(cells)
     return made
+
+
+def config_table(setting: Setting) -> Table | None:
+    """Configured values in which rows of one table differ; what only one row has is left to its files."""
+    rows = setting.everyone
+    made = Table("configured values in which these rows differ", ["value", *(row.label for row in rows)])
+    configs = [row.runs[0].config for row in rows]
+    for key in sorted(set().union(*configs) - {"method", *IDENTITY}):
+        values = [config[key] for config in configs if key in config]
+        if len(set(values)) > 1:
+            cells = [Cell(config.get(key, "–") or "none") for config in configs]
+            made.rows.append([Cell(key, key), *cells])
+    return made if made.rows else None
 
 
 def overview(settings: Sequence[Setting], convention: str) -> Table:
