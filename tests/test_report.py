@@ -67,7 +67,7 @@ def test_page_is_well_formed_and_loads_nothing(written):
     for element in page.iter():
         for name, value in element.attrib.items():
             if name.split("}")[-1] in ("href", "src", "srcset", "action", "data", "poster"):
-                beside = element.tag.endswith("}a") and (written / unquote(value)).is_file()  # followed, not loaded
+                beside = element.tag.endswith("}a") and (written / unquote(value)).is_file()  # only followed
                 assert value.startswith(("data:", "#")) or beside, value
     style = "".join(element.text for element in tags(page, "style"))
     script = "".join(element.text for element in tags(page, "script"))
