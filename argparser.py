@@ -1,21 +1,24 @@
 """Everything that is configurable: run flags, the chosen method's own flags, and the recipe of the setting.
 
-A value comes from the first of: the command line, the checkpoint under test, the recipe that fits the
-setting, the method's default, the flag's default. `--explain` prints each value with where it came from.
+A value comes from the first of: the command line, the file `--config`, the checkpoint under test, the recipe
+that fits the setting, the method's default, the flag's default. `--explain` prints each value with where it
+came from.
 """
 
 import os
 import sys
+from collections.abc import Set
 from pathlib import Path
 from types import SimpleNamespace
 
 import torch
+import yaml
 
 from config.build import flat, run_files
 from config.flags import DEFAULTS, build_parser, checked, flag_names, peek, unknown_flag
 from config.published_command_lines import Line, translate
-from config.recipes import find_recipes, named, source_of
-from dataset import DATASETS
+from config.recipes import find_recipes, is_file, named, read_values, source_of
+from dataset import DATASETS, first_task
 from experiment import checkpoint
 from methods import METHODS, hyper_parameters, method_named
 from models import backbone_name, default_weights
@@ -24,6 +27,9 @@ from utils.naming import closest
 
 # What a checkpoint does not decide for a test of it, or for an analysis.
 NOT_FROM_CHECKPOINTS = flag_names("place", "call", "rounding")
+
+FOUND_BY = ("method", "dataset", "task", "setting")
+NOT_IN_FILES = {"explain", "yaml", "config", "recipe"}
 
 
 def parse(argv: list[str] | None = None) -> SimpleNamespace:
@@ -37,6 +43,8 @@ def parse(argv: list[str] | None = None) -> SimpleNamespace:
     """
     argv = list(sys.argv[1:] if argv is None else argv)
     config = resolve(argv, {})
+    if config.yaml and not config.explain:
+        raise ValueError("--yaml says how --explain prints: add --explain")
     if config.ckpt and not config.test:
         raise ValueError("--ckpt names a file to evaluate: add --test; or continue from it with --step_ckpt")
     if config.test:
@@ -58,20 +66,29 @@ def merge(argv: list[str], stored: dict) -> SimpleNamespace:
     """The value of each flag from the topmost layer that has one, as it stands there."""
     stored = {name: value for name, value in stored.items() if name not in NOT_FROM_CHECKPOINTS}
     line = translate(argv, processes=int(os.environ.get("WORLD_SIZE", 1))) or Line(argv)
-    chosen = peek(line.argv, "method", "recipe") | line.values
-    row = named(str((DEFAULTS | chosen)["recipe"]))
-    below = row.identity if row else line.defaults
-    method = method_named((DEFAULTS | below | stored | chosen)["method"])
+    chosen = peek(line.argv, "method", "recipe", "config") | line.values
+    file = read_values(chosen["config"]) if "config" in chosen else {}
+    wanted = str((DEFAULTS | file | chosen)["recipe"])
+    recipe_file = read_values(wanted) if is_file(wanted) else {}
+    row = named(wanted)
+    below = (row.identity if row else line.defaults) | recipe_file
+    method = method_named((DEFAULTS | below | stored | file | chosen)["method"])
     typed = read_flags(line.argv, method)
     own = {name: default for name, (_, default, _) in hyper_parameters(METHODS[method]).items()}
 
-    setting = below | stored | line.values | typed | {"method": method}
-    layers = [("default", DEFAULTS), (f"default of {method}", own)]
-    for name, recipe in find_recipes(open_setting(setting), layers_only=bool(line.notes)):
-        for unknown in recipe.keys() - DEFAULTS.keys() - own.keys():
-            raise ValueError(f"recipe {name} sets {unknown}, which {method} does not know")
-        layers.append((f"recipe {name}", {key: checked(key, value, method) for key, value in recipe.items()}))
+    setting = below | stored | file | line.values | typed | {"method": method}
+    dataset = str((DEFAULTS | setting)["dataset"])
+    suggested = {} if "task" in setting or dataset == DEFAULTS["dataset"] else {"task": first_task(dataset)}
+    layers = [("default", DEFAULTS), (f"default of {dataset}", suggested), (f"default of {method}", own)]
+    known = DEFAULTS.keys() | own.keys()
+    found_by = {key: (DEFAULTS | suggested | setting)[key] for key in FOUND_BY}
+    for name, recipe in find_recipes(open_setting(suggested | setting), layers_only=bool(line.notes)):
+        if not row:  # it was found by these, and they came from elsewhere
+            recipe = {key: value for key, value in recipe.items() if (key, value) not in found_by.items()}
+        layers.append((f"recipe {name}", from_file(f"recipe {name}", recipe, known, method)))
+    layers.append((f"file {wanted}", from_file(wanted, recipe_file, known, method)))
     layers += [("published default", {} if row else line.defaults), ("checkpoint", stored)]
+    layers.append((f"file {chosen.get('config')}", from_file(str(chosen.get("config")), file, known, method)))
     layers += [("published flag", line.values), ("command line", typed)]
     values, sources = {}, {}
     for source, layer in layers:
@@ -82,6 +99,21 @@ def merge(argv: list[str], stored: dict) -> SimpleNamespace:
     config.hyper = {name: values[name] for name in own}
     config.method, config.sources, config.notes = method, sources, line.notes
     return config
+
+
+def from_file(name: str, values: dict, known: Set[str], method: str) -> dict[str, object]:
+    """The `values` of a recipe or file called `name`, as the command line would have read them.
+
+    Raises:
+        ValueError: for a flag that is not `known`, or a value that the command line would not take.
+    """
+    for unknown in values.keys() - known:
+        try:
+            closest(unknown, known, "flag")
+        except ValueError as error:
+            hint = str(error).partition("; ")[2]
+            raise ValueError(f"{name} sets {unknown}, which {method} does not know; {hint}") from None
+    return {key: checked(key, value, method) for key, value in values.items()}
 
 
 def restore(stored: dict, **changes) -> SimpleNamespace:
@@ -150,7 +182,15 @@ def check(config: SimpleNamespace) -> SimpleNamespace:
 
 
 def explain(config: SimpleNamespace) -> str:
-    """One line per value: name, value, where it comes from; before them, the source of each recipe in use."""
+    """One line per value: name, value, where it comes from; before them, the source of each recipe in use.
+
+    With `--yaml` a file for `--config` instead, which has every value and needs no recipe.
+    """
+    if config.yaml:
+        values = {name: value for name, value in flat(config).items() if name not in NOT_IN_FILES}
+        values = {name: list(one) if isinstance(one, tuple) else one for name, one in values.items()}
+        text = yaml.safe_dump(values | {"recipe": "none"}, sort_keys=False, default_flow_style=None)
+        return f"# repeats a run: python run.py --config FILE\n{text.rstrip()}"
     used = dict.fromkeys(source for source in config.sources.values() if source.startswith("recipe "))
     lines = [*config.notes, *(f"{name}: {source_of(name.removeprefix('recipe '))}" for name in used)]
     lines += [f"{name:18} {value!s:28} {config.sources[name]}" for name, value in flat(config).items()]

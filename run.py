@@ -17,7 +17,7 @@ from types import SimpleNamespace
 import torch
 
 import argparser
-from config import build, reuse
+from config import announce, build, reuse
 from config.outlook import look_ahead
 from dataset.cache import cached
 from dataset.card import data_card
@@ -26,11 +26,13 @@ from dataset.loader import make_loader
 from experiment import checkpoint
 from experiment.autosave import Autosave
 from experiment.files import RunFiles
+from experiment.leftovers import remove_leftovers
 from experiment.lock import RunLock
 from experiment.log import RunLog
 from experiment.nonfinite import replay, write_failure
+from experiment.peers import last_words, what_is_saved
 from experiment.previous_step import adopt
-from metrics.cost import training_cost
+from metrics.cost import Clock, training_cost
 from metrics.results import write_result
 from modules.folding import fold_norms
 from tasks import make_step
@@ -55,9 +57,15 @@ def start_run(config: SimpleNamespace) -> None:
     device = distributed.init(config.timeout)
     if config.notes:
         distributed.say("\n".join(config.notes))
+    distributed.say("\n".join(announce.assumed(config)))
     folder = build.run_files(config).checkpoint(0).parent
     with nullcontext() if config.test else RunLock(folder):
-        run(config, device)
+        if distributed.is_main() and not config.test:
+            remove_leftovers(folder, alone=True)
+            for place in build.shared_folders(config):
+                remove_leftovers(place)
+        with last_words(lambda: what_is_saved(build.run_files(config))):
+            run(config, device)
 
 
 def run(config: SimpleNamespace, device: torch.device) -> None:
@@ -87,13 +95,14 @@ def run(config: SimpleNamespace, device: torch.device) -> None:
             train_step(config, data, steps, files, device)
         kind = test_step(config, data, files, device)
     distributed.say(build.closing(config, kind))
+    distributed.say(announce.seconds_in_words(steps))
     distributed.say(f"Run continue learning in {time.perf_counter() - started:.0f}s")
 
 
 def train_step(config: SimpleNamespace, data: IncrementData, steps: list[int], files: RunFiles,
                device: torch.device) -> None:
     """Train one increment and save its checkpoint, unless it is there already."""
-    began, step = time.perf_counter(), data.step
+    clock, step = Clock(), data.step
 
     # What this step is, and whether it has been trained already, by this run or by another one.
     about = reuse.about_step(config, data) | {"card": data_card(data.dataset)}
@@ -116,13 +125,14 @@ def train_step(config: SimpleNamespace, data: IncrementData, steps: list[int], f
     loader = make_loader(images, build.batch_size(config, len(images)), train=True, seed=config.seed,
                          num_workers=config.num_workers)
     autosave = Autosave(files.unfinished(step.index), method, about, scopes=reuse.scopes(config),
-                        minutes=config.ckpt_interval)
+                        minutes=config.ckpt_interval, clock=clock)
     if not again:
         autosave.open()
     if step.index > 0:
         method.start_increment(loader)
-    log = RunLog(files.log_folder(step.index), f"{config.method} {step.task} step {step.index}")
-    log.say(f"{len(loader.dataset)} images, ready after {time.perf_counter() - began:.1f} s")
+    log = RunLog(files.log_folder(step.index), f"{config.method} {step.task} step {step.index}",
+                 ahead=announce.batches_ahead(config, steps, data, files))
+    log.say(announce.ready(config, data, images=len(loader.dataset), clock=clock))
 
     # Optimisation, unless the method solves the step itself; then the file that test and next step read.
     passes = 1
@@ -130,7 +140,7 @@ def train_step(config: SimpleNamespace, data: IncrementData, steps: list[int], f
         optimise(method, loader, autosave, files.checkpoint(step.index), log=log, device=device)
         passes = method.training.epochs
     trained = passes * len(loader) * loader.batch_sampler.batch_size * distributed.world_size()
-    about["cost"] = training_cost(method.net, began, len(loader.dataset), trained, classes=step.num_seen)
+    about["cost"] = training_cost(method.net, clock, len(loader.dataset), trained, classes=step.num_seen)
     method.end_increment(loader)
     if distributed.is_main():
         content = {"net": method.net.state_dict(), "method_state": method.state_dict()}

@@ -17,7 +17,8 @@ from experiment.files import RunFiles
 from methods.base import Method
 from methods.build import build_method, trained_method
 from metrics.published_csv import published_summary, read_rows
-from metrics.results import read_results, table
+from metrics.results import read_results
+from metrics.table import table
 from segmentation_module import Parts
 from tasks import Step
 from train import Training
@@ -37,6 +38,11 @@ def run_files(config: SimpleNamespace) -> RunFiles:
     run = "_".join(word for word in words if word)
     roots = Path(config.checkpoint), Path(config.results_dir), Path(config.logdir)
     return RunFiles(*roots, setting=setting, run=run, kin=run.removeprefix(words[0]) if config.name else "")
+
+
+def shared_folders(config: SimpleNamespace) -> list[Path]:
+    """Folders that this run writes into, and others may at the same time."""
+    return [run_files(config).results, Path(config.checkpoint) / "shared_step0"]
 
 
 def network_parts(config: SimpleNamespace, *, pretrained: bool) -> Parts:

@@ -17,9 +17,9 @@ from segmentation_module import PRECISIONS
 from utils.naming import closest
 
 DESCRIPTION = """
-A value comes from the first of: the command line, the checkpoint under test, the recipe of the published
-row that fits (method, dataset, task, setting, backbone), the layers of scripts/recipes.yaml that fit, the
-method's default, the flag's default. --explain prints each value with where it comes from.
+A value comes from the first of: the command line, the file --config, the checkpoint under test, the recipe
+of the published row that fits (method, dataset, task, setting, backbone), the layers of scripts/recipes.yaml
+that fit, the method's default, the flag's default. --explain prints each value with where it comes from.
 
 Command lines of MiB, PLOP, RCIL, NeST and RevisitingCSS run unchanged. One that has a flag which only they
 have (--overlap, --opt_level, --task_num, --pod, --unce, ...) is read as theirs: --batch_size counts
@@ -86,7 +86,10 @@ FLAGS: dict[str, tuple[Flag, ...]] = {
              "evaluate the saved checkpoints of the steps instead of training", kind=bool),
         Flag("explain", False, "call",
              "print every resolved value and where it comes from, and stop", kind=bool),
-        Flag("recipe", "auto", "call", "auto: the recipe that fits the setting; none; or a recipe's name"),
+        Flag("yaml", False, "call", "with --explain: as a file for --config that repeats the run", kind=bool),
+        Flag("recipe", "auto", "call",
+             "auto: the recipe that fits the setting; none; a recipe's name; or your own file (flag: value)"),
+        Flag("config", "", "call", "YAML file of values (flag: value) that win over every recipe"),
     ),
     "where things are": (
         Flag("data_root", "", "place", "folder of the dataset"),

@@ -46,7 +46,9 @@ def compare(results: Sequence[Mapping], row: Row, values: Mapping[str, object]) 
 
 def final(result: Mapping, row: Row) -> str:
     """The line of the last step."""
-    published, suffix = row.published, "_foreground" if row.published["convention"] == "X" else ""
+    published, left_out = row.published, row.published["convention"] == "X"
+    suffix, mark = ("_foreground", "-bg") if left_out else ("", "+bg")
+    marks = dict.fromkeys(("old", "all", "avg"), mark)  # no background among the new classes
     scores, over = result["scores"], result["over_steps"]
     here = {
         "old": scores[f"miou_old{suffix}"],
@@ -54,7 +56,8 @@ def final(result: Mapping, row: Row) -> str:
         "all": scores[f"miou_all{suffix}"],
         "avg": over[f"average_miou{suffix}"],
     }
-    parts = [f"{name} {percent(here[name])} ({published[name]})" for name in here if name in published]
+    known = [name for name in here if name in published]
+    parts = [f"{name}{marks.get(name, '')} {percent(here[name])} ({published[name]})" for name in known]
     targets = [published["all"], *published.get("also", [])]
     off = min((100 * (here["all"] or 0.0) - target for target in targets), key=abs)
     width = band(row, result["num_steps"])

@@ -112,18 +112,40 @@ def entry(name: str, recipe: dict) -> Row | dict:
     return Row(name, values=recipe["set"], gpus=recipe.get("gpus", 0), published=published, **words)
 
 
+def is_file(recipe: str) -> bool:
+    """Whether `--recipe` names a file of one's own."""
+    return recipe.lower().endswith((".yaml", ".yml"))
+
+
+def read_values(path: str) -> dict[str, object]:
+    """Values by flag from a file of one's own, as `--explain --yaml` writes it.
+
+    Raises:
+        FileNotFoundError: if there is none. ValueError: if it is no mapping, or gives a flag twice.
+    """
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"there is no file {path} of values (--explain --yaml writes one)")
+    try:
+        values = yaml.load(Path(path).read_text(encoding="utf-8"), Loader)
+    except (yaml.YAMLError, ValueError) as error:
+        raise ValueError(f"{path} cannot be read: {' '.join(str(error).split())}") from error
+    if not isinstance(values, dict) or not all(isinstance(name, str) for name in values):
+        raise ValueError(f"{path} must have lines `flag: value`, such as `lr: [0.01, 0.001]`")
+    return values
+
+
 def rows(path: Path = FILE) -> list[Row]:
     """All published rows, in file order."""
     return [recipe for recipe in read_recipes(path).values() if isinstance(recipe, Row)]
 
 
 def named(name: str, path: Path = FILE) -> Row | None:
-    """The row that `--recipe NAME` asks for; None for "auto", "none" and layers.
+    """The row that `--recipe NAME` asks for; None for "auto", "none", files and layers.
 
     Raises:
         ValueError: for an unknown name, naming the nearest.
     """
-    if name.lower() in ("auto", "none"):
+    if name.lower() in ("auto", "none") or is_file(name):
         return None
     recipe = read_recipes(path)[closest(name, read_recipes(path), "recipe")]
     return recipe if isinstance(recipe, Row) else None
@@ -141,7 +163,8 @@ def find_recipes(
 
     Args:
         setting: method, dataset, task, setting, backbone of the run (it may lack the backbone, and then the
-            row's is used), and `recipe`: "auto", "none", or the one name to use whatever the setting is.
+            row's is used), and `recipe`: "auto", "none", a file (whose values are read elsewhere), or the one
+            name to use whatever the setting is.
         path: the YAML file.
         layers_only: take no row, unless `recipe` names one.
 
@@ -149,7 +172,7 @@ def find_recipes(
         ValueError: for an unknown recipe name, naming the nearest.
     """
     wanted, recipes = str(setting["recipe"]), read_recipes(path)
-    if wanted.lower() == "none":
+    if wanted.lower() == "none" or is_file(wanted):
         return []
     if wanted.lower() != "auto" and not named(wanted, path):
         name = closest(wanted, recipes, "recipe")

@@ -5,9 +5,10 @@ from pathlib import Path
 from dataset.ade import ADE
 from dataset.base import SegmentationDataset
 from dataset.cityscapes import CityscapesClasses, CityscapesDomain
-from dataset.folder import Folder
+from dataset.folder import Folder, described_tasks
 from dataset.shapes import Shapes
 from dataset.voc import VOC
+from task_tables import TASKS
 from utils.naming import closest
 
 DATASETS: dict[str, type[SegmentationDataset]] = {
@@ -17,6 +18,23 @@ DATASETS: dict[str, type[SegmentationDataset]] = {
     "cityscapes_domain": CityscapesDomain,
     "cityscape": CityscapesClasses,
 }
+
+
+def first_task(name: str) -> str:
+    """The task of a data set that is taken if nobody names one: the first that has several steps.
+
+    Raises:
+        ValueError: if one's own data, in the YAML file `name`, say none.
+    """
+    if not name.lower().endswith((".yaml", ".yml")):
+        return next(task for task in TASKS[closest(name, DATASETS, "dataset")] if task != "offline")
+    tasks = described_tasks(name)
+    if not tasks:
+        raise ValueError(
+            f"{name} names no tasks: choose one with --task, such as 6-1 (6 classes first, then 1 per step) "
+            "or offline (all at once), or add a line `tasks: [6-1]`"
+        )
+    return tasks[0]
 
 
 def build_dataset(name: str, root: Path | str = "", *, leaky: bool = False) -> SegmentationDataset:

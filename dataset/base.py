@@ -140,7 +140,8 @@ class SegmentationDataset(ABC):
 
     def fingerprint(self, split: str) -> str:
         """Hash of classes, image ids and sizes of mask files of `split`; the same on every machine."""
-        words = [str(self.has_background), *self.class_names, self.reading]
+        # Without an own way of reading the hash is that of versions which knew none.
+        words = [str(self.has_background), *self.class_names, *([self.reading] if self.reading else [])]
         digest = hashlib.sha256("\n".join(words).encode())
         if self.label_map is not None:
             digest.update(self.label_map.tobytes())

@@ -42,7 +42,7 @@ class Folder(FileDataset):
         train: {images: images/train, masks: annotations/train}   # folders, or patterns such as a/*/img/*.jpg
         val: lists/val.txt        # or a text file with one "image mask" per line
         test: ...                 # optional; results are reported on val without it
-        tasks: [6-5, 6-1]         # optional, for `python -m tasks`
+        tasks: [6-5, 6-1]         # optional; the first is the one of a run that names none
 
     All paths are relative to the root. What a mask says is never guessed: values mean the classes in their
     order, or what `values` or `colors` say, and whatever has no name is refused.
@@ -165,3 +165,8 @@ class Folder(FileDataset):
         found = {label: mask.palette[value] for label, value in values.items()}
         different = len({tuple(colour) for colour in found.values()}) == len(found)
         return found if different else {}
+
+
+def described_tasks(description: Path | str) -> tuple[str, ...]:
+    """The `tasks:` in the YAML file `description`, () if it has none; nothing else is looked at."""
+    return tuple(map(str, Description(Path(description).expanduser()).typed("tasks", list, [])))

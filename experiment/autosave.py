@@ -11,6 +11,7 @@ import torch.distributed as dist
 from experiment import checkpoint
 from experiment.identity import Scopes, check, differences, say_unchecked
 from experiment.stop_request import StopRequest
+from metrics.cost import Clock
 from utils.commands import Interrupted
 from utils.distributed import barrier, is_distributed, is_main, rank
 
@@ -53,13 +54,14 @@ class Autosave:
     Args:
         path: file for the unfinished step. method: the method being trained. about: what identifies the step
         (configuration and so on), stored beside the weights. minutes: time between two saves.
-        scopes: of the configured values.
+        scopes: of the configured values. clock: of the step; goes on in the call that continues.
         every: optimizer steps between two looks at clock and signals when several processes have to agree.
     """
 
     def __init__(self, path: Path, method, about: dict, *, minutes: float, scopes: Scopes,
-                 every: int = 10):
+                 clock: Clock | None = None, every: int = 10):
         self.path, self.method, self.about, self.scopes = path, method, about, scopes
+        self.clock = clock or Clock()
         self.seconds, self.every = 60 * minutes, every if is_distributed() else 1
         self.saved, self.calls, self.stop = time.monotonic(), 0, StopRequest()
         self.found: dict = {}
@@ -105,6 +107,7 @@ class Autosave:
                 "method_state": self.method.state_dict(),
                 "progress": progress.state_dict(),
                 "rng": states,
+                "spent": self.clock.state_dict(),
             }
             checkpoint.save(self.about | content, self.path)
         self.saved = time.monotonic()
@@ -134,6 +137,7 @@ class Autosave:
         again = f"begin the step again with --overwrite {self.about['step']}"
         check(self.path, found, self.scopes, cure=f"Give the same values, {again}")
         self.method.load_state_dict(content["method_state"])
+        self.clock.load_state_dict(content.get("spent", {}))
         self.found = content
 
     def restore(self, progress) -> bool:

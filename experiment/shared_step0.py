@@ -10,6 +10,7 @@ from pathlib import Path
 from experiment import checkpoint
 from modules.classifiers import regroup
 from utils.distributed import barrier, broadcast_object, is_main, say
+from utils.files import temporary_for
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ class SharedStep0:
     def offer(self, own: Path) -> None:
         """Let other runs find the finished step 0 at `own`. One process calls this."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = self.path.with_suffix(f".{os.getpid()}.tmp")
+        temporary = temporary_for(self.path)
         try:
             os.link(own, temporary)  # takes no space
         except OSError:

@@ -4,6 +4,9 @@ import os
 import signal
 import time
 
+from utils.commands import say_stopping
+from utils.distributed import is_main
+
 SIGNALS = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGUSR1") if hasattr(signal, name))
 ECHO = 2.0  # seconds in which a second signal is the same wish on another way
 LAUNCHER = os.getppid() if "TORCHELASTIC_RUN_ID" in os.environ else 0  # torchrun, if it started us
@@ -17,7 +20,7 @@ class StopRequest:
     """
 
     def __init__(self):
-        self.received, self._at = 0, 0.0
+        self.received, self._at, self.process = 0, 0.0, os.getpid()
 
     def __enter__(self) -> "StopRequest":
         self._handlers = {number: signal.signal(number, self._notice) for number in SIGNALS}
@@ -33,6 +36,8 @@ class StopRequest:
             raise KeyboardInterrupt
         if not self.received:
             self.received, self._at = number, now
+            if is_main() and os.getpid() == self.process:  # workers of loaders inherit the handler
+                say_stopping(number)
 
     @property
     def made(self) -> bool:

@@ -76,11 +76,27 @@ def step0_as(kind: type[Method]) -> str:
     A class that overrides a hook that acts at step 0 trains a step 0 of its own, unless it (or a class
     derived from it) declares that the weights are those of another method.
     """
+    return _step0(kind)[0]
+
+
+def why_step0(kind: type[Method]) -> str:
+    """Whether other methods can take over the step 0 that `kind` trains, and why, in words."""
+    owner, why = _step0(kind)
+    if kind.gathers_at_step0:
+        return f"shared with no other method: {kind.__name__} gathers state there that only it has"
+    if owner == "FT":
+        return f"shared with methods that train it alike: {why}"
+    return f"shared only with methods that train it as {owner} does: {why}"
+
+
+def _step0(kind: type[Method]) -> tuple[str, str]:
+    """Whose step 0 it is, and why."""
     for ancestor in kind.__mro__:
         if ancestor is Method:
-            return "FT"
+            return "FT", "it overrides no hook that acts there"
         if own := vars(ancestor).get("step0_as"):
-            return own
-        if ACT_AT_STEP_0 & vars(ancestor).keys():
-            return {registered: name for name, registered in METHODS.items()}.get(ancestor, ancestor.__name__)
+            return own, f"{ancestor.__name__}.step0_as says that it is {own}'s"
+        if hooks := sorted(ACT_AT_STEP_0 & vars(ancestor).keys()):
+            owner = next((name for name, one in METHODS.items() if one is ancestor), ancestor.__name__)
+            return owner, f"{ancestor.__name__} overrides {', '.join(hooks)}"
     raise AssertionError(f"{kind.__name__} is no method")

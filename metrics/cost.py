@@ -2,26 +2,55 @@
 
 import sys
 import time
+from collections.abc import Mapping
 
 import torch
 
 
-def training_cost(net, began: float, images: int, images_trained: int, *, classes: int) -> dict:
-    """What a checkpoint records of its training: seconds, images, parameters, peak memory.
+class Clock:
+    """Seconds and peak memory of a step over all calls that train it; runs from its making on.
+
+    What an interrupted call had spent until it saved its state is in that state; what it did after that is
+    lost, as its work is.
+    """
+
+    def __init__(self):
+        self.began, self.calls, self.before, self.peak_before = time.perf_counter(), 1, 0.0, 0
+
+    @property
+    def seconds(self) -> float:
+        """Of this call and of those before it."""
+        return self.before + time.perf_counter() - self.began
+
+    @property
+    def peak_memory(self) -> int:
+        """Bytes, the most of all calls."""
+        return max(self.peak_before, peak_memory())
+
+    def state_dict(self) -> dict:
+        """Plain copy for a file."""
+        return {"seconds": self.seconds, "calls": self.calls, "peak_memory_bytes": self.peak_memory}
+
+    def load_state_dict(self, state: Mapping) -> None:
+        """Count on from where an earlier call saved; {} if it did not say."""
+        self.before, self.peak_before = state.get("seconds", 0.0), state.get("peak_memory_bytes", 0)
+        self.calls = state.get("calls", 0) + 1
+
+
+def training_cost(net, clock: Clock, images: int, images_trained: int, *, classes: int) -> dict:
+    """What a checkpoint records of its training: seconds, calls, images, parameters, peak memory.
 
     Args:
         net: the trained `SegmentationModel`; what was frozen in training is still frozen.
-        began: `time.perf_counter()` at the start. images: of the step. images_trained: over all epochs.
+        clock: of the step. images: of the step. images_trained: over all epochs.
         classes: rows of the fine-tuned network that the trainable parameters are compared with; without
             those of future classes, as in the percentages of arXiv 2508.04267.
     """
-    return {
-        "seconds": time.perf_counter() - began,
+    return clock.state_dict() | {
         "images": images,
         "images_trained": images_trained,
         "trainable_parameters": sum(parameter.numel() for parameter in net.trainable()),
         "finetuning_parameters": net.num_parameters(classes=classes),
-        "peak_memory_bytes": peak_memory(),
     }
 
 

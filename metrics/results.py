@@ -1,4 +1,4 @@
-"""Result files of a run: one JSON per step, the published CSV over all steps, and the table on the terminal.
+"""Result files of a run: one JSON per step, and the published CSV over all steps.
 
 `step_<k>.json`, for tests of another kind `step_<k>_<kind>.json` (e.g. `_full`), schema 1, one key per line;
 shares of 1, null where a number does not exist:
@@ -34,7 +34,7 @@ from pathlib import Path
 from metrics.confusion import ConfusionMatrix
 from metrics.published_csv import published_row
 from metrics.scores import average, class_scores, forgetting, number, scores, trainable_percent
-from metrics.view import View, result_files, view_of_config, view_of_result
+from metrics.view import View, result_files, view_of_config
 from tasks import Step
 from utils.files import write_text
 
@@ -186,50 +186,3 @@ def read_results(folder: Path | str, kind: str = "") -> list[dict]:
             )
         results.append(result)
     return results
-
-
-def table(results: list[dict]) -> str:
-    """A plain-text table over the steps, in per cent, with what its numbers count as what."""
-    if not results:
-        return "no results yet"
-    columns = {
-        "step": lambda result: str(result["step"]),
-        "classes": lambda result: str(len(result["classes"])),
-        "all": lambda result: percent(result["scores"]["miou_all"]),
-        "old": lambda result: percent(result["scores"]["miou_old"]),
-        "new": lambda result: percent(result["scores"]["miou_new"]),
-        "harmonic": lambda result: percent(result["scores"]["harmonic"]),
-        "all fg": lambda result: percent(result["scores"]["miou_all_foreground"]),
-        "old fg": lambda result: percent(result["scores"]["miou_old_foreground"]),
-        "average": lambda result: percent(result["over_steps"]["average_miou"]),
-        "forgetting": lambda result: percent(result["over_steps"]["mean_forgetting"]),
-        "trainable": lambda result: count(result["cost"].get("trainable_parameters")),
-        "seconds": lambda result: count(result["cost"].get("seconds")),
-    }
-    rows = [list(columns), *([cell(result) for cell in columns.values()] for result in results)]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(columns))]
-    lines = ["  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
-    last = results[-1]
-    title = [
-        last["method"],
-        f"{last['dataset']} {last['task']}",
-        last["setting"],
-        f"protocol {last['protocol']}",
-    ]
-    notes = [f"mIoU in %, {view_of_result(last)} view"]
-    if last["has_background"]:
-        notes.append("fg: without background, which otherwise counts as an old class")
-    share = last["over_steps"]["trainable_percent"]
-    if share is not None:
-        notes.append(f"trainable in the incremental steps: {share:.6f} % of full fine-tuning")
-    return "\n".join([", ".join(title), *lines, "; ".join(notes)])
-
-
-def percent(share: float | None) -> str:
-    """A share in per cent, "-" if there is none."""
-    return "-" if share is None else f"{100 * share:.2f}"
-
-
-def count(value: float | None) -> str:
-    """A whole number with thousands separated, "-" if there is none."""
-    return "-" if value is None else f"{value:,.0f}"

@@ -15,8 +15,9 @@ from utils.pictures.segmentations import comparison, save, to_dataset_labels
 
 JOINT = "joint"
 NOTES = """\
-mIoU in % after the last step. old: {old} (step 0); new: {new} (later steps);
-all: these and the background. forgetting: best IoU of an earlier step minus the IoU now, mean over classes.
+mIoU in % after the last step. old-bg: {old} (step 0, without background);
+new: {new} (later steps); all+bg: these and the background, which other tables count as an old class.
+forgetting: best IoU of an earlier step minus the IoU now, mean over classes.
 seconds: of training; a step 0 that methods share counts for each. trainable: parameters the last step moves.
 
 Of what joint training reaches on the old classes there is left: {left}.
@@ -57,7 +58,7 @@ def table(runs: list[Run]) -> str:
     classes = runs[0].results[-1]["classes"][1:]
     old = [entry["name"] for entry in classes if entry["step"] == 0]
     new = [entry["name"] for entry in classes if entry["step"] > 0]
-    rows = [["method", "old", "new", "all", "forgetting", "seconds", "step 0", "later", "trainable"]]
+    rows = [["method", "old-bg", "new", "all+bg", "forgetting", "seconds", "step 0", "later", "trainable"]]
     reached = {}
     for run in runs:
         last, steps = run.results[-1], run.results

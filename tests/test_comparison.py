@@ -25,7 +25,7 @@ def test_a_good_run_is_inside_and_a_bad_one_outside_of_the_band():
     base = result(0, 6, all=0.803)
     good = compare([base, result(5, 6, all=0.56, old=0.65, new=0.21)], row, values(row))
     assert "step 0: 80.30 (80.40 +- 0.8), inside" in good
-    assert "all 56.00 (54.64)" in good
+    assert "all+bg 56.00 (54.64)" in good
     assert "all is -0.40 from the nearest published value, inside +- 2.5" in good
     assert "background counts as an old class" in good
     bad = compare([base, result(5, 6, all=0.40)], row, values(row))
@@ -35,7 +35,7 @@ def test_a_good_run_is_inside_and_a_bad_one_outside_of_the_band():
 def test_a_row_without_background_is_compared_without_it():
     row = ROWS["voc/mib_15-1-overlap"]
     text = compare([result(5, 6, all=0.9, foreground=0.30, new=0.1)], row, values(row))
-    assert "all 30.00 (29.7)" in text and "background is left out" in text
+    assert "all-bg 30.00 (29.7)" in text and "background is left out" in text
 
 
 def test_what_was_done_differently_is_listed():

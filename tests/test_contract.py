@@ -13,7 +13,7 @@ from experiment.autosave import Autosave
 from experiment.identity import Scopes
 from methods import METHODS, hyper_parameters
 from methods.base import Method
-from methods.build import step0_as
+from methods.build import step0_as, why_step0
 from tests.builders import SilentLog, TinyLoader, make_images, make_labels, make_method
 from train import Training, fit, start
 
@@ -231,6 +231,15 @@ class ChangedAgain(Adopting):
 def test_whoever_overrides_what_acts_at_step_0_trains_its_own_unless_it_says_otherwise():
     found = [step0_as(kind) for kind in (Method, ClassMeans, Adopting, ChangedAgain)]
     assert found == ["FT", "ClassMeans", "FT", "ChangedAgain"]
+
+
+def test_why_step_0_is_shared_or_not_is_said_with_the_hook_that_decides():
+    words = "shared with methods that train it alike: it overrides no hook that acts there"
+    assert why_step0(Method) == words
+    assert why_step0(ClassMeans).endswith("as ClassMeans does: ClassMeans overrides end_increment")
+    assert why_step0(Adopting).endswith("alike: Adopting.step0_as says that it is FT's")
+    assert why_step0(ChangedAgain).endswith("ChangedAgain overrides losses")
+    assert "gathers state" in why_step0(METHODS["EWC"])
 
 
 @methods

@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from PIL import Image
 from dataset.shapes import OtherShapes
 from models import BACKBONES
 from models.pretrained import read_weights
-from scripts import demo_report, pretrain_shapes
+from scripts import demo_report, installed, pretrain_shapes
 from scripts.pretrain_shapes import pretrain
 from tests.trained_runs import make_runs
 from train import Training
@@ -68,7 +69,7 @@ def test_table_has_a_row_per_run_with_the_numbers_of_its_files(folder):
 
 def test_notes_name_the_classes_and_what_is_left_of_joint_training(folder):
     text = demo_report.table(demo_report.collect(folder))
-    assert "old: disc, square (step 0); new: plus, star (later steps)" in text
+    assert "old-bg: disc, square (step 0, without background);\nnew: plus, star (later steps)" in text
     assert "there is left: FT 0.0 %, Other 75.0 %." in text
     assert "does not rank" in text
 
@@ -138,7 +139,8 @@ def test_scripts_have_no_syntax_error(script):
 @pytest.mark.slow
 def test_setup_installs_once_and_again_when_requirements_change(tmp_path):
     (tmp_path / "scripts").mkdir()
-    shutil.copy(ROOT / "scripts" / "setup.sh", tmp_path / "scripts")
+    for name in ("setup.sh", "installed.py"):
+        shutil.copy(ROOT / "scripts" / name, tmp_path / "scripts")
     requirements = tmp_path / "requirements.txt"
     requirements.write_text("")  # nothing to fetch
 
@@ -155,3 +157,48 @@ def test_setup_installs_once_and_again_when_requirements_change(tmp_path):
     requirements.write_text("# another line\n")
     assert "creating" not in said()
     assert said() == ""
+
+
+def set_up(folder: Path, requirements: str, **environment) -> subprocess.CompletedProcess:
+    """Source setup.sh in `folder` for `requirements`, and say which Python comes first then."""
+    (folder / "scripts").mkdir()
+    for name in ("setup.sh", "installed.py"):
+        shutil.copy(ROOT / "scripts" / name, folder / "scripts")
+    (folder / "requirements.txt").write_text(requirements)
+    command = "set -euo pipefail; source scripts/setup.sh requirements.txt; command -v python"
+    return subprocess.run(["bash", "-c", command], cwd=folder, capture_output=True, text=True,
+                          env=os.environ | environment)  # fmt: skip
+
+
+def test_setup_takes_a_python_that_has_everything_and_makes_nothing(tmp_path):
+    done = set_up(tmp_path, "torch>=2.11\nPyYAML>=6.0\n", PYTHON=sys.executable)
+    assert done.returncode == 0 and done.stderr == ""
+    assert Path(done.stdout.strip()).parent == Path(sys.executable).parent
+    assert not (tmp_path / ".venv").exists()
+
+
+def test_setup_says_what_a_python_lacks_and_what_an_installation_takes(tmp_path):
+    python = tmp_path / "python"  # can neither make environments nor install
+    python.write_text(
+        '#!/bin/sh\ncase "$1" in scripts/installed.py) echo torch is missing; exit 1;; -m) exit 1;; esac\n'
+    )
+    python.chmod(0o755)
+    (tmp_path / ".venv/bin").mkdir(parents=True)
+    (tmp_path / ".venv/bin/python").symlink_to(python)
+    done = set_up(tmp_path, "torch>=2.11\n", PYTHON=str(python))
+    assert done.returncode == 2
+    for need in ("torch is missing", "5.8 GB on disk", "free here", "installation failed"):
+        assert need in done.stderr
+
+
+def test_requirements_are_compared_by_version_and_followed_into_other_files(tmp_path):
+    (tmp_path / "base.txt").write_text("PyYAML>=999  # far away\nnumpy>=1\n")
+    (tmp_path / "all.txt").write_text("-r base.txt\nno-such-package>=1\n\npytest\n")
+    missing = installed.lacking(tmp_path / "all.txt")
+    assert len(missing) == 2 and missing[1] == "no-such-package is missing"
+    assert missing[0].startswith("PyYAML is ") and missing[0].endswith("needed is 999 or newer")
+    assert installed.numbers("2.11.0+cpu") == installed.numbers("2.11") < installed.numbers("2.11.1")
+
+
+def test_the_projects_own_requirements_are_understood():
+    assert installed.lacking(ROOT / "requirements-dev.txt") == []

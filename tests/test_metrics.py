@@ -9,10 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import average_csv
-from metrics import ConfusionMatrix, scores
+from metrics import ConfusionMatrix, cost, scores
 from metrics.published_csv import honest_summary, published_summary, read_rows
-from metrics.results import read_results, table, write_result
+from metrics.results import read_results, write_result
 from metrics.scores import class_scores, forgetting, harmonic, intransigence, trainable_percent
+from metrics.table import in_one_line, significant, table
 from tasks import Step
 from tests.published_only import spilled
 from utils.labels import IGNORE
@@ -204,10 +205,10 @@ def test_table_shows_each_step_and_what_its_numbers_mean(tmp_path):
     run_two_steps(tmp_path)
     lines = table(read_results(tmp_path)).splitlines()
     assert lines[0] == "Some, pets 2-1, overlap, protocol plop"
-    assert lines[1].split()[:5] == ["step", "classes", "all", "old", "new"]
+    assert lines[1].split()[:5] == ["step", "classes", "all+bg", "old+bg", "new"]
     assert lines[2].split()[0] == "0" and lines[2].split()[4] == "-"
     assert lines[3].split()[0] == "1" and "-" not in lines[3].split()
-    assert "without background" in lines[4] and "1.000000 %" in lines[4]
+    assert "background counts as an old class" in lines[4] and " 1 % of full" in lines[4]
     assert table([]) == "no results yet"
 
 
@@ -251,3 +252,35 @@ def test_warm_up_rises_before_it_falls():
 def test_impossible_schedule_is_refused(arguments):
     with pytest.raises(ValueError):
         poly(**arguments)
+
+
+def test_a_step_in_one_line_says_what_was_kept_learned_and_spent_and_what_background_counts_as(tmp_path):
+    run_two_steps(tmp_path)
+    first, last = read_results(tmp_path)
+    assert in_one_line(first).startswith("Some 2-1 step 0 of 1: mIoU old+bg ")
+    assert " new " not in in_one_line(first)
+    assert " new " in in_one_line(last) and "forgetting" in in_one_line(last)
+    last["cost"] |= {"seconds": 30.2, "calls": 3}
+    assert in_one_line(last).endswith("30 s of training over 3 calls")
+    assert "seconds: of training, over 4 calls" in table([first, last])
+
+
+@pytest.mark.parametrize(
+    ("value", "words"), [(100.0, "100"), (100.4, "100"), (12.345, "12.3"), (0.002809, "0.00281")]
+)
+def test_shares_have_three_digits_that_say_something(value, words):
+    assert significant(value) == words
+
+
+def test_a_clock_goes_on_where_an_interrupted_call_had_saved(monkeypatch):
+    now = [50.0]
+    monkeypatch.setattr(cost.time, "perf_counter", lambda: now[0])
+    monkeypatch.setattr(cost, "peak_memory", lambda: 7)
+    first = cost.Clock()
+    now[0] = 60.0
+    saved = first.state_dict() | {"peak_memory_bytes": 900}
+    now[0] = 70.0
+    second = cost.Clock()
+    second.load_state_dict(saved)
+    now[0] = 75.0
+    assert second.state_dict() == {"seconds": 15.0, "calls": 2, "peak_memory_bytes": 900}

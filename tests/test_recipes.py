@@ -131,6 +131,79 @@ def test_the_two_factors_of_mib_are_the_papers_and_the_repositories():
     assert explained("--recipe", "PLOP/mib_15-1")["loss_kd"][0] == 10
 
 
+# -- files of one's own ------------------------------------------------------------------------------------
+def test_an_own_file_stands_between_command_line_and_recipe(tmp_path):
+    (tmp_path / "my.yaml").write_text("lr: [0.5, 0.25]\nbatch_size: 7\npod_factor: 3\n")
+    row = ["--method", "PLOP", "--dataset", "voc", "--task", "15-1", "--config", str(tmp_path / "my.yaml")]
+    found = explained(*row, "--batch_size", "9")
+    assert found["lr"] == ([0.5, 0.25], f"file {tmp_path / 'my.yaml'}")
+    assert found["batch_size"] == (9, "command line") and found["pod_factor"][0] == 3.0
+    assert found["epochs"] == ([30], "recipe voc/plop_15-1-overlap")
+
+
+def test_an_own_recipe_replaces_all_others(tmp_path):
+    (tmp_path / "my.yaml").write_text("method: PLOP\ndataset: voc\ntask: 15-1\nlr: [0.5]\n")
+    found = explained("--recipe", str(tmp_path / "my.yaml"))
+    assert (found["method"][0], found["task"][0], found["lr"][0]) == ("PLOP", "15-5s", [0.5])
+    assert found["epochs"] == ([30], "default") and found["backbone"] == ("tiny", "default")
+
+
+@pytest.mark.parametrize(
+    "words", [[], ["--recipe", "voc/plop_15-1-overlap", "--lr", "0.3"], ["--method", "EIR", "--step", "1-2"]]
+)
+def test_what_explain_writes_as_yaml_repeats_the_run(tmp_path, words):
+    config = argparser.parse([*words, "--explain", "--yaml"])
+    (tmp_path / "again.yaml").write_text(argparser.explain(config))
+    again = argparser.parse(["--config", str(tmp_path / "again.yaml")])
+    changing = {"explain", "yaml", "config", "recipe"}
+    values, repeated = build.flat(config), build.flat(again)
+    same = {name: list(one) if isinstance(one, tuple) else one for name, one in values.items()}
+    assert {name: repeated[name] for name in same.keys() - changing} == {
+        name: same[name] for name in same.keys() - changing
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("- lr", "flag: value"),
+        ("lr: 1\nlr: 2", "lr is given twice"),
+        ("lr: fast", "lr cannot be 'fast'"),
+        ("epoch: 3", "my.yaml sets epoch, which FT does not know; did you mean epochs"),
+        (None, "there is no file"),
+    ],
+)
+@pytest.mark.parametrize("flag", ["--recipe", "--config"])
+def test_a_wrong_file_of_ones_own_is_refused_with_the_reason(tmp_path, flag, text, says):
+    if text is not None:
+        (tmp_path / "my.yaml").write_text(text)
+    with pytest.raises((ValueError, FileNotFoundError), match=says):
+        argparser.parse([flag, str(tmp_path / "my.yaml")])
+
+
+def test_a_wrong_name_is_answered_with_the_nearest_not_with_all():
+    for name in ("voc/plop_16-1", "somethingelse"):
+        with pytest.raises(ValueError, match="unknown recipe") as error:
+            argparser.parse(["--recipe", name])
+        assert len(str(error.value)) < 300
+    with pytest.raises(ValueError, match="voc/plop_15-1-overlap"):
+        argparser.parse(["--recipe", "voc/plop_15-1"])
+
+
+# -- the task that nobody named ----------------------------------------------------------------------------
+def test_a_task_that_nobody_named_is_one_of_the_data_set(tmp_path):
+    assert explained()["task"] == ("4-1", "default")
+    assert explained("--dataset", "voc")["task"] == ("19-1", "default of voc")
+    text = "classes: [background, a, b, c]\ntrain: {images: a, masks: b}\nval: {images: a, masks: b}\n"
+    (tmp_path / "own.yaml").write_text(f"{text}tasks: [2-1, 1-1]\n")
+    own = ["--dataset", str(tmp_path / "own.yaml")]
+    assert explained(*own)["task"] == ("2-1", f"default of {own[1]}")
+    assert explained(*own, "--task", "1-1")["task"] == ("1-1", "command line")
+    (tmp_path / "own.yaml").write_text(text)
+    with pytest.raises(ValueError, match="choose one with --task"):
+        explained(*own)
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [

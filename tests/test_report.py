@@ -4,14 +4,21 @@ import base64
 import csv
 import io
 import re
+from urllib.parse import unquote
 from xml.etree import ElementTree
 
+import numpy as np
 import pytest
 from PIL import Image
 
 from analysis.report import __main__ as report
 from analysis.report import published as report_published
+from analysis.report.logged import loss_curves, samples, thinned
+from analysis.report.runs import read_runs
+from analysis.report.settings import make_settings
 from analysis.report.svg import level_name
+from analysis.report.tables import config_table
+from experiment.events import Events
 from tests.result_files import compared, joint, write_run
 
 
@@ -60,7 +67,8 @@ def test_page_is_well_formed_and_loads_nothing(written):
     for element in page.iter():
         for name, value in element.attrib.items():
             if name.split("}")[-1] in ("href", "src", "srcset", "action", "data", "poster"):
-                assert value.startswith(("data:", "#")), value
+                beside = element.tag.endswith("}a") and (written / unquote(value)).is_file()  # only followed
+                assert value.startswith(("data:", "#")) or beside, value
     style = "".join(element.text for element in tags(page, "style"))
     script = "".join(element.text for element in tags(page, "script"))
     assert "url(" not in style and "@import" not in style
@@ -71,7 +79,64 @@ def test_every_link_and_name_on_the_page_has_its_place(written):
     page = tree(written / "report.html")
     ids = [element.get("id") for element in page.iter() if element.get("id")]
     assert len(ids) == len(set(ids))
-    assert {link.get("href")[1:] for link in tags(page, "a")} <= set(ids)
+    links = [link.get("href") for link in tags(page, "a")]
+    assert {link[1:] for link in links if link.startswith("#")} <= set(ids)
+    files = [link for link in links if not link.startswith("#")]
+    assert len(files) == 3 + 3 + 3 + 1 + 3 + 1 and all((written / unquote(link)).is_file() for link in files)
+
+
+def test_rows_of_one_table_say_what_they_were_configured_with_where_they_differ(tmp_path):
+    write_run(tmp_path, "FT", lr=[0.5], batch_size=8, name="mine")
+    write_run(tmp_path, "MiB", lr=[0.25], batch_size=8, loss_kd=3.0)
+    (setting,) = make_settings(read_runs([tmp_path]))
+    table = config_table(setting)
+    assert [cell.text for cell in table.rows[0]] in (["lr", "0.5", "0.25"], ["lr", "0.25", "0.5"])
+    assert "batch_size" not in {row[0].text for row in table.rows}
+    write_run(tmp_path / "alone", "FT")
+    assert config_table(make_settings(read_runs([tmp_path / "alone"]))[0]) is None
+
+
+@pytest.fixture
+def logged(tmp_path, monkeypatch):
+    """A run of three steps with its log beside the results, as the demo has them."""
+    monkeypatch.chdir(tmp_path)
+    folder = write_run(tmp_path / "results", "FT", logdir="elsewhere/logs")
+    for step in range(3):
+        events = Events(tmp_path / "logs" / folder.parent.name / folder.name / f"step_{step}")
+        for epoch in range(2):
+            events.scalar("epoch_loss/ce", 3.0 - step - epoch / 2, epoch)
+            if step > 0:
+                events.scalar("epoch_loss/kd", 0.25, epoch)
+        events.picture("test/samples", np.full((40, 900, 3), 80 * step, np.uint8), step)
+        events.close()
+    return tmp_path
+
+
+def test_a_run_with_a_log_shows_its_losses_and_sample_predictions(logged):
+    assert report.cli([str(logged / "results"), "--out", str(logged / "out")]) == 0
+    page = tree(logged / "out" / "report.html")
+    (chart,) = [svg for svg in tags(page, "svg") if "losses of" in svg.get("aria-label", "")]
+    titles = [title.text for title in tags(chart, "title")]
+    assert [title for title in titles if title.startswith("ce")] == [
+        f"ce, epoch {at}: {value:.1f}" for at, value in enumerate((3.0, 2.5, 2.0, 1.5, 1.0, 0.5))
+    ]
+    assert len([title for title in titles if title.startswith("kd")]) == 4
+    (picture,) = tags(page, "img")
+    data = base64.b64decode(picture.get("src").removeprefix("data:image/jpeg;base64,"))
+    with Image.open(io.BytesIO(data)) as shown:
+        assert shown.width == 640 and abs(shown.getpixel((5, 5))[0] - 160) < 4  # of the last step
+
+
+def test_a_run_without_a_log_shows_neither(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_run(tmp_path / "results", "FT")
+    (run,) = read_runs([tmp_path / "results"])
+    assert loss_curves(run) == samples(run) == ""
+
+
+def test_long_curves_keep_few_points_and_their_end():
+    points = thinned([(float(x), 0.0, None) for x in range(101)])
+    assert len(points) <= 40 and points[-1][0] == 100
 
 
 def test_pictures_on_the_page_decode_and_are_described(written):

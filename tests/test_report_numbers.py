@@ -108,6 +108,18 @@ def test_best_is_lowest_for_costs_and_joint_training_does_not_compete(results):
     assert setting.best("seconds") == set()  # all alike
 
 
+def test_a_mean_is_best_only_if_it_is_ahead_by_more_than_the_spread(tmp_path):
+    for seed, right in ((42, 0.50), (1, 0.60)):
+        write_run(tmp_path, "MiB", right=right, seed=seed)
+        write_run(tmp_path, "FT", right=right - 0.05, seed=seed)
+    (setting,) = settings_of(tmp_path)
+    assert setting.best("all") == set()  # 0.05 ahead, and each deviates by 0.07
+    for seed, right in ((42, 0.90), (1, 0.95)):
+        write_run(tmp_path, "PLOP", right=right, seed=seed)
+    (setting,) = settings_of(tmp_path)
+    assert setting.best("all") == {"PLOP"}
+
+
 # -- published values --------------------------------------------------------------------------------------
 def voc(root, method, **options):
     return write_run(root, method, dataset="voc", task="15-5s", backbone="resnet101", **options)
@@ -134,6 +146,16 @@ def test_a_band_is_inside_at_its_edge_and_outside_beyond():
     assert cell.band == 2.5 and cell.protocol == ""
     top = max(cell.every)
     assert cell.inside((top + 2.49) / 100) and not cell.inside((top + 2.51) / 100)
+
+
+def test_heads_say_whether_background_counts_and_abbreviations_are_explained(tmp_path):
+    voc(tmp_path, "MiB", right=0.5)
+    (setting,) = settings_of(tmp_path)
+    for name, mark in (("I", "+bg"), ("X", "-bg")):
+        table = score_table(setting, name)
+        assert table.heads[1:4] == [f"old{mark}", "new", f"all{mark}"]
+        assert f"convention {name}: background" in table.title
+        assert "I counts background" in table.key and table.key in markdown(table)
 
 
 def test_a_setting_that_nobody_published_has_no_published_column(results):

@@ -14,8 +14,10 @@ import run
 import train
 from config import build
 from experiment import checkpoint
+from experiment.autosave import Autosave
 from methods import nest, plop, reminder
 from methods.base import Method
+from metrics.cost import Clock
 from tests.conftest import ROOT, SMALL
 
 
@@ -147,8 +149,27 @@ def test_a_signal_saves_before_it_ends_the_run(cli, tmp_path, monkeypatch, numbe
     assert status == 143 and "the same command continues there" in out
     saved = checkpoint.load(next(tmp_path.glob("checkpoints/*/*/step_0.last.pt")))
     assert saved["progress"]["batch"] == 4  # nothing that was computed is lost
-    assert cli(*argv)[0] == 0
+    status, out, _ = cli(*argv)
+    assert status == 0 and "call 2 of this step" in out and "s of training over 2 calls" in out
+    cost = json.loads(next(tmp_path.glob("results/*/*/step_0.json")).read_text())["cost"]
+    assert cost["calls"] == 2 and cost["seconds"] > saved["spent"]["seconds"]
+    assert cost["images_per_second"] == pytest.approx(cost["images_trained"] / cost["seconds"])
     assert_same(outcome(tmp_path, "FT"), outcome(tmp_path / "whole", "FT"))
+
+
+def test_ctrl_c_is_answered_at_once_though_the_batch_must_end(tmp_path, capfd):
+    with Autosave(tmp_path / "x.pt", None, {}, minutes=9, scopes=None, clock=Clock()):
+        os.kill(os.getpid(), signal.SIGINT)
+        assert "SIGINT: stopping after this batch" in capfd.readouterr().err
+
+
+def test_ctrl_c_while_nothing_trains_ends_the_run_in_one_line(cli, monkeypatch):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(run, "test_step", interrupted)
+    status, _, err = cli("--step", "0")
+    assert status == 130 and err == "run.py: interrupted; what was finished is kept\n"
 
 
 @pytest.mark.slow

@@ -26,7 +26,7 @@ OTHER = {
 # of their own.
 NOT_VARIED = {
     *("method", "dataset", "task", "step", "test", "explain", "data_root", "index_dir", "pretrained_path"),
-    *("step_ckpt", "ckpt", "replay_batch", "leaky_split", "accept"),
+    *("yaml", "config", "step_ckpt", "ckpt", "replay_batch", "leaky_split", "accept"),
 }
 
 

@@ -1,6 +1,7 @@
-"""Exit status and error message of the programs: 2 and one line for a mistake, 143 when interrupted."""
+"""Exit status and error line of the programs: 2 and one line for a mistake, 143 or 130 when interrupted."""
 
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Callable
@@ -8,6 +9,19 @@ from collections.abc import Callable
 
 class Interrupted(Exception):
     """The system asked to stop; the unfinished step is saved."""
+
+
+class PeerLost(Exception):
+    """Another process of this run has failed; the text, if there is one, is for the user."""
+
+
+def say_stopping(number: int) -> None:
+    """Answer the signal `number` at once, though the batch must end before the run can save and stop.
+
+    Called by a signal handler, hence no `print`, which may be what the signal has interrupted.
+    """
+    name = signal.Signals(number).name
+    os.write(2, f"\n{name}: stopping after this batch, once it is saved\n".encode())
 
 
 def answer(program: str, work: Callable[[], None]) -> int:
@@ -18,6 +32,13 @@ def answer(program: str, work: Callable[[], None]) -> int:
     except Interrupted as stop:
         print(f"{stop}; the same command continues there", flush=True)
         return 143
+    except KeyboardInterrupt:
+        print(f"{program}: interrupted; what was finished is kept", file=sys.stderr, flush=True)
+        return 130
+    except PeerLost as lost:
+        if str(lost):
+            print(f"{program}: {lost}", file=sys.stderr, flush=True)
+        return 1
     except (ValueError, OSError, FloatingPointError) as error:
         if os.environ.get("CSS_TRACEBACK"):
             raise

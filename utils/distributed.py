@@ -7,6 +7,8 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
+store: dist.Store | None = None  # small messages between processes that do not wait for each other
+
 
 def init(timeout: float = 1800.0) -> torch.device:
     """Join torchrun's process group, if the environment has one; return this process's device.
@@ -19,8 +21,12 @@ def init(timeout: float = 1800.0) -> torch.device:
         device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)))
         torch.cuda.set_device(device)
     if int(os.environ.get("WORLD_SIZE", 1)) > 1 and not dist.is_initialized():
+        global store
         backend = "nccl" if device.type == "cuda" else "gloo"
-        dist.init_process_group(backend, timeout=timedelta(seconds=timeout))
+        store, number, size = next(dist.rendezvous("env://", timeout=timedelta(seconds=timeout)))
+        group = dist.PrefixStore("group", store)
+        dist.init_process_group(backend, store=group, rank=number, world_size=size,
+                                timeout=timedelta(seconds=timeout))  # fmt: skip
     return device
 
 

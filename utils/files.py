@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import socket
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,7 +31,7 @@ def replacing(path: Path | str) -> Iterator[BinaryIO]:
     """A temporary file to write, which replaces `path` when the block ends and is deleted if it fails."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{uuid4().hex}.tmp")  # nodes may share the folder
+    temporary = temporary_for(path)
     try:
         with open(temporary, "wb") as file:
             yield file
@@ -66,3 +67,19 @@ def files_below(folder: Path, suffixes: Iterable[str]) -> list[Path]:
     if not found:
         raise FileNotFoundError(f"{folder} has no file {' or '.join(f'*{suffix}' for suffix in suffixes)}")
     return found
+
+
+def temporary_for(path: Path) -> Path:
+    """Where this process prepares what is to be at `path`: a name of its own, which says whose it is."""
+    writer = f"{socket.gethostname()}-{os.getpid()}"  # nodes may share the folder
+    return path.with_name(f".{path.name}.{writer}-{uuid4().hex}.tmp")
+
+
+def writer_of(temporary: Path) -> tuple[str, int]:
+    """Host and process that made the name `temporary`, see `temporary_for`; ("", 0) if it does not say."""
+    words = temporary.name.removesuffix(".tmp").rsplit("-", 2)
+    if len(words) < 3 or not words[1].isdigit():
+        return "", 0
+    name, pid, _ = words
+    here = socket.gethostname()
+    return (here if name.endswith(f".{here}") else name.rsplit(".", 1)[-1]), int(pid)

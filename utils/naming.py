@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+MANY = 20  # names that nobody wants to read all of
+
 
 def closest(name: str, known: Iterable[str], kind: str) -> str:
     """The entry of `known` that `name` means.
@@ -15,5 +17,11 @@ def closest(name: str, known: Iterable[str], kind: str) -> str:
     if name.lower() in by_case:
         return by_case[name.lower()]
     near = [by_case[match] for match in get_close_matches(name.lower(), by_case, n=2, cutoff=0.5)]
-    hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(names)}"
+    if near:
+        hint = f"did you mean {' or '.join(near)}?"
+    elif len(names) > MANY:
+        nearest = get_close_matches(name.lower(), by_case, n=5, cutoff=0.0)
+        hint = f"the nearest of {len(names)} are {', '.join(by_case[match] for match in nearest)}"
+    else:
+        hint = f"known: {', '.join(names)}"
     raise ValueError(f"unknown {kind} {name!r}; {hint}")

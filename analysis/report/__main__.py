@@ -32,7 +32,7 @@ def work(options: Namespace) -> None:
     write_csv(out / "results.csv", result_lines(settings))
     write_csv(out / "runs.csv", run_lines(settings))
     write_csv(out / "classes.csv", class_lines(settings))
-    write_text(out / "report.html", page(settings))
+    write_text(out / "report.html", page(settings, out))
     for setting in settings:
         print(f"\n{setting.title}, {setting.detail}")
         for table in [*(score_table(setting, name) for name in setting.conventions), cost_table(setting)]:
@@ -45,7 +45,9 @@ def plain(table: Table) -> str:
     rows = [[f"{'*' * cell.best}{cell.text}{f' [{cell.mark}]' * bool(cell.mark)}" for cell in cells]
             for cells in table.rows]  # fmt: skip
     notes = [f"[{letter(number)}] {note}" for number, note in enumerate(table.notes)]
-    return "\n".join([f"{table.title} (* best)", text_table(table.heads, rows), *notes])
+    notes += [table.key] * bool(table.key)
+    title = f"{table.title} (* ahead by more than the spread)"
+    return "\n".join([title, text_table(table.heads, rows), *notes])
 
 
 def overviews(settings: Sequence[Setting]) -> list[tuple[str, Table]]:

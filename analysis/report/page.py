@@ -1,23 +1,27 @@
 """The report as one HTML page that needs nothing else: no network, no files beside it."""
 
 import datetime
+import os
 from collections.abc import Sequence
 from pathlib import Path
+from urllib.parse import quote
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from analysis.report.logged import loss_curves, samples
 from analysis.report.maps import cell_colours, class_map, confusions
 from analysis.report.runs import Run
 from analysis.report.scatter import Point, scatter
 from analysis.report.settings import CONVENTIONS, Setting, joint_iou, suffix
 from analysis.report.svg import Series, lines, swatch
-from analysis.report.tables import cost_table, letter, overview, percent, score_table
+from analysis.report.tables import config_table, cost_table, letter, overview, percent, score_table
+from metrics.view import result_files
 
 TEMPLATES = Path(__file__).resolve().parent / "templates"
 
 
-def page(settings: Sequence[Setting]) -> str:
-    """The whole page; well-formed as XML, too."""
+def page(settings: Sequence[Setting], out: Path) -> str:
+    """The whole page, for the folder `out`; well-formed as XML, too."""
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
         lstrip_blocks=True,
@@ -31,7 +35,7 @@ def page(settings: Sequence[Setting]) -> str:
         else [],
         conventions={name: words for name, words in CONVENTIONS.items() if name in used},
         colours=cell_colours(),
-        runs=[one_run(row.label, run) for s in settings for row in s.everyone for run in row.runs],
+        runs=[one_run(row.label, run, out) for s in settings for row in s.everyone for run in row.runs],
         differences={row.label: row.differences for s in settings for row in s.everyone if row.differences},
         made=datetime.datetime.now().astimezone().strftime("%d %B %Y, %H:%M %Z"),
     )
@@ -45,6 +49,7 @@ def about(setting: Setting) -> dict:
         "key": setting.key, "title": setting.title, "detail": setting.detail, "summary": summary(setting),
         "tables": [score_table(setting, name) for name in setting.conventions],
         "cost": cost_table(setting),
+        "config": config_table(setting),
         "legend": legend(setting),
         "curves": curves(setting), "tradeoff": tradeoff(setting), "prices": prices(setting),
         "devices": sorted(map(str, devices)),
@@ -122,7 +127,7 @@ def curves(setting: Setting) -> list[tuple[str, str]]:
                 x_label=f"step (classes: {sizes[0]} to {sizes[-1]})",
                 y_label="mIoU, %",
             )
-            made.append((f"mIoU of {words} ({sign})", picture))
+            made.append((f"mIoU of {words}, {CONVENTIONS[sign]}", picture))
     return made
 
 
@@ -168,11 +173,18 @@ def prices(setting: Setting) -> list[tuple[str, str]]:
     return made
 
 
-def one_run(label: str, run: Run) -> dict:
-    """What the list of runs says of one."""
-    last, versions = run.last, run.last["versions"]
+def one_run(label: str, run: Run, out: Path) -> dict:
+    """What the list of runs says of one; its files are linked from the folder `out`."""
+    last, versions, files = run.last, run.last["versions"], result_files(run.path)[run.kind]
     return {
         "label": label, "seed": run.seed, "setting": " ".join(run.setting[:3]), "path": str(run.path),
         "steps": f"{last['step']} of {last['num_steps'] - 1}", "images": last["images"],
         "versions": ", ".join(f"{name} {value}" for name, value in versions.items() if value),
+        "files": [(file.stem.replace("_", " "), relative(file, out)) for file in files],
+        "losses": loss_curves(run), "samples": samples(run),
     }  # fmt: skip
+
+
+def relative(file: Path, folder: Path) -> str:
+    """How a page in `folder` names `file`."""
+    return quote(os.path.relpath(file.resolve(), folder.resolve()).replace(os.sep, "/"))

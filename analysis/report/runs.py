@@ -19,10 +19,11 @@ IDENTITY = ("dataset", "task", "setting", "backbone", "protocol", "evaluation")
 
 @dataclass(frozen=True)
 class Run:
-    """The result files of one chain of steps, in order."""
+    """The result files of one chain of steps, in order; `kind` of test as in their names, "" is the usual."""
 
     path: Path
     results: list[dict]
+    kind: str = ""
 
     @property
     def last(self) -> dict:
@@ -130,7 +131,7 @@ def read_runs(words: Sequence[str | Path]) -> list[Run]:
             )
         folders |= found
     found = [path for _, path in sorted(folders.items())]
-    return [Run(path, read_results(path, kind)) for path in found for kind in result_files(path)]
+    return [Run(path, read_results(path, kind), kind) for path in found for kind in result_files(path)]
 
 
 def shown(value) -> str:

@@ -1,5 +1,6 @@
 """Settings: the rows that may be compared, joint training beside them, and marks where they are unlike."""
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -80,13 +81,30 @@ class Setting:
                 for label, method in names.items()}  # fmt: skip
 
     def best(self, name: str) -> set[str]:
-        """Labels of the rows with the best mean of a number, if there are rows to compare."""
-        rivals = {row.label: row.of(name) for row in self.rows if row.complete and not unlike(row)}
-        means = {label: round(one.mean, 3) for label, one in rivals.items() if one}
-        if len(set(means.values())) < 2:
-            return set()
-        wanted = (min if name in LOWER_IS_BETTER else max)(means.values())
-        return {label for label, value in means.items() if value == wanted}
+        """Labels of the rows whose mean of a number is ahead of every other row by more than the spread.
+
+        The spread is the deviation of the difference of two means over seeds, as far as it is known: one seed
+        has none.
+        """
+        found = {row.label: row.of(name) for row in self.rows if row.complete and not unlike(row)}
+        rivals = {label: one for label, one in found.items() if one}
+        sign = -1 if name in LOWER_IS_BETTER else 1
+        top = max((round(sign * one.mean, 3) for one in rivals.values()), default=0.0)
+        first = {label: one for label, one in rivals.items() if round(sign * one.mean, 3) == top}
+        others = [one for label, one in rivals.items() if label not in first]
+        ahead = all(sign * (one.mean - other.mean) > spread(one, other)
+                    for one in first.values() for other in others)  # fmt: skip
+        return set(first) if others and ahead else set()
+
+
+def spread(one: Stat, other: Stat) -> float:
+    """Deviation of the difference of two means over seeds; what is not known counts as 0."""
+    return math.hypot(one.std or 0.0, other.std or 0.0)
+
+
+def named(head: str, convention: str) -> str:
+    """A column's name that says whether background counts: old+bg, old-bg; new classes hold none."""
+    return head + {"I": "+bg", "X": "-bg"}.get(convention, "") * (head != "new")
 
 
 def suffix(convention: str) -> str:

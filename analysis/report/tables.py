@@ -5,7 +5,9 @@ from dataclasses import dataclass, field
 
 from analysis.report.published import nearest
 from analysis.report.rows import Row, Stat
-from analysis.report.settings import CONVENTIONS, Setting, suffix
+from analysis.report.runs import IDENTITY
+from analysis.report.settings import CONVENTIONS, Setting, named, suffix
+from metrics.table import significant
 
 GROUPS = ("old", "new", "all", "harmonic", "average")
 
@@ -25,12 +27,13 @@ class Cell:
 
 @dataclass
 class Table:
-    """Cells under heads; `notes` explain the marks, a, b, ..."""
+    """Cells under heads; `notes` explain the marks, a, b, ..., and `key` the abbreviations in cells."""
 
     title: str
     heads: list[str]
     rows: list[list[Cell]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    key: str = ""
 
     def mark(self, words: Sequence[str]) -> str:
         """Letters that stand for `words`, which join the notes."""
@@ -60,7 +63,11 @@ def score_table(setting: Setting, convention: str) -> Table:
     """Methods by old, new, all, harmonic mean and average over steps, and what was published."""
     published = any(cell.every for cells in setting.published.values() for cell in cells)
     extra = ["published, all", "off by (band)", "step 0"] if published else ["step 0"]
-    made = Table(f"mIoU in %, {CONVENTIONS[convention]} ({convention})", ["method", *GROUPS, *extra, "seeds"])
+    heads = [named(group, convention) for group in GROUPS]
+    title = f"mIoU in %, convention {convention}: {CONVENTIONS[convention]}"
+    made = Table(title, ["method", *heads, *extra, "seeds"])
+    if published:
+        made.key = "In brackets: I counts background as an old class, X leaves it out."
     best = {group: setting.best(group + suffix(convention)) for group in GROUPS}
     for row in setting.everyone:
         cells = [Cell(row.label, row.label, mark=made.mark(row.marks))]
@@ -112,18 +119,31 @@ def cost_table(setting: Setting) -> Table:
             one = row.of(name)
             cells.append(Cell(write(one), one and one.mean, row.label in best[name]))
         share, rate, memory = (row.of(n) for n in ("trainable_percent", "images_per_second", "peak_memory"))
-        cells.append(Cell(f"{share.mean:.6f}" if share else "–", share and share.mean))
+        cells.append(Cell(significant(share.mean) if share else "–", share and share.mean))
         cells.append(Cell(count(rate), rate and rate.mean))
         cells.append(Cell(f"{memory.mean / 2**20:,.0f}" if memory else "–", memory and memory.mean))
         made.rows.append(cells)
     return made
 
 
+def config_table(setting: Setting) -> Table | None:
+    """Configured values in which rows of one table differ; what only one row has is left to its files."""
+    rows = setting.everyone
+    made = Table("configured values in which these rows differ", ["value", *(row.label for row in rows)])
+    configs = [row.runs[0].config for row in rows]
+    for key in sorted(set().union(*configs) - {"method", *IDENTITY}):
+        values = [config[key] for config in configs if key in config]
+        if len(set(values)) > 1:
+            cells = [Cell(config.get(key, "–") or "none") for config in configs]
+            made.rows.append([Cell(key, key), *cells])
+    return made if made.rows else None
+
+
 def overview(settings: Sequence[Setting], convention: str) -> Table:
     """Methods by settings: mIoU of all classes; only settings that have that convention."""
     chosen = [setting for setting in settings if convention in setting.conventions]
     heads = [f"{setting.title}, {setting.detail}".replace(", ", "\n") for setting in chosen]
-    title = f"mIoU of all classes in %, {CONVENTIONS[convention]} ({convention})"
+    title = f"mIoU of all classes in %, convention {convention}: {CONVENTIONS[convention]}"
     made = Table(title, ["method", *heads])
     name = f"all{suffix(convention)}"
     labels = list(dict.fromkeys(row.label for setting in chosen for row in [*setting.rows, *setting.joint]))
@@ -167,6 +187,7 @@ def markdown(table: Table) -> str:
             texts.append(f"{text} <sup>{cell.mark}</sup>" if cell.mark else text)
         lines.append(row_of(texts))
     lines += [f"\n<sup>{letter(number)}</sup> {note}" for number, note in enumerate(table.notes)]
+    lines += [f"\n{table.key}"] * bool(table.key)
     return "\n".join(lines) + "\n"
 
 
@@ -195,6 +216,7 @@ def latex(table: Table, *, name: str) -> str:
     lines += [r"\bottomrule", r"\end{tabular}"]
     lines += [rf"\par\footnotesize $^{{\mathrm{{{letter(number)}}}}}$ {escape(note)}"
               for number, note in enumerate(table.notes)]  # fmt: skip
+    lines += [rf"\par\footnotesize {escape(table.key)}"] * bool(table.key)
     return "\n".join([*lines, r"\end{table}"]) + "\n"
 
 

@@ -1,0 +1,97 @@
+"""When one process of several fails: who it was, why if that is known, and what is saved, in one line."""
+
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import torch.distributed as dist
+
+from experiment import checkpoint
+from experiment.files import RunFiles
+from utils import distributed
+from utils.commands import Interrupted, PeerLost
+
+WAIT = 3.0  # seconds for the reasons of others; torchrun kills survivors after 30
+FAILED, SURVIVED = "failed: ", "survived"
+
+
+@contextmanager
+def last_words(saved: Callable[[], str]) -> Iterator[None]:
+    """Turn what a process says when it loses another into one line of the first that is left.
+
+    Args:
+        saved: what is saved of the run, in words.
+
+    Raises:
+        PeerLost: in place of the error of a broken connection; its text is empty on all but one process.
+    """
+    try:
+        yield
+    except Interrupted:
+        raise
+    except Exception as error:
+        if not distributed.is_distributed():
+            raise
+        if not is_of_connection(error):
+            report(f"{FAILED}{type(error).__name__}: {' '.join(str(error).split())}")
+            raise
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # torchrun sends it as soon as it notices the other
+        raise PeerLost(words(error, saved)) from None
+
+
+def is_of_connection(error: Exception) -> bool:
+    """Whether it is the consequence of another process's end or silence."""
+    return isinstance(error, dist.DistError) or any(word in str(error) for word in ("gloo", "NCCL"))
+
+
+def report(text: str) -> None:
+    """Tell the others how it ends here, if there is anybody left to keep the message."""
+    if distributed.store is not None:
+        try:
+            distributed.store.set(f"end/{distributed.rank()}", text)
+        except (dist.DistError, RuntimeError):
+            return
+
+
+def words(error: Exception, saved: Callable[[], str]) -> str:
+    """The line, on the first process that is left; "" on the others."""
+    report(SURVIVED)
+    ends = ends_of_others()
+    own, world = distributed.rank(), distributed.world_size()
+    if any(end == SURVIVED for rank, end in ends.items() if rank < own):
+        return ""
+    silent = f"is silent: killed, out of memory, or stuck ({first_words(error)})"
+    lost = [f"rank {rank} of {world} {end or silent}" for rank, end in ends.items() if end != SURVIVED]
+    who = "; ".join(lost) or f"the connection of {world} processes broke ({first_words(error)})"
+    return f"{who}. Saved: {saved()}; the same command continues there"
+
+
+def ends_of_others() -> dict[int, str]:
+    """How it ended on every other process; "" for those that do not say within `WAIT`."""
+    others = [rank for rank in range(distributed.world_size()) if rank != distributed.rank()]
+    ends, deadline = dict.fromkeys(others, ""), time.monotonic() + WAIT
+    try:
+        while not all(ends.values()) and time.monotonic() < deadline:
+            for rank in others:
+                if not ends[rank] and distributed.store and distributed.store.check([f"end/{rank}"]):
+                    ends[rank] = distributed.store.get(f"end/{rank}").decode()
+            time.sleep(0.05)
+    except (dist.DistError, RuntimeError):  # the process that kept the messages is gone
+        ends[0] = ends.get(0, "")
+    return ends
+
+
+def first_words(error: Exception) -> str:
+    """The cause as the library says it, without its places in the source."""
+    return " ".join(str(error).split("] ")[-1].split())[:80] if str(error) else type(error).__name__
+
+
+def what_is_saved(files: RunFiles) -> str:
+    """The unfinished step and how far it is, or else the last finished one."""
+    unfinished = sorted(files.checkpoint(0).parent.glob("step_*.last.pt"))
+    if unfinished:
+        progress = checkpoint.peek(unfinished[-1]).get("progress", {})
+        return f"{unfinished[-1]}, epoch {progress.get('epoch', 0)}, batch {progress.get('batch', 0)}"
+    finished = files.checkpoints_saved()
+    return str(finished[-1]) if finished else "nothing yet"

@@ -1,0 +1,90 @@
+"""The numbers of a run for the terminal: a line per step, and the table over all steps."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+from metrics.view import view_of_result
+
+NOTE = "+bg: background counts as an old class; -bg: it is left out of the mean"
+
+
+def columns(has_background: bool) -> dict[str, Callable[[Mapping], str]]:
+    """Heads of the table, and how a result becomes their cell; they say whether background counts."""
+
+    def score(name: str) -> Callable[[Mapping], str]:
+        return lambda result: percent(result["scores"][name])
+
+    counted, left_out = ("+bg", "-bg") if has_background else ("", "")
+    found = {
+        "step": lambda result: str(result["step"]),
+        "classes": lambda result: str(len(result["classes"])),
+        f"all{counted}": score("miou_all"),
+        f"old{counted}": score("miou_old"),
+        "new": score("miou_new"),
+        "harmonic": score("harmonic"),
+    }
+    if has_background:
+        found |= {f"all{left_out}": score("miou_all_foreground"),
+                  f"old{left_out}": score("miou_old_foreground")}  # fmt: skip
+    return found | {
+        "average": lambda result: percent(result["over_steps"]["average_miou"]),
+        "forgetting": lambda result: percent(result["over_steps"]["mean_forgetting"]),
+        "trainable": lambda result: count(result["cost"].get("trainable_parameters")),
+        "seconds": lambda result: count(result["cost"].get("seconds")),
+    }
+
+
+def table(results: Sequence[Mapping]) -> str:
+    """A plain-text table over the steps, in per cent, with what its numbers count as what."""
+    if not results:
+        return "no results yet"
+    last = results[-1]
+    cells = columns(last["has_background"])
+    rows = [list(cells), *([cell(result) for cell in cells.values()] for result in results)]
+    title = [last["method"], f"{last['dataset']} {last['task']}", last["setting"],
+             f"protocol {last['protocol']}"]  # fmt: skip
+    notes = [f"mIoU in %, {view_of_result(last)} view"] + [NOTE] * last["has_background"]
+    share = last["over_steps"]["trainable_percent"]
+    if share is not None:
+        notes.append(f"trainable in the incremental steps: {significant(share)} % of full fine-tuning")
+    calls = sum(result["cost"].get("calls", 1) for result in results)
+    if calls > len(results):
+        notes.append(f"seconds: of training, over {calls} calls")
+    return "\n".join([", ".join(title), *aligned(rows), "; ".join(notes)])
+
+
+def in_one_line(result: Mapping) -> str:
+    """What a step reached and what it took."""
+    scores, cost = result["scores"], result["cost"]
+    mark = "+bg" if result["has_background"] else ""
+    said = f"{result['method']} {result['task']} step {result['step']} of {result['num_steps'] - 1}: mIoU "
+    parts = [f"old{mark} {percent(scores['miou_old'])}"]
+    if scores["miou_new"] is not None:
+        parts.append(f"new {percent(scores['miou_new'])}")
+    parts.append(f"all{mark} {percent(scores['miou_all'])} %")
+    if result["over_steps"]["mean_forgetting"] is not None:
+        parts.append(f"forgetting {percent(result['over_steps']['mean_forgetting'])}")
+    if "seconds" in cost:
+        over = f" over {cost['calls']} calls" if cost.get("calls", 1) > 1 else ""
+        parts.append(f"{count(cost['seconds'])} s of training{over}")
+    return said + ", ".join(parts)
+
+
+def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Lines of a table whose columns are as wide as they need and flush right."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return ["  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
+
+
+def percent(share: float | None) -> str:
+    """A share in per cent, "-" if there is none."""
+    return "-" if share is None else f"{100 * share:.2f}"
+
+
+def significant(value: float) -> str:
+    """A number with three digits that say something: 100, 12.3, 0.00281."""
+    return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"
+
+
+def count(value: float | None) -> str:
+    """A whole number with thousands separated, "-" if there is none."""
+    return "-" if value is None else f"{value:,.0f}"
