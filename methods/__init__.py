@@ -7,6 +7,7 @@ from methods.dft import DFTStar
 from methods.eir import EIR
 from methods.eir_softmax import EIRSoftmax
 from methods.ewc import EWC
+from methods.ewf import PLOPEWF, MiBEWF
 from methods.ilt import ILT
 from methods.lwf import LWF
 from methods.lwf_mc import LWFMC
@@ -34,6 +35,8 @@ METHODS: dict[str, type[Method]] = {
     "PLOP": PLOP,
     "MiB+NeST": MiBNeST,
     "PLOP+NeST": PLOPNeST,
+    "MiB+EWF": MiBEWF,
+    "PLOP+EWF": PLOPEWF,
     "RCIL": RCIL,
     "UCD": UCD,
     "REMINDER": REMINDER,
