@@ -38,7 +38,7 @@ def fuse(
 
 
 def least_of_largest(old: Mapping[str, Tensor], new: Mapping[str, Tensor], share: float) -> float:
-    """The least move |new - old| of the `share` of all entries of `old` that moved most; inf if there is none."""
+    """The least |new - old| of the `share` of all entries of `old` that moved most; inf if that is none."""
     moves = torch.cat([(new[key] - old[key]).abs().flatten() for key in old])
     count = int(share * moves.numel())
     return moves.kthvalue(moves.numel() - count + 1).values.item() if count else math.inf
