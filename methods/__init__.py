@@ -4,10 +4,11 @@ from typing import Annotated, ClassVar, get_args, get_origin, get_type_hints
 
 from methods.base import Method
 from methods.dft import DFTStar
+from methods.dkd import DKD
 from methods.eir import EIR
 from methods.eir_softmax import EIRSoftmax
 from methods.ewc import EWC
-from methods.ewf import PLOPEWF, MiBEWF
+from methods.ewf import DKDEWF, PLOPEWF, MiBEWF
 from methods.ilt import ILT
 from methods.lwf import LWF
 from methods.lwf_mc import LWFMC
@@ -41,6 +42,8 @@ METHODS: dict[str, type[Method]] = {
     "UCD": UCD,
     "REMINDER": REMINDER,
     "REPLAY": Replay,
+    "DKD": DKD,
+    "DKD+EWF": DKDEWF,
     "EIR": EIR,
     "EIR-softmax": EIRSoftmax,
 }

@@ -6,6 +6,7 @@ from typing import Annotated
 from torch import Tensor
 
 from methods.base import Method
+from methods.dkd import DKD
 from methods.mib import MiB
 from methods.plop import PLOP
 from tasks import Step
@@ -55,3 +56,9 @@ class PLOPEWF(EWF, PLOP):
     """PLOP+EWF."""
 
     step0_as = "FT"
+
+
+class DKDEWF(EWF, DKD):
+    """DKD+EWF."""
+
+    step0_as = "DKD"

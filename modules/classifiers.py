@@ -26,6 +26,14 @@ def init_weights_from_background(classifiers) -> None:
     newest.weight.copy_(classifiers[0].weight[:1].expand_as(newest.weight))
 
 
+@torch.no_grad()
+def init_from_first(classifiers) -> None:
+    """Start the newest rows and biases as those of the first classifier, which has one (DKD)."""
+    first, newest = classifiers[0], classifiers[-1]
+    newest.weight.copy_(first.weight.expand_as(newest.weight))
+    newest.bias.copy_(first.bias.expand_as(newest.bias))
+
+
 def regroup(weights: dict[str, Tensor], heads: list[int]) -> dict[str, Tensor]:
     """`weights` with the same classifier rows, regrouped into classifiers of `heads` rows.
 

@@ -11,7 +11,7 @@ import torch
 import run
 from experiment import checkpoint
 from methods import METHODS
-from methods.eir import DetachedBackground
+from methods.sigmoid_heads import DetachedBackground
 from models import build_backbone
 from modules.deeplab import DeepLabV3Head
 from modules.norms import NORMS
