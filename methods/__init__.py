@@ -20,6 +20,7 @@ from methods.rcil import RCIL
 from methods.reminder import REMINDER
 from methods.replay import Replay
 from methods.rw import RW
+from methods.ssul import SSUL
 from methods.ucd import UCD
 from utils.naming import closest
 
@@ -42,6 +43,7 @@ METHODS: dict[str, type[Method]] = {
     "UCD": UCD,
     "REMINDER": REMINDER,
     "REPLAY": Replay,
+    "SSUL": SSUL,
     "DKD": DKD,
     "DKD+EWF": DKDEWF,
     "EIR": EIR,

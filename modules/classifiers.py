@@ -38,8 +38,9 @@ def regroup(weights: dict[str, Tensor], heads: list[int]) -> dict[str, Tensor]:
     """`weights` with the same classifier rows, regrouped into classifiers of `heads` rows.
 
     Networks of tasks with the same class order and other class counts per step differ in nothing else.
+    Classifiers that are more than one convolution (`cls.0.0.weight`) stay as they are.
     """
-    names = [name for name in weights if name.startswith("cls.")]
+    names = [name for name in weights if name.startswith("cls.") and name.count(".") == 2]
     count = len({name.split(".")[1] for name in names})
     regrouped = {name: tensor for name, tensor in weights.items() if name not in names}
     for kind in dict.fromkeys(name.split(".", 2)[2] for name in names):  # weight, bias

@@ -163,14 +163,16 @@ def num_with_target(targets: Tensor) -> Tensor:  # (N, C, H, W) -> ()
     return (targets != 0).any(1).sum().clamp(min=1)
 
 
-def sigmoid_pseudo_labels(old_logits: Tensor, labels: Tensor, *, threshold: float = 0.7) -> Tensor:
-    """Labels (N, H, W) in which confident predictions of the teacher replace background (EIR).
+def sigmoid_pseudo_labels(
+    old_logits: Tensor, labels: Tensor, *, threshold: float = 0.7, first: int = 1
+) -> Tensor:  # (N, C_old, H, W), (N, H, W)
+    """Labels (N, H, W) in which confident predictions of the teacher replace background (EIR, SSUL).
 
-    A background pixel takes the teacher's best channel if that is not background and its sigmoid reaches
-    `threshold`. `old_logits` (N, C_old, H, W), `labels` (N, H, W).
+    A pixel with a label below `first` (the channels that stand for background) takes the teacher's best
+    channel if that is none of them and its sigmoid reaches `threshold`.
     """
     best, guess = old_logits.max(1)
-    sure = (labels == BACKGROUND) & (guess != BACKGROUND) & (best.sigmoid() >= threshold)
+    sure = (labels < first) & (guess >= first) & (best.sigmoid() >= threshold)
     return torch.where(sure, guess.to(labels.dtype), labels)
 
 
