@@ -5,6 +5,7 @@ from typing import Annotated, ClassVar, get_args, get_origin, get_type_hints
 from methods.base import Method
 from methods.dft import DFTStar
 from methods.dkd import DKD
+from methods.dkd_memory import DKDM
 from methods.eir import EIR
 from methods.eir_softmax import EIRSoftmax
 from methods.ewc import EWC
@@ -21,6 +22,7 @@ from methods.reminder import REMINDER
 from methods.replay import Replay
 from methods.rw import RW
 from methods.ssul import SSUL
+from methods.ssul_memory import SSULM
 from methods.ucd import UCD
 from utils.naming import closest
 
@@ -44,7 +46,9 @@ METHODS: dict[str, type[Method]] = {
     "REMINDER": REMINDER,
     "REPLAY": Replay,
     "SSUL": SSUL,
+    "SSUL-M": SSULM,
     "DKD": DKD,
+    "DKD-M": DKDM,
     "DKD+EWF": DKDEWF,
     "EIR": EIR,
     "EIR-softmax": EIRSoftmax,
