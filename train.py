@@ -23,8 +23,7 @@ class Training:
     Args:
         epochs: passes over the step's images.
         lr: initial learning rate. weight_decay: on every trainable parameter.
-        lr_power: exponent of the poly schedule, applied per optimizer step.
-        lr_warmup: share of the optimizer steps over which the rate rises, besides.
+        lr_power: exponent of the poly schedule, per optimizer step. lr_warmup: share of them that warm up.
         accumulate: batches whose gradients are averaged into one optimizer step.
         print_interval: iterations between two looks at the losses; in between nothing waits for the device.
         scale_loss: dynamic loss scaling, for fp16 only.
