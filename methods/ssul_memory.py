@@ -43,10 +43,8 @@ class SSULM(AnnotatedMemory, SSUL):
         return super().losses(images, labels)
 
     def entries(self) -> list[tuple[Tensor, Tensor]]:
-        """Images uint8 (3, H, W) of the memory and their labels (H, W), SALIENT where there are maps.
-
-        Differs from SSUL, whose memory has labels one channel too low, and no saliency.
-        """
+        """Images uint8 (3, H, W) of the memory and their labels (H, W), SALIENT where there are maps."""
+        # Differs from SSUL, whose memory has labels one channel too low, and no saliency.
         pairs = []
         for record in self.memory.records:
             image, labels = record.restore()
