@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from tests.worlds import SIZE, TinyLoader, make_images, make_labels, make_method
+from tests.builders import SIZE, TinyLoader, make_images, make_labels, make_method
 from utils.labels import IGNORE
 from utils.losses.evidence import evidence, new_class_bce
 

@@ -7,7 +7,7 @@ import torch
 
 from methods import METHODS
 from methods.build import step0_as
-from tests.worlds import SilentLog, TinyLoader, make_method
+from tests.builders import SilentLog, TinyLoader, make_method
 from train import Training, fit
 from utils.weights import fuse, share_of_new
 

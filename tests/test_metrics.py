@@ -14,8 +14,8 @@ from metrics.published_csv import honest_summary, published_summary, read_rows
 from metrics.results import read_results, table, write_result
 from metrics.scores import class_scores, forgetting, harmonic, intransigence, trainable_percent
 from tasks import Step
+from tests.builders import make_method
 from tests.published_only import spilled
-from tests.worlds import make_method
 from train import Training, start
 from utils.labels import IGNORE
 from utils.schedule import poly

@@ -13,7 +13,7 @@ from dataset.shapes import Shapes
 from methods.ssul import SSUL, best_with_unknown, with_unknown
 from modules.classifiers import regroup
 from tasks import named_step
-from tests.worlds import SilentLog, TinyLoader, make_images, make_labels, make_method
+from tests.builders import SilentLog, TinyLoader, make_images, make_labels, make_method
 from train import Training, fit, start
 from utils.labels import IGNORE, SALIENT
 
