@@ -165,6 +165,8 @@ def check(config: SimpleNamespace) -> SimpleNamespace:
             raise ValueError(f"--{name} must be at least 1")
     if config.sources["overwrite"] == "command line":
         config.overwrite = config.overwrite or ["all"]
+    if not 0 <= config.lr_warmup < 1:
+        raise ValueError("--lr_warmup is a share of the optimizer steps: 0 (none) or more, below 1")
     config.num_workers = min(config.num_workers, os.cpu_count() or 1)
     typed = config.sources["precision"] == "command line"
     if config.precision == "fp16" and not typed and not torch.cuda.is_available():

@@ -12,7 +12,7 @@ from dataset.transform import to_device
 from metrics import ConfusionMatrix
 from utils.distributed import is_distributed, of_every_process
 from utils.optimizer import FusedSGD
-from utils.schedule import poly
+from utils.schedule import poly_schedule
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Training:
     Args:
         epochs: passes over the step's images.
         lr: initial learning rate. weight_decay: on every trainable parameter.
-        lr_power: exponent of the poly schedule, applied per optimizer step.
+        lr_power: exponent of the poly schedule, per optimizer step. lr_warmup: share of them that warm up.
         accumulate: batches whose gradients are averaged into one optimizer step.
         print_interval: iterations between two looks at the losses; in between nothing waits for the device.
         scale_loss: dynamic loss scaling, for fp16 only.
@@ -33,6 +33,7 @@ class Training:
     lr: float
     weight_decay: float = 1e-4
     lr_power: float = 0.9
+    lr_warmup: float = 0.0
     accumulate: int = 1
     print_interval: int = 10
     scale_loss: bool = False
@@ -88,8 +89,8 @@ def start(method, training: Training, *, batches: int, device: torch.device) -> 
     if not groups:
         raise ValueError("nothing is trainable at this step: every part of the network is frozen")
     optimizer = FusedSGD(groups, lr=training.lr, names={p: name for name, p in method.net.named_parameters()})
-    factor = poly(training.epochs * steps, training.lr_power)
-    scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
+    iterations = training.epochs * steps
+    scheduler = poly_schedule(optimizer, iterations, training.lr_power, warmup=training.lr_warmup)
     scaler = torch.amp.GradScaler(device.type, enabled=training.scale_loss)
     return Progress(optimizer, scheduler, scaler)
 

@@ -90,8 +90,8 @@ def training(config: SimpleNamespace, index: int) -> Training:
     """Numbers of the optimisation of step `index`."""
     return Training(
         epochs=of_step(config, "epochs", index), lr=of_step(config, "lr", index),
-        weight_decay=config.weight_decay, accumulate=config.accumulate, print_interval=config.print_interval,
-        scale_loss=config.precision == "fp16",
+        lr_warmup=config.lr_warmup, weight_decay=config.weight_decay, accumulate=config.accumulate,
+        print_interval=config.print_interval, scale_loss=config.precision == "fp16",
     )
 
 

@@ -129,6 +129,8 @@ FLAGS: dict[str, tuple[Flag, ...]] = {
         Flag("epochs", (30,), "weights", "one per step of the task; the last stands for all that follow",
              kind=int, nargs="+"),
         Flag("lr", (0.01, 0.001), "weights", "per step, like --epochs", kind=float, nargs="+"),
+        Flag("lr_warmup", 0.0, "weights",
+             "share of a step's optimizer steps over which the rate rises from a thousandth", kind=float),
         Flag("batch_size", 24, "weights", "images per optimizer step, over all processes", kind=int),
         Flag("accumulate", 1, "weights",
              "split each optimizer step into this many batches (less memory)", kind=int),

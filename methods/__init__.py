@@ -4,9 +4,12 @@ from typing import Annotated, ClassVar, get_args, get_origin, get_type_hints
 
 from methods.base import Method
 from methods.dft import DFTStar
+from methods.dkd import DKD
+from methods.dkd_memory import DKDM
 from methods.eir import EIR
 from methods.eir_softmax import EIRSoftmax
 from methods.ewc import EWC
+from methods.ewf import DKDEWF, PLOPEWF, MiBEWF
 from methods.ilt import ILT
 from methods.lda import LDA
 from methods.lwf import LWF
@@ -21,6 +24,8 @@ from methods.reminder import REMINDER
 from methods.replay import Replay
 from methods.rw import RW
 from methods.segacil import RIDGE, SegACIL
+from methods.ssul import SSUL
+from methods.ssul_memory import SSULM
 from methods.ucd import UCD
 from utils.naming import closest
 
@@ -37,10 +42,17 @@ METHODS: dict[str, type[Method]] = {
     "PLOP": PLOP,
     "MiB+NeST": MiBNeST,
     "PLOP+NeST": PLOPNeST,
+    "MiB+EWF": MiBEWF,
+    "PLOP+EWF": PLOPEWF,
     "RCIL": RCIL,
     "UCD": UCD,
     "REMINDER": REMINDER,
     "REPLAY": Replay,
+    "SSUL": SSUL,
+    "SSUL-M": SSULM,
+    "DKD": DKD,
+    "DKD-M": DKDM,
+    "DKD+EWF": DKDEWF,
     "EIR": EIR,
     "EIR-softmax": EIRSoftmax,
     "SegACIL": SegACIL,

@@ -73,7 +73,10 @@ class Method:
         """Step > 0, previous weights loaded, no DDP or optimizer yet: initialise, freeze, read the data."""
 
     def param_groups(self, lr: float, weight_decay: float) -> list[dict]:
-        """Groups for the optimizer; frozen parameters are left out."""
+        """Groups for the optimizer; frozen parameters are left out.
+
+        A group may name a `min_lr`, which its learning rate does not fall below.
+        """
         return [{"params": self.net.trainable(), "lr": lr, "weight_decay": weight_decay}]
 
     def losses(self, images: Tensor, labels: Tensor) -> dict[str, Tensor]:  # (N, 3, H, W), (N, H, W)

@@ -32,28 +32,35 @@ class Replay(Method):
         self.seed = 0  # of the run; set by `train_set`
 
     def train_set(self, data):
+        images = super().train_set(data)
         if self.step.index == 0:
-            return data.train
+            return images
         self.seed = data.seed
+        self.choose(data.of(self.step.index - 1).train)
+        if self.mem_folder and is_main():
+            self.memory.save(Path(self.mem_folder) / f"step_{self.step.index}")
+        return self.recall(images)
+
+    def choose(self, before, **rule) -> None:
+        """Fill the memory for this step from what it held and from the images of the step `before`."""
         self.memory.refill(
-            data.of(self.step.index - 1).train,
+            before,
             step=self.step.index,
             num_old=self.step.num_old,
             budget=self.mem_size,
             whole=self.whole_images,
             seed=self.seed,
+            **rule,
         )
-        if self.mem_folder and is_main():
-            self.memory.save(Path(self.mem_folder) / f"step_{self.step.index}")
-        return self.recall(data.train)
 
     def recall(self, images):
         """The training set: `images` of the step, and the memory."""
         return WithMemory(images, self.memory.records, alone=False)
 
     def state_dict(self) -> dict:
-        return {"memory": self.memory.state_dict()}
+        return super().state_dict() | {"memory": self.memory.state_dict()}
 
     def load_state_dict(self, state: dict) -> None:
+        super().load_state_dict(state)
         if "memory" in state:
             self.memory.load_state_dict(state["memory"])

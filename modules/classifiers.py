@@ -26,12 +26,21 @@ def init_weights_from_background(classifiers) -> None:
     newest.weight.copy_(classifiers[0].weight[:1].expand_as(newest.weight))
 
 
+@torch.no_grad()
+def init_from_first(classifiers) -> None:
+    """Start the newest rows and biases as those of the first classifier, which has one (DKD)."""
+    first, newest = classifiers[0], classifiers[-1]
+    newest.weight.copy_(first.weight.expand_as(newest.weight))
+    newest.bias.copy_(first.bias.expand_as(newest.bias))
+
+
 def regroup(weights: dict[str, Tensor], heads: list[int]) -> dict[str, Tensor]:
     """`weights` with the same classifier rows, regrouped into classifiers of `heads` rows.
 
     Networks of tasks with the same class order and other class counts per step differ in nothing else.
+    Classifiers that are more than one convolution (`cls.0.0.weight`) stay as they are.
     """
-    names = [name for name in weights if name.startswith("cls.")]
+    names = [name for name in weights if name.startswith("cls.") and name.count(".") == 2]
     count = len({name.split(".")[1] for name in names})
     regrouped = {name: tensor for name, tensor in weights.items() if name not in names}
     for kind in dict.fromkeys(name.split(".", 2)[2] for name in names):  # weight, bias

@@ -20,6 +20,7 @@ MISTAKES = {
     "accumulation that leaves no step": (["--batch_size", "64", "--accumulate", "64"], "--accumulate"),
     "batch that does not divide": (["--batch_size", "5", "--accumulate", "2"], "does not divide"),
     "no epoch": (["--epochs", "0"], "--epochs must be at least 1"),
+    "nothing but warm-up": (["--lr_warmup", "1"], "--lr_warmup"),
     "unknown backbone": (["--backbone", "resnet110"], "resnet101"),
     "weights that are not there": (["--backbone", "resnet50"], "--no_pretrained"),
     "unknown dataset": (["--dataset", "cocos"], "unknown dataset"),

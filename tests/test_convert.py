@@ -12,7 +12,7 @@ import run
 from analysis import predict
 from experiment import checkpoint
 from methods import METHODS
-from methods.eir import DetachedBackground
+from methods.sigmoid_heads import DetachedBackground
 from models import build_backbone
 from modules.deeplab import DeepLabV3Head
 from modules.norms import NORMS

@@ -9,9 +9,10 @@ from dataset.increment import increment_data
 from dataset.shapes import Shapes
 from experiment import checkpoint
 from methods.build import step0_as
-from methods.eir import EIR, sigmoid_decision
+from methods.eir import EIR
 from methods.eir_softmax import EIRSoftmax
 from methods.replay import Replay
+from methods.sigmoid_heads import sigmoid_decision
 from segmentation_module import Parts
 from tasks import named_step
 from utils.labels import IGNORE

@@ -15,7 +15,9 @@ from metrics.results import read_results, write_result
 from metrics.scores import class_scores, forgetting, harmonic, intransigence, trainable_percent
 from metrics.table import in_one_line, significant, table
 from tasks import Step
+from tests.builders import make_method
 from tests.published_only import spilled
+from train import Training, start
 from utils.labels import IGNORE
 from utils.schedule import poly
 
@@ -246,6 +248,25 @@ def test_warm_up_rises_before_it_falls():
     assert rates[0] == pytest.approx(1e-3)
     assert rates.index(max(rates)) == 20
     assert rates[20:] == [poly(100)(iteration) for iteration in range(20, 100)]
+
+
+def test_the_trainer_warms_up_and_keeps_to_the_floor_of_a_group():
+    method = make_method("FT", 0)
+    groups = method.param_groups(0.01, 0.0)
+    method.param_groups = lambda lr, weight_decay: [groups[0] | {"min_lr": 0.004}]
+    progress = start(method, Training(2, 0.01, lr_warmup=0.5), batches=5, device=torch.device("cpu"))
+    low = [0.004] * 3
+    rates = [*low, *(0.01 * poly(10, warmup=0.5)(k) for k in (3, 4, 5, 6)), *low]
+    for rate in rates:
+        assert progress.scheduler.get_last_lr() == [pytest.approx(rate)]
+        progress.optimizer.step()
+        progress.scheduler.step()
+
+
+def test_a_schedule_with_a_floor_falls_to_it_and_stays_there():
+    factor = poly(4, lr=0.01, min_lr=0.005)
+    assert [factor(iteration) for iteration in range(5)] == [1.0, *map(poly(4), (1, 2)), 0.5, 0.5]
+    assert poly(4, lr=1e-6, min_lr=1e-6)(3) == 1.0 and poly(4, lr=0.0, min_lr=1e-6)(4) == 0.0
 
 
 @pytest.mark.parametrize("arguments", [{"iterations": 0}, {"iterations": 5, "warmup": 1.0}])

@@ -10,7 +10,7 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from dataset.images import TrainImages
+from dataset.images import TrainImages, apply_table
 from dataset.memory.record import Record, keep_classes
 from dataset.transform import crop_box, normalize
 from utils.labels import BACKGROUND
@@ -41,14 +41,22 @@ class WithMemory(Dataset):
         records: the memory.
         alone: show only the classes of an entry; all other pixels get the mean colour.
         rest: label of the pixels that are not shown.
+        table: uint8 (256,), from the labels of the entries to those to train with; None: they are the same.
     """
 
     same_size = True
 
     def __init__(
-        self, images: TrainImages, records: Sequence[Record], *, alone: bool, rest: int = BACKGROUND
+        self,
+        images: TrainImages,
+        records: Sequence[Record],
+        *,
+        alone: bool,
+        rest: int = BACKGROUND,
+        table: np.ndarray | None = None,
     ):
         self.images, self.records, self.alone, self.rest = images, list(records), alone, rest
+        self.table = table
 
     @property
     def ids(self) -> list[str]:
@@ -64,7 +72,9 @@ class WithMemory(Dataset):
             return self.images[key]
         record = self.records[index - len(self.images)]
         rng = random.Random(f"{self.images.seed}/{epoch}/{record.id}")
-        image, labels = stored_crop(*record.restore(), self.images.size, rng)
+        image, labels = record.restore()
+        labels = labels if self.table is None else apply_table(self.table, labels)
+        image, labels = stored_crop(image, labels, self.images.size, rng)
         return keep_classes(image, labels, record.classes, rest=self.rest) if self.alone else (image, labels)
 
 
@@ -110,3 +120,43 @@ class MemoryDraws:
         view, mask = normalize(view)[0], mask[0, 0].bool()
         # The mask stays on the CPU, where its shape is read, so that nothing waits for the device.
         return (view.flip(-1), mask.flip(-1)) if flip else (view, mask)
+
+
+class HalfBatches:
+    """Replaces half of each batch, at random places, by training crops of the memory (SSUL-M).
+
+    The memory comes in rounds, each in its own random order.
+
+    Args:
+        entries: images uint8 (3, H, W) and their labels (H, W), decoded; they are kept on `device`.
+        device: where the images are.
+        seed: what is drawn is a function of it and of the number of the batch.
+    """
+
+    def __init__(self, entries: Sequence[tuple[Tensor, Tensor]], *, device: torch.device, seed: str):
+        self.entries = [(image.to(device), labels.to(device)) for image, labels in entries]
+        self.seed = seed
+
+    def replace(self, images: Tensor, labels: Tensor, number: int) -> tuple[Tensor, Tensor]:
+        """Batch `number` of the step, normalised images (N, 3, H, W) and labels (N, H, W), half replaced."""
+        images, labels = images.clone(), labels.clone()
+        half = len(images) // 2 if self.entries else 0
+        rng = random.Random(f"{self.seed}/{number}")
+        for turn, place in enumerate(rng.sample(range(len(images)), half), start=number * half):
+            image, its_labels = self.entries[self._index(turn)]
+            top, left, height, width = crop_box(rng, its_labels.shape[1], its_labels.shape[0])
+            part = (..., slice(top, top + height), slice(left, left + width))
+            view, size = image[part][None].float(), images.shape[-2:]
+            view = F.interpolate(view, size, mode="bilinear", antialias=True)
+            its_labels = F.interpolate(its_labels[part][None, None], size, mode="nearest-exact")
+            view, its_labels = normalize(view)[0], its_labels[0, 0].to(labels.dtype)
+            if rng.random() < 0.5:
+                view, its_labels = view.flip(-1), its_labels.flip(-1)
+            images[place], labels[place] = view, its_labels
+        return images, labels
+
+    def _index(self, turn: int) -> int:
+        """Which entry comes as number `turn`, counted from the start of the step."""
+        order = list(range(len(self.entries)))
+        random.Random(f"{self.seed}/round {turn // len(order)}").shuffle(order)
+        return order[turn % len(order)]

@@ -12,7 +12,8 @@ import random
 import re
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 from scipy import ndimage
@@ -29,6 +30,13 @@ def is_candidate(labels: Tensor) -> bool:  # (H, W)
     """Whether each class in the label map is one 4-connected component (EIR); true if there is no class."""
     array = labels.numpy()
     return all(ndimage.label(array == label)[1] == 1 for label in present_classes(labels))
+
+
+def single_instances(images: StepImages, index: int) -> tuple[int, ...] | None:
+    """Classes of an image whose whole label map is a candidate (see `is_candidate`), else None."""
+    # Differs from EIR, which decides by a random crop of the label map that no later step sees.
+    labels = apply_table(images.table, images.dataset.read_mask(images.samples[index]))
+    return present_classes(labels) if is_candidate(labels) else None
 
 
 def select(candidates: Iterable[tuple], classes: Sequence[int], budget: int) -> dict[int, list[tuple]]:
@@ -78,7 +86,15 @@ class Memory:
         self.step, self.records = 0, []
 
     def refill(
-        self, images: StepImages, *, step: int, num_old: int, budget: int, whole: bool, seed: int
+        self,
+        images: StepImages,
+        *,
+        step: int,
+        num_old: int,
+        budget: int,
+        whole: bool,
+        seed: int,
+        shown: Callable[[int], tuple[int, ...] | None] | None = None,
     ) -> None:
         """Choose entries of classes 1..num_old-1 anew, for `step`, from `images` and the entries so far.
 
@@ -92,6 +108,8 @@ class Memory:
             budget: entries, over all classes.
             whole: keep whole images and all their labels, instead of crops around instances.
             seed: of the choice.
+            shown: classes that the image of this number counts for, None if it does not qualify; by default
+                `single_instances` decides. It is asked only as far as needed.
         """
         if self.step == step:
             return
@@ -100,11 +118,12 @@ class Memory:
         classes = list(range(1, num_old))
         rng.shuffle(keys)
         rng.shuffle(classes)
-        chosen = select(self._candidates(keys, images), classes, budget)
+        shown = shown or partial(single_instances, images)
+        chosen = select(self._candidates(keys, shown), classes, budget)
         self.step, self.records = step, []
         for label in sorted(chosen):
-            for key, shown in chosen[label]:
-                facts = {"step": step - 1, "label": label, "classes": shown}
+            for key, found in chosen[label]:
+                facts = {"step": step - 1, "label": label, "classes": found}
                 if isinstance(key, Record):
                     self.records.append(Record(**vars(key) | {"label": label}))
                 else:
@@ -119,16 +138,12 @@ class Memory:
             )
 
     @staticmethod
-    def _candidates(keys: list, images: StepImages) -> Iterator[tuple]:
-        """Pairs (key, classes): all entries, and the images whose whole label map the rule accepts."""
-        # Differs from EIR, which decides by a random crop of the label map that no later step sees.
+    def _candidates(keys: list, shown: Callable[[int], tuple[int, ...] | None]) -> Iterator[tuple]:
+        """Pairs (key, classes): all entries, and the images that qualify."""
         for key in keys:
-            if isinstance(key, Record):
-                yield key, key.classes
-            else:
-                labels = apply_table(images.table, images.dataset.read_mask(images.samples[key]))
-                if is_candidate(labels):
-                    yield key, present_classes(labels)
+            classes = key.classes if isinstance(key, Record) else shown(key)
+            if classes is not None:
+                yield key, classes
 
     def state_dict(self) -> dict:
         """The memory in tensors and plain types."""

@@ -10,7 +10,7 @@ from dataset.memory.record import keep_classes, present_classes, record
 from dataset.memory.replay import stored_crop
 from dataset.memory.store import is_candidate, select
 from dataset.transform import normalize
-from methods.eir import sigmoid_decision
+from methods.sigmoid_heads import sigmoid_decision
 from metrics import ConfusionMatrix
 from tasks import named_step
 from tests.adapters import adapter

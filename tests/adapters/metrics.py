@@ -8,7 +8,7 @@ from metrics.published_csv import published_row, published_summary, read_rows
 from metrics.scores import class_scores, group_scores, harmonic
 from tests.adapters import adapter
 from tests.published_only import spilled
-from utils.schedule import poly
+from utils.schedule import poly_schedule
 
 
 def tensor(value):
@@ -80,11 +80,12 @@ def eir_metrics(inputs, params):
     return found
 
 
-def run_schedule(base, factor, steps):
+def run_schedule(base, steps, *arguments, min_lr=0.0, **options):
     """Learning rate of every group (steps, groups) as the optimizer has it."""
-    groups = [{"params": [torch.nn.Parameter(torch.zeros(1))], "lr": float(lr)} for lr in base]
+    zero = torch.zeros(1)
+    groups = [{"params": [torch.nn.Parameter(zero)], "lr": float(lr), "min_lr": min_lr} for lr in base]
     optimizer = torch.optim.SGD(groups, lr=0.0)
-    scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
+    scheduler = poly_schedule(optimizer, *arguments, **options)
     rates = []
     for _ in range(steps):
         rates.append(scheduler.get_last_lr())
@@ -95,14 +96,20 @@ def run_schedule(base, factor, steps):
 
 @adapter("mib.poly_lr")
 def mib_poly_lr(inputs, params):
-    factor = poly(params["max_iters"], params["power"])
-    return {"out_lr": run_schedule(inputs["in_base_lr"], factor, params["max_iters"] + 1)}
+    count = params["max_iters"]
+    return {"out_lr": run_schedule(inputs["in_base_lr"], count + 1, count, params["power"])}
 
 
 @adapter("eir.lr")
 def eir_lr(inputs, params):
-    factor = poly(params["max_iters"], params["power"], warmup=params.get("warmup_iters", 0.0))
-    return {"out_lr": run_schedule(inputs["in_base_lr"], factor, params["max_iters"])}
+    count, warmup = params["max_iters"], params.get("warmup_iters", 0.0)
+    return {"out_lr": run_schedule(inputs["in_base_lr"], count, count, params["power"], warmup=warmup)}
+
+
+@adapter("dkd.schedule", "ssul.schedule")
+def sigmoid_family_lr(inputs, params):
+    count, options = params["iterations"], {"warmup": params["warmup"], "min_lr": params.get("minimum", 0.0)}
+    return {"out_lr": run_schedule(params["lr"], count, count, params["power"], **options)}
 
 
 @adapter("mib.average_csv")

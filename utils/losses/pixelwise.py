@@ -131,7 +131,7 @@ def at_least_float32(tensor: Tensor) -> Tensor:
 
 def soft_binary_cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:  # (N, C, H, W) both
     """Binary cross entropy with `targets` in [0, 1], summed: sum_c softplus(z_c) - t_c z_c, (N, H, W)."""
-    return (_softplus(logits) - targets * logits).sum(1)
+    return (softplus(logits) - targets * logits).sum(1)
 
 
 def binary_cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:  # (N, C, H, W), (N, H, W)
@@ -141,7 +141,7 @@ def binary_cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:  # (N, C, H,
     """
     ignored = labels == IGNORE
     index = labels.long().masked_fill(ignored, 0)
-    loss = _softplus(logits).sum(1) - logits.gather(1, index.unsqueeze(1)).squeeze(1)
+    loss = softplus(logits).sum(1) - logits.gather(1, index.unsqueeze(1)).squeeze(1)
     return loss.masked_fill(ignored, 0)
 
 
@@ -163,14 +163,16 @@ def num_with_target(targets: Tensor) -> Tensor:  # (N, C, H, W) -> ()
     return (targets != 0).any(1).sum().clamp(min=1)
 
 
-def sigmoid_pseudo_labels(old_logits: Tensor, labels: Tensor, *, threshold: float = 0.7) -> Tensor:
-    """Labels (N, H, W) in which confident predictions of the teacher replace background (EIR).
+def sigmoid_pseudo_labels(
+    old_logits: Tensor, labels: Tensor, *, threshold: float = 0.7, first: int = 1
+) -> Tensor:  # (N, C_old, H, W), (N, H, W)
+    """Labels (N, H, W) in which confident predictions of the teacher replace background (EIR, SSUL).
 
-    A background pixel takes the teacher's best channel if that is not background and its sigmoid reaches
-    `threshold`. `old_logits` (N, C_old, H, W), `labels` (N, H, W).
+    A pixel with a label below `first` (the channels that stand for background) takes the teacher's best
+    channel if that is none of them and its sigmoid reaches `threshold`.
     """
     best, guess = old_logits.max(1)
-    sure = (labels == BACKGROUND) & (guess != BACKGROUND) & (best.sigmoid() >= threshold)
+    sure = (labels < first) & (guess >= first) & (best.sigmoid() >= threshold)
     return torch.where(sure, guess.to(labels.dtype), labels)
 
 
@@ -197,6 +199,6 @@ class _LogSumExp(torch.autograd.Function):
         return parts * (outer / total).unsqueeze(1)
 
 
-def _softplus(logits: Tensor) -> Tensor:
+def softplus(logits: Tensor) -> Tensor:
     """log(1 + exp(z)) in full float64 precision, which the default threshold of 20 would not give."""
     return F.softplus(logits, threshold=50.0)

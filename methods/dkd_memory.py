@@ -1,0 +1,31 @@
+"""DKD-M: DKD (Baek et al., NeurIPS 2022) with a memory of old images."""
+
+from typing import Annotated
+
+import torch
+from torch import Tensor
+
+from dataset.memory.replay import WithMemory
+from methods.annotated_memory import AnnotatedMemory
+from methods.dkd import DKD
+from utils.labels import BACKGROUND
+
+
+class DKDM(AnnotatedMemory, DKD):
+    """DKD, with the memory once in every epoch. Its labels show the classes of the step alone: old images
+    teach the new classes what they are not, and what the distillation keeps.
+    """
+
+    mem_threshold: Annotated[
+        float, "sigmoid that makes an old class count for a candidate of the memory (DKD-M)"
+    ] = 0.9
+
+    step0_as = "DKD"
+
+    def recall(self, images):
+        return WithMemory(images, self.memory.records, alone=False, table=images.table)
+
+    def completed(self, labels: Tensor, old_logits: Tensor) -> Tensor:
+        best, guess = old_logits[:, 1:].max(1)  # the auxiliary classifier is not asked
+        sure = (labels == BACKGROUND) & (best.sigmoid() >= self.mem_threshold)
+        return torch.where(sure, guess + 1, labels)
