@@ -34,7 +34,7 @@ from analysis.photos import Photo, claim, find_photos
 from analysis.runs import last_step
 from analysis.trained import Trained, load_step
 from analysis.windows import Seen, look
-from dataset.decode import read_photo
+from utils.decoding.decode import read_photo
 from utils.labels import BACKGROUND
 from utils.pictures.fonts import legible
 from utils.pictures.segmentations import save, sheet, tile, to_dataset_labels

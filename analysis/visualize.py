@@ -32,8 +32,8 @@ from analysis.overlays import (
 )
 from analysis.runs import Run, find_runs
 from analysis.trained import Trained
-from dataset.decode import read_photo
 from dataset.images import StepImages, apply_table
+from utils.decoding.decode import read_photo
 from utils.labels import BACKGROUND, IGNORE
 from utils.pictures.segmentations import PAPER, colour, save, sheet, tile, to_dataset_labels
 

@@ -22,8 +22,8 @@ from dataset.ade import ADE
 from dataset.base import Sample
 from dataset.cityscapes import CITIES, CityscapesClasses
 from dataset.files import FileDataset, check
-from dataset.headers import read_header
 from dataset.voc import AUGMENTED, VOC
+from utils.decoding.opening import read_header
 from utils.files import write_text
 
 DATASETS: dict[str, type[FileDataset]] = {"voc": VOC, "ade": ADE, "cityscapes": CityscapesClasses}

@@ -9,11 +9,11 @@ import numpy as np
 
 from dataset.base import Sample
 from dataset.folder import Folder
-from dataset.headers import BadFileError
 from dataset.own.labels import packed, unpacked
 from dataset.own.masks import GREY, read_mask
 from dataset.presence import tabulated
 from dataset.survey import Survey, rgb_words
+from utils.decoding.header import BadFileError
 from utils.labels import IGNORE
 
 SAMPLED = 200  # masks whose colours are listed

@@ -10,13 +10,14 @@ import numpy as np
 
 from data.places import affix_lines, quoted, split_places
 from data.tree import Tree, look, spread
-from dataset.decode import Reading, named
-from dataset.headers import BadFileError, read_header
 from dataset.own.classes import read_colours, read_names
 from dataset.own.labels import packed, unpacked
 from dataset.own.masks import MaskReading, read_mask
 from dataset.own.meaning import BACKGROUND_NAMES
 from dataset.own.survey import check_picture
+from utils.decoding.decode import Reading, named
+from utils.decoding.header import BadFileError
+from utils.decoding.opening import read_header
 from utils.labels import IGNORE
 
 MASKS, PICTURES = 60, 20  # files that a proposal is made from

@@ -11,9 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dataset.decode import AS_THEY_ARE, BadFileError, Reading, read_image, read_index_mask
 from dataset.survey import Survey, count, strange
 from tasks import Step
+from utils.decoding.decode import AS_THEY_ARE, BadFileError, Reading, read_image, read_index_mask
 from utils.labels import IGNORE
 
 

@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 
 from dataset.base import Sample, SegmentationDataset
-from dataset.decode import as_bytes
 from dataset.packs import on_disk
 from dataset.presence import in_threads
+from utils.decoding.decode import as_bytes
 
 PLACES = ("none", "ram", "disk")
 

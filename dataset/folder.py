@@ -11,9 +11,7 @@ import torch
 from torch import Tensor
 
 from dataset.base import Sample
-from dataset.decode import named
 from dataset.files import FileDataset
-from dataset.headers import BadFileError
 from dataset.own.description import Description
 from dataset.own.how import mask_reading, reading
 from dataset.own.labels import ColourLabels, ValueLabels
@@ -22,6 +20,8 @@ from dataset.own.masks import read_mask
 from dataset.own.meaning import meaning
 from dataset.own.survey import survey
 from dataset.survey import Survey, disagreement
+from utils.decoding.decode import named
+from utils.decoding.header import BadFileError
 from utils.distributed import is_main
 from utils.labels import IGNORE
 

@@ -23,8 +23,8 @@ from filelock import FileLock
 from torch import Tensor
 
 from dataset.base import Sample, SegmentationDataset
-from dataset.decode import BadFileError, as_bytes
 from dataset.presence import by_main, in_threads
+from utils.decoding.decode import BadFileError, as_bytes
 from utils.files import replacing
 
 log = logging.getLogger(__name__)

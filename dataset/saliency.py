@@ -5,8 +5,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from dataset.decode import BadFileError, read_index_mask
 from dataset.images import TrainImages
+from utils.decoding.decode import BadFileError, read_index_mask
 from utils.labels import BACKGROUND, SALIENT
 
 

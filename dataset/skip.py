@@ -3,9 +3,9 @@
 import logging
 
 from dataset.base import Sample, SegmentationDataset
-from dataset.decode import BadFileError
 from dataset.files import FileDataset
 from dataset.presence import accepted, by_main, in_threads
+from utils.decoding.decode import BadFileError
 from utils.distributed import is_main
 
 log = logging.getLogger(__name__)

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dataset.headers import BadFileError, Header
+from utils.decoding.header import BadFileError, Header
 from utils.labels import IGNORE
 
 

@@ -78,6 +78,6 @@ def remove_empty(folder: Path) -> None:
     for path in folder.glob("events.out.tfevents.*"):
         host, _, pid = path.name.rpartition(".")[0].rpartition(".")
         here = host.endswith(f".{socket.gethostname()}")
-        if path.stat().st_size < 1000 and here and is_gone(socket.gethostname(), pid):
+        if path.stat().st_size < 1000 and here and pid.isdigit() and is_gone(socket.gethostname(), int(pid)):
             if not any(event.summary.value for event in all_events(path)):
                 path.unlink(missing_ok=True)

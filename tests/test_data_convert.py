@@ -12,11 +12,11 @@ import run
 from data.convert.__main__ import main
 from data.convert.tiles import boxes
 from dataset.base import voc_palette
-from dataset.decode import read_index_mask
 from dataset.folder import Folder
 from tests.conftest import SMALL
 from tests.dataset_trees import write_image
 from tests.test_dataset_decode import png
+from utils.decoding.decode import read_index_mask
 
 SQUARE = [[2, 2], [7, 2], [7, 7], [2, 7]]
 

@@ -14,7 +14,6 @@ from data.voc_aug import class_mask
 from dataset import build_dataset
 from dataset.ade import ADE
 from dataset.cityscapes import CityscapesClasses
-from dataset.decode import read_index_mask
 from dataset.voc import VOC
 from tests.archives import (
     ade_archive,
@@ -26,6 +25,7 @@ from tests.archives import (
     voc_archives,
     zipped,
 )
+from utils.decoding.decode import read_index_mask
 
 
 @pytest.fixture(autouse=True)

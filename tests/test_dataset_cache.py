@@ -15,11 +15,11 @@ from torch.utils.data import DataLoader
 
 from dataset import build_dataset
 from dataset.cache import cached
-from dataset.decode import BadFileError
 from dataset.folder import Folder
 from dataset.increment import increment_data
 from tasks import make_step
 from tests.conftest import ROOT
+from utils.decoding.decode import BadFileError
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from dataset.decode import BadFileError, read_image, read_index_mask
 from tests.dataset_trees import write_image, write_mask
+from utils.decoding.decode import BadFileError, read_image, read_index_mask
 
 PIXELS = np.random.default_rng(0).integers(0, 255, (7, 11, 3), np.uint8)
 LABELS = np.random.default_rng(1).integers(0, 21, (7, 11)).astype(np.uint8)

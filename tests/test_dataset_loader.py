@@ -5,12 +5,12 @@ import pytest
 import torch
 
 from dataset import loader as loader_module
-from dataset.decode import BadFileError
 from dataset.increment import increment_data
 from dataset.loader import Batches, make_loader
 from dataset.voc import VOC
 from tasks import Step
 from tests.dataset_trees import write_image, write_mask, write_voc
+from utils.decoding.decode import BadFileError
 
 STEP = Step("voc", "1-1", 0, ((0, 1), (2,)))
 

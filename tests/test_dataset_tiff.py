@@ -7,8 +7,8 @@ import pytest
 import torch
 from PIL import Image
 
-from dataset.decode import read_image, read_index_mask
 from tests.conftest import ROOT
+from utils.decoding.decode import read_image, read_index_mask
 
 LABELS = np.random.default_rng(1).integers(0, 21, (7, 11)).astype(np.uint8)
 # How a TIFF file says that it is to be shown, and what turns the stored pixels that way.

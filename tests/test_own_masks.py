@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dataset.decode import BadFileError
 from dataset.folder import Folder
 from dataset.increment import increment_data
 from tasks import Step
 from tests.own_trees import complaint, first_row, save, scanned, stripes, tree
 from tests.test_dataset_tiff import tiff
+from utils.decoding.decode import BadFileError
 
 COLOURS = {"a": (128, 0, 0), "b": (0, 128, 0), "void": (255, 255, 255)}
 PAINTED = stripes([COLOURS["a"], COLOURS["b"], COLOURS["void"]])

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dataset.decode import BadFileError
 from dataset.folder import Folder
 from tests.own_trees import SIZE, complaint, save, scanned, stripes, tree
+from utils.decoding.decode import BadFileError
 
 DEEP = stripes([0, 1024, 4095], dtype=np.uint16)
 EXIF = 0x0112
@@ -191,7 +191,7 @@ def test_square_picture_that_is_turned_needs_a_word(tmp_path):
 def test_every_orientation_is_turned_as_pillow_turns_it(tmp_path):
     from PIL import ImageOps
 
-    from dataset.pixels import turned
+    from utils.decoding.pixels import turned
 
     pixels = np.arange(24, dtype=np.uint8).reshape(4, 6)
     for orientation in range(1, 9):

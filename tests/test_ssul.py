@@ -6,7 +6,6 @@ import pytest
 import torch
 from PIL import Image
 
-from dataset.decode import BadFileError
 from dataset.increment import increment_data
 from dataset.saliency import mark_salient
 from dataset.shapes import Shapes
@@ -15,6 +14,7 @@ from modules.classifiers import regroup
 from tasks import named_step
 from tests.builders import SilentLog, TinyLoader, make_images, make_labels, make_method
 from train import Training, fit, start
+from utils.decoding.decode import BadFileError
 from utils.labels import IGNORE, SALIENT
 
 

@@ -9,8 +9,8 @@ from PIL import Image
 
 from data.convert.classes import classes_of
 from data.convert.writing import each, finish, refuse_twins, target_of, write_mask
-from dataset.decode import read_index_mask
 from dataset.files import PICTURES
+from utils.decoding.decode import read_index_mask
 from utils.files import files_below
 from utils.labels import IGNORE
 

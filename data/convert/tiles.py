@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
 
-from dataset.decode import read_index_mask
 from dataset.files import PICTURES
+from utils.decoding.decode import read_index_mask
 from utils.files import files_below, replacing
 from utils.labels import IGNORE
 

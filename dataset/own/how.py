@@ -1,9 +1,9 @@
 """How the files of one's own data are decoded: from the keys of a description to `Reading`, `MaskReading`."""
 
-from dataset.decode import Reading
-from dataset.headers import LIMIT
 from dataset.own.description import Description
 from dataset.own.masks import PANOPTIC, MaskReading
+from utils.decoding.decode import Reading
+from utils.decoding.opening import LIMIT
 
 
 def reading(about: Description) -> Reading:

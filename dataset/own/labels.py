@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from dataset.headers import BadFileError
 from dataset.own.masks import Mask
+from utils.decoding.header import BadFileError
 from utils.labels import IGNORE
 
 UNNAMED = 254  # label of values that nothing is said about; there are at most 254 classes

@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from dataset.headers import LIMIT, BadFileError, Header, header_of, opened, read_header
-from dataset.pixels import as_stored, stored_bands, turned
+from utils.decoding.header import BadFileError, Header
+from utils.decoding.opening import LIMIT, header_of, opened, read_header
+from utils.decoding.pixels import as_stored, stored_bands, turned
 
 GREY = np.repeat(np.arange(256, dtype=np.uint8)[:, None], 3, axis=1)
 PANOPTIC = "panoptic"

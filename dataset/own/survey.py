@@ -6,12 +6,13 @@ import numpy as np
 from PIL import UnidentifiedImageError
 
 from dataset.base import Sample
-from dataset.decode import Reading, named
-from dataset.headers import SWAPS_SIDES, BadFileError, Header, opened, read_header
 from dataset.own.labels import unnamed
 from dataset.own.masks import Mask, read_mask
-from dataset.pixels import chosen_bands, range_missing, stored_bands
 from dataset.survey import Survey, count, rgb_words, strange
+from utils.decoding.decode import Reading, named
+from utils.decoding.header import SWAPS_SIDES, BadFileError, Header
+from utils.decoding.opening import opened, read_header
+from utils.decoding.pixels import chosen_bands, range_missing, stored_bands
 
 NAMED = 4  # values in a message
 

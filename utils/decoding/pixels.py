@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from dataset.headers import BadFileError, Header
-from dataset.tiff import read_deep_png, read_tiff
+from utils.decoding.header import BadFileError, Header
+from utils.decoding.tiff import read_deep_png, read_tiff
 
 COMMON_BITS = (8, 10, 12, 14, 16)
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from dataset.headers import LOSSY_TIFF, BadFileError, Header
+from utils.decoding.header import LOSSY_TIFF, BadFileError, Header
 
 SIDES = ("Y", "X")
 

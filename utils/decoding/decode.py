@@ -13,8 +13,9 @@ import torch
 from PIL import UnidentifiedImageError
 from torch import Tensor
 
-from dataset.headers import LIMIT, ORIENTATION, BadFileError, header_of, opened, read_header
-from dataset.pixels import as_stored, chosen_bands, rgb, stored_bands, to_bytes, turned, unturned
+from utils.decoding.header import BadFileError
+from utils.decoding.opening import LIMIT, ORIENTATION, header_of, opened, read_header
+from utils.decoding.pixels import as_stored, chosen_bands, rgb, stored_bands, to_bytes, turned, unturned
 
 T = TypeVar("T")
 FULL = (0, 65535)  # range of 16 bits

@@ -1,0 +1,1 @@
+"""Picture files to arrays and tensors: what is read right, and what is refused by name."""
