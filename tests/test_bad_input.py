@@ -16,7 +16,6 @@ MISTAKES = {
     "step that is no number": (["--step", "one"], "--step one"),
     "step without its previous checkpoint": (["--step", "1"], "--step 0"),
     "missing previous checkpoint": (["--step", "1", "--step_ckpt", "nowhere.pt"], "nowhere.pt"),
-    "too large a batch": (["--batch_size", "1000"], "--batch_size"),
     "accumulation that leaves no step": (["--batch_size", "64", "--accumulate", "64"], "--accumulate"),
     "batch that does not divide": (["--batch_size", "5", "--accumulate", "2"], "does not divide"),
     "no epoch": (["--epochs", "0"], "--epochs must be at least 1"),
