@@ -19,8 +19,8 @@ be read does not stop the others; they are counted at the end.
 import argparse
 import sys
 from argparse import Namespace
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -40,6 +40,7 @@ from utils.pictures.fonts import legible
 from utils.pictures.segmentations import save, sheet, tile, to_dataset_labels
 
 SIDE = 480  # longer side of photo and overlay in the picture, pixels
+ANY = sys.maxsize  # pixels: `check_size` has looked
 FEW = 10  # photos whose tables are printed, too
 
 
@@ -57,18 +58,17 @@ def work(options: Namespace) -> None:
             f"{len(photos) - len(left)} of {len(photos)} photos are done already; --overwrite does them again"
         )
     failed: list[str] = []
-    with large_allowed():
-        for photo in progress(left, "photos", unit="photo"):
-            try:
-                check_size(photo.path, options.max_megapixels)
-                rows = predict(photo, trained, side=options.tile, overlays=overlays)
-            except (ValueError, FileNotFoundError) as error:
-                failed.append(str(error))
-                continue
-            if len(photos) <= FEW:
-                cells = [[row["class"], percent(row["share"]), percent(row["probability"])] for row in rows]
-                table = text_table(["class", "% of photo", "mean probability"], cells)
-                print(f"{photo.path}: {title(trained)}\n{table}\n")
+    for photo in progress(left, "photos", unit="photo"):
+        try:
+            check_size(photo.path, options.max_megapixels)
+            rows = predict(photo, trained, side=options.tile, overlays=overlays)
+        except (ValueError, FileNotFoundError) as error:
+            failed.append(str(error))
+            continue
+        if len(photos) <= FEW:
+            cells = [[row["class"], percent(row["share"]), percent(row["probability"])] for row in rows]
+            table = text_table(["class", "% of photo", "mean probability"], cells)
+            print(f"{photo.path}: {title(trained)}\n{table}\n")
     if failed:
         others = f" ({len(failed)} of {len(left)} photos cannot be used; the others are in {out})"
         raise ValueError(failed[0] + others * (len(left) > 1))
@@ -77,7 +77,7 @@ def work(options: Namespace) -> None:
 
 def predict(photo: Photo, trained: Trained, *, side: int, overlays: bool) -> list[dict]:
     """Write what `trained` sees in `photo`; returns its table."""
-    image = read_photo(photo.path)
+    image = read_photo(photo.path, replace(trained.dataset.pictures, max_pixels=ANY))
     seen = look(trained, image, side=side)
     rows = shares(seen, trained)
     mask = mask_picture(seen.predicted, trained.step.order, trained.card)
@@ -87,16 +87,6 @@ def predict(photo: Photo, trained: Trained, *, side: int, overlays: bool) -> lis
         save(overlay(image.permute(1, 2, 0).numpy(), labels, trained, rows), photo.overlay)
     write_csv(photo.shares, rows)
     return rows
-
-
-@contextmanager
-def large_allowed() -> Iterator[None]:
-    """Let Pillow open pictures of any size, which it takes for attacks: these were named by the user."""
-    limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
-    try:
-        yield
-    finally:
-        Image.MAX_IMAGE_PIXELS = limit
 
 
 def check_size(path: Path, limit: int) -> None:

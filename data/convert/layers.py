@@ -9,9 +9,9 @@ from PIL import Image
 from data.convert.classes import Classes, classes_of
 from data.convert.writing import each, finish, refuse_twins, write_mask
 from dataset.files import PICTURES
+from utils.decoding.opening import LOSSY
 from utils.files import files_below
 
-LOSSY = ("JPEG", "MPO", "JPEG2000", "WEBP", "AVIF")
 WINNERS = ("first", "last", "void")
 HALF, FAINT = 128, 16  # of 255, in lossy masks: set from here on; noise up to here
 

@@ -6,7 +6,8 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from dataset.files import PICTURES
-from utils.decoding.decode import read_index_mask
+from utils.decoding.opening import header_of
+from utils.decoding.pixels import as_stored
 from utils.files import files_below, replacing
 from utils.labels import IGNORE
 
@@ -48,7 +49,8 @@ def cut(
                     raise ValueError(f"{mask} is {labels.size} pixels, but {picture} is {large.size}")
                 suffix = SUFFIX.get(large.format, ".png")
                 if labels.mode == "L":  # Pillow scales values of 2 and 4 bits up
-                    labels = Image.fromarray(read_index_mask(mask).numpy())
+                    about = header_of(labels)  # before it is decoded
+                    labels = Image.fromarray(as_stored(np.array(labels), about))
                 large, labels = ImageOps.exif_transpose(large), ImageOps.exif_transpose(labels)
                 for box in boxes(large.size, side, overlap):
                     part = labels.crop(box)
