@@ -57,7 +57,8 @@ def start_run(config: SimpleNamespace) -> None:
     device = distributed.init(config.timeout)
     if config.notes:
         distributed.say("\n".join(config.notes))
-    distributed.say("\n".join(announce.assumed(config)))
+    for line in announce.assumed(config):
+        distributed.say(line)
     folder = build.run_files(config).checkpoint(0).parent
     with nullcontext() if config.test else RunLock(folder):
         if distributed.is_main() and not config.test:

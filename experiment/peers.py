@@ -1,6 +1,9 @@
 """When one process of several fails: who it was, why if that is known, and what is saved, in one line."""
 
+import os
 import signal
+import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,7 +15,8 @@ from experiment.files import RunFiles
 from utils import distributed
 from utils.commands import Interrupted, PeerLost
 
-WAIT = 3.0  # seconds for the reasons of others; torchrun kills survivors after 30
+WAIT = 3.0  # seconds for the reasons of others
+PATIENCE = 20.0  # seconds from SIGTERM until a process counts as stuck; torchrun kills it after 30
 FAILED, SURVIVED = "failed: ", "survived"
 
 
@@ -26,18 +30,51 @@ def last_words(saved: Callable[[], str]) -> Iterator[None]:
     Raises:
         PeerLost: in place of the error of a broken connection; its text is empty on all but one process.
     """
-    try:
+    if not distributed.is_distributed():
         yield
+        return
+    try:
+        with watched(saved):
+            yield
     except Interrupted:
         raise
     except Exception as error:
-        if not distributed.is_distributed():
-            raise
         if not is_of_connection(error):
             report(f"{FAILED}{type(error).__name__}: {' '.join(str(error).split())}")
             raise
         signal.signal(signal.SIGTERM, signal.SIG_IGN)  # torchrun sends it as soon as it notices the other
         raise PeerLost(words(error, saved)) from None
+
+
+@contextmanager
+def watched(saved: Callable[[], str]) -> Iterator[None]:
+    """Say the line from a thread where the main one never comes back from waiting for the other process.
+
+    On GPUs a process may wait in a collective without end, where no handler of a signal runs either; the
+    system tells the thread that SIGTERM has come, through a pipe.
+    """
+    out, into = os.pipe()
+    os.set_blocking(into, False)
+    before, over = signal.set_wakeup_fd(into, warn_on_full_buffer=False), threading.Event()
+
+    def watch() -> None:
+        while signal.SIGTERM not in (came := os.read(out, 64)):
+            if not came:
+                return
+        if not over.wait(PATIENCE):
+            line = words(TimeoutError("no answer since SIGTERM"), saved, sure=True)
+            print(f"{line}\n" if line else "", end="", file=sys.stderr, flush=True)
+
+    thread = threading.Thread(target=watch, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        signal.set_wakeup_fd(before)
+        os.close(into)  # which ends the thread's reading
+        thread.join(WAIT + 1)
+        os.close(out)
 
 
 def is_of_connection(error: Exception) -> bool:
@@ -54,8 +91,12 @@ def report(text: str) -> None:
             return
 
 
-def words(error: Exception, saved: Callable[[], str]) -> str:
-    """The line, on the first process that is left; "" on the others."""
+def words(error: Exception, saved: Callable[[], str], *, sure: bool = False) -> str:
+    """The line, on the first process that is left; "" on the others.
+
+    Args:
+        sure: say nothing if no other process is silent or has failed.
+    """
     report(SURVIVED)
     ends = ends_of_others()
     own, world = distributed.rank(), distributed.world_size()
@@ -63,6 +104,8 @@ def words(error: Exception, saved: Callable[[], str]) -> str:
         return ""
     silent = f"is silent: killed, out of memory, or stuck ({first_words(error)})"
     lost = [f"rank {rank} of {world} {end or silent}" for rank, end in ends.items() if end != SURVIVED]
+    if sure and not lost:
+        return ""
     who = "; ".join(lost) or f"the connection of {world} processes broke ({first_words(error)})"
     return f"{who}. Saved: {saved()}; the same command continues there"
 
