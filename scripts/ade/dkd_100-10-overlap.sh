@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# DKD with timm:resnet101.tv_in1k on ade 100-10, overlap: values of DKD (DKD README and config)
+# DKD with timm:resnet101 on ade 100-10, overlap: values of DKD (DKD README and config)
 # expected: all 34.53 (DKD README: torchvision's ResNet-101, crop 512, future classes ignored; background counts as an old class)
 # GPUs: 4 there. Usage: DATA_ROOT=DIR bash ./scripts/ade/dkd_100-10-overlap.sh GPU_IDS NB_GPU
 exec bash "$(dirname "${BASH_SOURCE[0]}")/../run_steps.sh" 'ade/dkd_100-10-overlap' "$@"

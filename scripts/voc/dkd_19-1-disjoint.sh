@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# DKD with timm:resnet101.tv_in1k on voc 19-1, disjoint: values of DKD (DKD README and config)
+# DKD with timm:resnet101 on voc 19-1, disjoint: values of DKD (DKD README and config)
 # expected: all 75.9 (DKD README: torchvision's ResNet-101, crop 512, future classes background; background counts as an old class)
 # GPUs: 4 there. Usage: DATA_ROOT=DIR bash ./scripts/voc/dkd_19-1-disjoint.sh GPU_IDS NB_GPU
 exec bash "$(dirname "${BASH_SOURCE[0]}")/../run_steps.sh" 'voc/dkd_19-1-disjoint' "$@"
