@@ -2,6 +2,7 @@
 
 from typing import Annotated, ClassVar, get_args, get_origin, get_type_hints
 
+from methods.alife import ALIFE
 from methods.base import Method
 from methods.dft import DFTStar
 from methods.dkd import DKD
@@ -59,6 +60,8 @@ METHODS: dict[str, type[Method]] = {
     "RIDGE": RIDGE,
     "PROTOTYPES": Prototypes,
     "LDA": LDA,
+
+    "ALIFE": ALIFE,
 }
 SPELLINGS = {"DFT_STAR": "DFT*"}  # a shell expands the star
 
