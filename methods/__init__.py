@@ -27,6 +27,8 @@ from methods.rw import RW
 from methods.segacil import RIDGE, SegACIL
 from methods.ssul import SSUL
 from methods.ssul_memory import SSULM
+
+from methods.star import STAR
 from methods.ucd import UCD
 from utils.naming import closest
 
@@ -62,6 +64,7 @@ METHODS: dict[str, type[Method]] = {
     "LDA": LDA,
 
     "ALIFE": ALIFE,
+    "STAR": STAR,
 }
 SPELLINGS = {"DFT_STAR": "DFT*"}  # a shell expands the star
 

@@ -52,7 +52,7 @@ def main(folder: str, *names: str) -> None:
             method.model = distributed.distribute(method.net, device)
             sent = count_sent(method.model)
             fit(method, loader, method.training, device=device, log=SilentLog())
-        method.end_increment(None)
+        method.end_increment(loader)
         path = (
             Path(folder) / f"{name.replace('*', '_STAR')}_{distributed.world_size()}_{distributed.rank()}.pt"
         )

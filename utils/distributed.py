@@ -76,6 +76,14 @@ def of_every_process(tensor: Tensor) -> list[Tensor]:
     return list(all_reduce_sum(places))
 
 
+def joint_sum(tensor: Tensor) -> Tensor:
+    """`tensor` summed over processes; the gradients by it average to what one process with all of it has."""
+    if not is_distributed():
+        return tensor
+    own = tensor * world_size()
+    return own + (all_reduce_sum(tensor.detach().clone()) - own).detach()
+
+
 def barrier() -> None:
     """Wait for every process."""
     if is_distributed():
