@@ -3,6 +3,7 @@
 from typing import Annotated, ClassVar, get_args, get_origin, get_type_hints
 
 from methods.alife import ALIFE
+from methods.barm import BARM
 from methods.base import Method
 from methods.dft import DFTStar
 from methods.dkd import DKD
@@ -65,6 +66,7 @@ METHODS: dict[str, type[Method]] = {
 
     "ALIFE": ALIFE,
     "STAR": STAR,
+    "BARM": BARM,
 }
 SPELLINGS = {"DFT_STAR": "DFT*"}  # a shell expands the star
 

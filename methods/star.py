@@ -4,7 +4,6 @@ from functools import partial
 from typing import Annotated
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from methods.prototype_memory import PrototypeMemory
@@ -83,7 +82,7 @@ class STAR(PrototypeMemory, SigmoidHeads, WithTeacher):
         """Mean of the classes' BCE on images, on replayed features, and on cells `unknown` to the teacher."""
         newest, total = self.net.cls[-1], unknown.numel() * world_size()
         replayed = self.replayed(out.features)
-        negatives = softplus(F.linear(replayed, newest.weight.flatten(1), newest.bias)).sum() / total
+        negatives = softplus(newest(replayed[:, :, None, None])).sum() / total
         background = softplus(at_least_float32(out.logits_small[:, -newest.out_channels :])).sum(1)
         background = self.plan.ratio * (background * unknown).sum() / unknown.numel()
         weights = len(replayed) / total + self.plan.ratio * all_reduce_sum(unknown.sum()) / total
