@@ -25,10 +25,10 @@ from methods.rcil import RCIL
 from methods.reminder import REMINDER
 from methods.replay import Replay
 from methods.rw import RW
+from methods.sdr import SDR
 from methods.segacil import RIDGE, SegACIL
 from methods.ssul import SSUL
 from methods.ssul_memory import SSULM
-
 from methods.star import STAR
 from methods.ucd import UCD
 from utils.naming import closest
@@ -67,6 +67,7 @@ METHODS: dict[str, type[Method]] = {
     "ALIFE": ALIFE,
     "STAR": STAR,
     "BARM": BARM,
+    "SDR": SDR,
 }
 SPELLINGS = {"DFT_STAR": "DFT*"}  # a shell expands the star
 

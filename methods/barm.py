@@ -5,7 +5,6 @@ from functools import partial
 from typing import Annotated
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from methods.with_teacher import WithTeacher
@@ -14,6 +13,7 @@ from modules.residual_branches import Branch, unified
 from segmentation_module import Output, Parts, SegmentationModel
 from utils.labels import BACKGROUND, IGNORE
 from utils.losses import background_correction as terms
+from utils.losses.cells import Cells
 from utils.losses.pixel_means import mean_within, pixel_means
 from utils.losses.pixelwise import at_least_float32, binary_cross_entropy
 
@@ -110,7 +110,7 @@ class BARM(WithTeacher):
 
     def incremental_losses(self, out: Output, old: Output, labels: Tensor) -> dict[str, Tensor]:
         num_old, (raw, features), (old_raw, old_features) = self.step.num_old, self.said(out), self.said(old)
-        cells = F.interpolate(labels[:, None].float(), raw[0].shape[-2:], mode="nearest")[:, 0]
+        cells = Cells(labels.shape[-2:], raw[0].shape[-2:], labels.device).nearest(labels)
         background, new = cells == BACKGROUND, (cells >= num_old) & (cells != IGNORE)
         logits = terms.newest_alone(unified(raw, learning=True), num_old)
         loss_map = partial(terms.relabelled_bce, threshold=self.threshold)

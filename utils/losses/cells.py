@@ -1,6 +1,6 @@
-"""From pixels to the cells of the features: the pixel at a cell's centre, and bilinear reduction.
+"""From pixels to the cells of the features: a cell's first pixel, that at its centre, bilinear reduction.
 
-Both look at few pixels, at most four per cell, and up-sample logits there alone. At stride 16 that is 1/64 of
+All look at few pixels, at most four per cell, and up-sample logits there alone. At stride 16 that is 1/64 of
 the work of doing it everywhere.
 """
 
@@ -22,8 +22,18 @@ class Cells:
     def __init__(self, size: tuple[int, int], cells: tuple[int, int], device: torch.device):
         self.size, self.cells = tuple(size), tuple(cells)
         pairs = list(zip(self.size, self.cells, strict=True))
+        self._nearest = [_nearest(*pair, device) for pair in pairs]
         self._centres = [_centres(*pair, device) for pair in pairs]
         self._corners = [_corners(*pair, device) for pair in pairs]
+
+    def nearest(self, maps: Tensor) -> Tensor:  # (N, ..., H, W)
+        """The pixel that `F.interpolate(mode="nearest")` takes, a cell's first: (N, ..., h, w)."""
+        rows, columns = self._nearest
+        return maps.index_select(-2, rows).index_select(-1, columns)
+
+    def nearest_logits(self, small: Tensor) -> Tensor:  # (N, C, h', w') -> (N, C, h, w)
+        """The same of logits that are to be up-sampled bilinearly to (H, W)."""
+        return self._upsampled(small, *self._nearest)
 
     def centre(self, maps: Tensor) -> Tensor:  # (N, ..., H, W)
         """The pixel half a stride from each cell's corner: rows and columns 8, 24, 40, ... at stride 16."""
@@ -57,6 +67,12 @@ class Cells:
             for few, many, index in zip(small.shape[-2:], self.size, (rows, columns), strict=True)
         )
         return down @ small @ across.T
+
+
+@lru_cache(maxsize=32)
+def _nearest(large: int, small: int, device: torch.device) -> Tensor:
+    """Index of the first pixel of each of `small` cells (small,)."""
+    return torch.arange(small, device=device) * large // small
 
 
 @lru_cache(maxsize=32)
