@@ -3,6 +3,7 @@
 from typing import Annotated, ClassVar, get_args, get_origin, get_type_hints
 
 from methods.alife import ALIFE
+from methods.alife_m import ALIFEM
 from methods.barm import BARM
 from methods.base import Method
 from methods.dft import DFTStar
@@ -65,6 +66,7 @@ METHODS: dict[str, type[Method]] = {
     "LDA": LDA,
 
     "ALIFE": ALIFE,
+    "ALIFE-M": ALIFEM,
     "STAR": STAR,
     "BARM": BARM,
     "SDR": SDR,

@@ -6,7 +6,7 @@ import torch
 import argparser
 from methods.alife import ALIFE
 from modules.norms import norms_of
-from tests.worlds import TinyLoader, make_images, make_labels, make_method
+from tests.builders import TinyLoader, make_images, make_labels, make_method
 from utils.labels import IGNORE
 from utils.losses.adaptive_logits import adaptive_losses, focal_cross_entropy, soft_cross_entropy
 from utils.losses.pixelwise import cross_entropy, knowledge_distillation
