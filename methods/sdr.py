@@ -27,7 +27,7 @@ class SDR(MiB):
     matching: Annotated[float, "weight of old classes' distance from their prototypes (SDR)"] = 0.01
     attraction: Annotated[float, "weight of cells' distance from their prototypes (SDR)"] = 0.001
     repulsion: Annotated[float, "weight of 1 / distance between classes of a batch (SDR)"] = 0.001
-    sparsity: Annotated[float, "weight of the ratio that is low for few high features (SDR)"] = 0.001
+    sparsity: Annotated[float, "weight of sum exp x / sum x over a cell's scaled features (SDR)"] = 0.001
     attract_background: Annotated[bool, "pull background to its prototype, 0 if overlapped (SDR)"] = True
     published_selection: Annotated[bool, "mix channels with cells as SDR's code does"] = False
 
