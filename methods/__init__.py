@@ -31,6 +31,7 @@ from methods.segacil import RIDGE, SegACIL
 from methods.ssul import SSUL
 from methods.ssul_memory import SSULM
 from methods.star import STAR
+from methods.star_memory import STARM
 from methods.ucd import UCD
 from utils.naming import closest
 
@@ -68,6 +69,7 @@ METHODS: dict[str, type[Method]] = {
     "ALIFE": ALIFE,
     "ALIFE-M": ALIFEM,
     "STAR": STAR,
+    "STAR-M": STARM,
     "BARM": BARM,
     "SDR": SDR,
 }

@@ -41,7 +41,7 @@ class PrototypeMemory(Method):
         if data.setting == "sequential":
             raise ValueError("STAR replays what labels hide: --setting sequential hides nothing, use overlap")
         self.disjoint = data.setting == "disjoint"
-        return data.train
+        return super().train_set(data)
 
     def start_increment(self, loader) -> None:
         if self.known is None or len(self.numbers) != self.step.num_old:
@@ -108,9 +108,11 @@ class PrototypeMemory(Method):
     def state_dict(self) -> dict:
         known = {} if self.known is None else {name: t.cpu() for name, t in asdict(self.known).items()}
         plan = {} if self.plan is None else asdict(self.plan)
-        return {"step": self.step.index, "known": known, "numbers": self.numbers, "plan": plan}
+        own = {"step": self.step.index, "known": known, "numbers": self.numbers, "plan": plan}
+        return super().state_dict() | own
 
     def load_state_dict(self, state: dict) -> None:
+        super().load_state_dict(state)
         if not state.get("known"):
             return
         self.known, self.numbers, self._rows = Statistics(**state["known"]), state["numbers"], None

@@ -42,7 +42,7 @@ class SDR(MiB):
 
     def train_set(self, data):
         self.setting = data.setting
-        return data.train
+        return super().train_set(data)
 
     def losses(self, images: Tensor, labels: Tensor) -> dict[str, Tensor]:
         if self.teacher is not None:

@@ -13,13 +13,13 @@ from segmentation_module import Output
 from utils.distributed import all_reduce_sum, world_size
 from utils.labels import BACKGROUND
 from utils.losses.cells import Cells
+from utils.losses.evidence import new_class_bce
 from utils.losses.pixel_means import pixel_means
 from utils.losses.pixelwise import at_least_float32, softplus
 from utils.losses.prototype_replay import (
     prototype_contrast,
     prototype_distillation,
     seen_classes,
-    weighted_bce,
 )
 
 
@@ -55,7 +55,7 @@ class STAR(PrototypeMemory, SigmoidHeads, WithTeacher):
 
     def image_bce(self, out: Output, labels: Tensor, first: int) -> Tensor:
         """Mean over all pixels of the classes from `first` on; ignored pixels are negatives, as published."""
-        loss_maps = partial(weighted_bce, first=first, positive=self.pos_weight)
+        loss_maps = partial(new_class_bce, num_old=first, pos_weight=self.pos_weight)
         (bce,) = pixel_means(loss_maps, [out.logits_small[:, first:]], [labels])
         return bce
 

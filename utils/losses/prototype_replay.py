@@ -11,7 +11,6 @@ from torch import Tensor
 
 from utils.distributed import all_reduce_sum, joint_sum, world_size
 from utils.labels import BACKGROUND
-from utils.losses.pixelwise import softplus
 
 SEEN = 0.5  # the logit, not the probability, above which the teacher sees a class: as published
 
@@ -105,17 +104,6 @@ def seen_classes(logits: Tensor) -> Tensor:  # (N, C, h, w), channel 0 aside -> 
     """The model index of the old class that the teacher sees, 0 where none: largest logit above 0.5."""
     best, classes = logits.max(1)
     return torch.where(best > SEEN, classes + 1, BACKGROUND)
-
-
-def weighted_bce(logits: Tensor, labels: Tensor, first: int, positive: float) -> Tensor:
-    """Binary cross entropy of the classes from `first` on, summed: (N, H, W). All other labels are negatives.
-
-    `logits` (N, C, H, W) of these classes alone, `labels` (N, H, W); `positive` weighs the pixels of a class.
-    """
-    index = labels.long() - first
-    inside = (index >= 0) & (index < logits.shape[1])
-    own = logits.gather(1, index.masked_fill(~inside, 0).unsqueeze(1)).squeeze(1)
-    return softplus(logits).sum(1) + (positive * softplus(-own) - softplus(own)).masked_fill(~inside, 0)
 
 
 def prototype_distillation(features: Tensor, old: Tensor, weights: Tensor) -> Tensor:
