@@ -70,6 +70,7 @@ class BARM(WithTeacher):
     newest_lr: Annotated[float, "the same of the newest branch after step 0 (BARM: 10 VOC, 100 ADE20K)"] = (
         10.0
     )
+    min_lr: Annotated[float, "what no learning rate falls below (BARM)"] = 1e-6
     dropout: Annotated[float, "dropout behind the head, at every step (BARM)"] = 0.1
 
     needs_background = True
@@ -98,7 +99,8 @@ class BARM(WithTeacher):
         groups = []
         for factor, modules in [*rates, (1.0, [net.body, *old])]:
             trainable = [p for module in modules for p in module.parameters() if p.requires_grad]
-            groups.append({"params": trainable, "lr": factor * lr, "weight_decay": weight_decay})
+            own = {"lr": factor * lr, "weight_decay": weight_decay, "min_lr": self.min_lr}
+            groups.append({"params": trainable} | own)
         return groups
 
     def losses(self, images: Tensor, labels: Tensor) -> dict[str, Tensor]:
