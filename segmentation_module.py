@@ -69,8 +69,8 @@ class SegmentationModel(nn.Module):
         enabled = self.precision != torch.float32
         with torch.autocast(images.device.type, dtype=self.precision if enabled else None, enabled=enabled):
             body, attentions, features = self.encode(images)
-            logits_small = self.classify(features)  # (N, C, h, w)
-        return Output(logits_small, features, body, attentions, tuple(images.shape[-2:]))
+            logits_small, extras = self.respond(features)  # (N, C, h, w)
+        return Output(logits_small, features, body, attentions, tuple(images.shape[-2:]), extras)
 
     def encode(self, images: Tensor) -> tuple[Tensor, dict[str, Tensor], Tensor]:  # (N, 3, H, W)
         """Output of the body (N, B, h', w'), its stage maps, and the features (N, D, h, w)."""
@@ -81,6 +81,10 @@ class SegmentationModel(nn.Module):
         with torch.no_grad():
             body, attentions = encoder(images)
             return body, attentions, head(body)
+
+    def respond(self, features: Tensor) -> tuple[Tensor, dict[str, Tensor]]:  # (N, D, h, w)
+        """The `logits_small` and `extras` of an `Output`; the common network has none of the latter."""
+        return self.classify(features), {}
 
     def classify(self, features: Tensor) -> Tensor:  # (N, D, h, w)
         """Logits of all classes in learning order (N, C, h, w)."""

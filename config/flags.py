@@ -233,6 +233,8 @@ def unknown_flag(word: str, parser: Parser, method: str) -> str:
 def checked(name: str, value, method: str):
     """`value` of the flag `name`, from a file, as the command line would have read it.
 
+    In a file a hyper-parameter may also be a list, of one value per step (see `methods.base.Method`).
+
     Raises:
         ValueError: if the command line would not have taken it.
     """
@@ -240,8 +242,9 @@ def checked(name: str, value, method: str):
     own = hyper_parameters(METHODS[method]).items()
     flags += [Flag(key, default, "weights", text, kind=kind) for key, (kind, default, text) in own]
     flag = next(flag for flag in flags if flag.name == name)
-    values = value if isinstance(value, list | tuple) and flag.nargs else [value]
-    if flag.kind is bool and not isinstance(value, bool):
+    listed = isinstance(value, list | tuple) and len(value) > 0 and (flag.nargs or name not in DEFAULTS)
+    values = value if listed else [value]
+    if flag.kind is bool and not all(isinstance(one, bool) for one in values):
         raise ValueError(f"{name} is true or false, not {value}")
     try:
         values = [flag.kind(one) for one in values]
@@ -249,4 +252,4 @@ def checked(name: str, value, method: str):
         raise ValueError(f"{name} cannot be {value!r}") from None
     if flag.choices and not set(values) <= set(flag.choices):
         raise ValueError(f"{name} is one of {', '.join(map(str, flag.choices))}, not {value}")
-    return values if flag.nargs else values[0]
+    return values if flag.nargs or listed else values[0]

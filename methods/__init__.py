@@ -2,6 +2,9 @@
 
 from typing import Annotated, ClassVar, get_args, get_origin, get_type_hints
 
+from methods.alife import ALIFE
+from methods.alife_m import ALIFEM
+from methods.barm import BARM
 from methods.base import Method
 from methods.dft import DFTStar
 from methods.dkd import DKD
@@ -23,9 +26,12 @@ from methods.rcil import RCIL
 from methods.reminder import REMINDER
 from methods.replay import Replay
 from methods.rw import RW
+from methods.sdr import SDR
 from methods.segacil import RIDGE, SegACIL
 from methods.ssul import SSUL
 from methods.ssul_memory import SSULM
+from methods.star import STAR
+from methods.star_memory import STARM
 from methods.ucd import UCD
 from utils.naming import closest
 
@@ -59,6 +65,13 @@ METHODS: dict[str, type[Method]] = {
     "RIDGE": RIDGE,
     "PROTOTYPES": Prototypes,
     "LDA": LDA,
+
+    "ALIFE": ALIFE,
+    "ALIFE-M": ALIFEM,
+    "STAR": STAR,
+    "STAR-M": STARM,
+    "BARM": BARM,
+    "SDR": SDR,
 }
 SPELLINGS = {"DFT_STAR": "DFT*"}  # a shell expands the star
 

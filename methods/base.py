@@ -18,7 +18,8 @@ class Method:
 
     Hyper-parameters are class attributes annotated as `name: Annotated[type, "help with source"] = default`;
     each becomes a flag of `run.py`. `methods.build.build_method` makes a complete method; one made from step
-    and hyper-parameters alone can tell `heads` and build networks.
+    and hyper-parameters alone can tell `heads` and build networks. A hyper-parameter given as a list has one
+    value per step, the last of which stands for all that follow.
 
     Attributes:
         step: the increment. net: the network. model: the same, wrapped for several processes; call this one.
@@ -44,7 +45,7 @@ class Method:
         self.step = step
         for name, value in hyper.items():
             assert hasattr(type(self), name), f"{type(self).__name__} has no hyper-parameter {name}"
-            setattr(self, name, value)
+            setattr(self, name, of_step(value, step.index))
         kind = type(self).__name__
         if self.needs_background and not step.has_background:
             raise ValueError(f"{kind} needs a background class, which {step.dataset} has not")
@@ -114,3 +115,8 @@ class Method:
     def old(self, images: Tensor):
         """The teacher's `Output` for `images`, without a graph."""
         return self.teacher(images)
+
+
+def of_step(value, index: int):
+    """Value at step `index` of a hyper-parameter that may differ from step to step."""
+    return value[min(index, len(value) - 1)] if isinstance(value, list | tuple) else value

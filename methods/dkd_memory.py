@@ -11,16 +11,14 @@ from methods.dkd import DKD
 from utils.labels import BACKGROUND
 
 
-class DKDM(AnnotatedMemory, DKD):
-    """DKD, with the memory once in every epoch. Its labels show the classes of the step alone: old images
-    teach the new classes what they are not, and what the distillation keeps.
+class StepsView(AnnotatedMemory):
+    """Mixin: the memory once in every epoch. Its labels show the classes of the step alone: old images teach
+    the new classes what they are not, and what the distillation keeps.
     """
 
     mem_threshold: Annotated[
         float, "sigmoid that makes an old class count for a candidate of the memory (DKD-M)"
     ] = 0.9
-
-    step0_as = "DKD"
 
     def recall(self, images):
         return WithMemory(images, self.memory.records, alone=False, table=images.table)
@@ -29,3 +27,9 @@ class DKDM(AnnotatedMemory, DKD):
         best, guess = old_logits[:, 1:].max(1)  # the auxiliary classifier is not asked
         sure = (labels == BACKGROUND) & (best.sigmoid() >= self.mem_threshold)
         return torch.where(sure, guess + 1, labels)
+
+
+class DKDM(StepsView, DKD):
+    """DKD-M: DKD, and old images as the step's labels would show them."""
+
+    step0_as = "DKD"

@@ -1,4 +1,4 @@
-"""What the methods with a sigmoid per class share (DKD, EIR): network, norms, rates and decision."""
+"""What the methods with a sigmoid per class share (DKD, EIR, STAR): network, norms, rates and decision."""
 
 from collections.abc import Mapping
 from typing import Annotated, ClassVar
@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from methods.base import Method
-from modules.norms import NORMS
+from modules.norms import NORMS, norms_of
 from modules.refined_head import RefinedHead
 from segmentation_module import Parts, SegmentationModel
 from tasks import Step
@@ -27,15 +27,28 @@ class DetachedBackground(SegmentationModel):
         return torch.cat([first(features.detach()), *(classifier(features) for classifier in others)], dim=1)
 
 
+class SilentBackground(SegmentationModel):
+    """A network whose background logit is 0 everywhere: a class wins where its sigmoid exceeds one half."""
+
+    def __init__(self, *parts, **options):
+        super().__init__(*parts, **options)
+        for classifier in self.cls[1:]:
+            nn.init.kaiming_normal_(classifier.weight)
+        nn.init.zeros_(self.cls[0].weight)
+        nn.init.zeros_(self.cls[0].bias)
+        self.freeze(self.cls[0])
+
+
 class SigmoidHeads(Method):
     """A classifier of background beside the network, a wider head, and a decision by the best sigmoid.
 
     After step 0 norms are frozen, dropout is off, and only the newest classifier decays.
     """
 
-    head_lr: Annotated[float, "learning rate of head and classifiers over the body's (DKD, EIR)"] = 10.0
-    dropout: Annotated[float, "dropout in the head at step 0; none later (DKD, EIR)"] = 0.1
+    head_lr: Annotated[float, "learning rate of head and classifiers over the body's (DKD, EIR, STAR)"] = 10.0
+    dropout: Annotated[float, "dropout in the head at step 0; none later (DKD, EIR, STAR)"] = 0.1
 
+    network: ClassVar[type[SegmentationModel]] = DetachedBackground
     last_norm: ClassVar[str] = ""  # key of NORMS, behind the head's last convolution; "": that of the network
 
     def heads(self, step: Step) -> list[int]:
@@ -47,17 +60,14 @@ class SigmoidHeads(Method):
         dropout = self.dropout if step.index == 0 else 0.0
         norm = NORMS[self.last_norm or parts.norm]
         head = RefinedHead(parts.head(body), dropout=dropout, norm=norm)
-        return DetachedBackground(body, head, self.heads(step), precision=parts.precision)
+        return self.network(body, head, self.heads(step), precision=parts.precision)
 
     def load_previous(self, state: Mapping[str, Tensor]) -> None:
         self.net.load_previous(state, new=self.step.index + 1)  # background has a classifier of its own
 
     def start_increment(self, loader) -> None:
         super().start_increment(loader)
-        # A norm is what keeps running statistics: in-place, synchronised or plain, of any backbone.
-        for module in self.net.modules():
-            if "running_mean" in dict(module.named_buffers(recurse=False)):
-                self.net.freeze(module)
+        self.net.freeze(*norms_of(self.net))
 
     def param_groups(self, lr: float, weight_decay: float) -> list[dict]:
         net, decay_old = self.net, weight_decay if self.step.index == 0 else 0.0

@@ -42,3 +42,8 @@ NORMS: dict[str, Callable[..., nn.Module]] = {
     ),  # ordinary batch norm and ReLU, for heads behind timm bodies
 }
 BLOCKS = {"abn": ResidualBlock, "lean": LeanBlock, "iabn": ResidualBlock}  # the residual block that suits it
+
+
+def norms_of(net: nn.Module) -> list[nn.Module]:
+    """Every norm in `net`, which is what keeps running statistics: in-place, synchronised or plain."""
+    return [m for m in net.modules() if "running_mean" in dict(m.named_buffers(recurse=False))]

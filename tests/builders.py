@@ -18,18 +18,20 @@ SIZE = 32
 
 def make_method(name: str, index: int, *, seed: int = 0, teacher: bool = True, loader=None, **hyper):
     """A method of a 3-step task at step `index`, with network, teacher and previous weights as run.py gives
-    them; `loader(step)` makes what the step before learned from, a `TinyLoader` by default.
+    them; `loader(step)` makes what the steps before learned from, a `TinyLoader` by default.
     """
     torch.manual_seed(seed)
     step = Step("test", "2-1", index, GROUPS)
     how = {"hyper": hyper, "training": Training(epochs=1, lr=0.01), "device": torch.device("cpu")}
     previous = None
-    if index > 0:
-        before = takes_default_type(build_method(name, step.at(index - 1), PARTS, **how))
+    for number in range(index):
+        before = takes_default_type(build_method(name, step.at(number), PARTS, previous=previous, **how))
+        if number > 0:
+            before.start_increment((loader or TinyLoader)(before.step))
         before.fit_step((loader or TinyLoader)(before.step))  # those that do without the trainer
         before.end_increment((loader or TinyLoader)(before.step))
         net = {key: value.clone() for key, value in before.net.state_dict().items()}
-        previous = {"step": index - 1, "net": net, "method_state": before.state_dict()}
+        previous = {"step": number, "net": net, "method_state": before.state_dict()}
     method = takes_default_type(build_method(name, step, PARTS, previous=previous, **how))
     if not teacher:
         method.teacher = None

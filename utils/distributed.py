@@ -76,6 +76,35 @@ def of_every_process(tensor: Tensor) -> list[Tensor]:
     return list(all_reduce_sum(places))
 
 
+def joint_sum(tensor: Tensor) -> Tensor:
+    """`tensor` summed over processes; the gradients by it average to what one process with all of it has."""
+    if not is_distributed():
+        return tensor
+    own = tensor * world_size()
+    return own + (all_reduce_sum(tensor.detach().clone()) - own).detach()
+
+
+def joint_max(tensor: Tensor) -> Tensor:
+    """Largest `tensor` of all processes, element by element, with gradients like those of `joint_sum`."""
+    return _JointMax.apply(tensor) if is_distributed() else tensor
+
+
+class _JointMax(torch.autograd.Function):
+    """What the losses of all processes owe to the largest goes to the process that has it."""
+
+    @staticmethod
+    def forward(ctx, tensor: Tensor) -> Tensor:
+        largest = torch.stack(of_every_process(tensor)).amax(0)
+        ctx.save_for_backward(tensor == largest)
+        return largest
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx, outer: Tensor) -> Tensor:
+        (own,) = ctx.saved_tensors
+        return all_reduce_sum(outer.clone()) * own
+
+
 def barrier() -> None:
     """Wait for every process."""
     if is_distributed():

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from utils.compile import compilable, compiling
+from utils.distributed import all_reduce_sum, world_size
 from utils.losses.pixelwise import at_least_float32
 from utils.losses.upsampling import bands, exact_products, portion, upsampling_matrix
 
@@ -29,6 +30,14 @@ def pixel_means(loss_maps: Callable, small: Sequence[Tensor], maps: Sequence[Ten
     """
     first, *others = map(at_least_float32, small)
     return _PixelMeans.apply(first, loss_maps, [other.detach() for other in others], list(maps))
+
+
+def mean_within(mean: Tensor, mask: Tensor) -> Tensor:
+    """From the mean over all pixels of a map that is 0 outside `mask`, the mean inside; 0 if that is nowhere.
+
+    The pixels of all processes count, so that their gradients average to that of one with all their images.
+    """
+    return mean * (mask.numel() * world_size()) / all_reduce_sum(mask.sum()).clamp(min=1)
 
 
 def plain_means(loss_maps: Callable, small: Sequence[Tensor], maps: Sequence[Tensor]) -> tuple[Tensor, ...]:

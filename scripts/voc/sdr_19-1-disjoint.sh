@@ -1,0 +1,5 @@
+#!/usr/bin/env bash
+# SDR with timm:resnet101 on voc 19-1, disjoint: values of SDR (its commands)
+# expected: old 70.8, new 31.4, all 68.9 (UCD image/result1.png: torchvision's ResNet-101, crop 512, future classes ignored; background counts as an old class)
+# GPUs: not said there. Usage: DATA_ROOT=DIR bash ./scripts/voc/sdr_19-1-disjoint.sh GPU_IDS NB_GPU
+exec bash "$(dirname "${BASH_SOURCE[0]}")/../run_steps.sh" 'voc/sdr_19-1-disjoint' "$@"
