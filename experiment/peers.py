@@ -133,7 +133,7 @@ def first_words(error: Exception) -> str:
 
 
 def what_is_saved(files: RunFiles) -> str:
-    """The unfinished step and how far it is, or else the last finished one; and what the command does then."""
+    """The unfinished step and how far it is, or the last finished one; and what the command does then."""
     unfinished = sorted(files.checkpoint(0).parent.glob("step_*.last.pt"))
     if unfinished:
         progress = checkpoint.peek(unfinished[-1]).get("progress", {"epoch": 0, "batch": 0})
