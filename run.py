@@ -26,6 +26,7 @@ from dataset.loader import make_loader
 from experiment import checkpoint
 from experiment.autosave import Autosave
 from experiment.files import RunFiles
+from experiment.heartbeat import heartbeat
 from experiment.leftovers import remove_leftovers
 from experiment.lock import RunLock
 from experiment.log import RunLog
@@ -86,7 +87,9 @@ def run(config: SimpleNamespace, device: torch.device) -> None:
         method = build.method_at(config, failed, device, previous)
         return distributed.say(replay(config.replay_batch, method, device))
     increments = [build.step_data(config, first.at(index), dataset) for index in steps]
-    for line in look_ahead(config, increments):
+    with heartbeat("which image shows which class"):
+        notes = look_ahead(config, increments)
+    for line in notes:
         distributed.say(f"note: {line}")
     started = time.perf_counter()
     for index, data in zip(steps, increments, strict=True):
@@ -104,6 +107,7 @@ def train_step(config: SimpleNamespace, data: IncrementData, steps: list[int], f
                device: torch.device) -> None:
     """Train one increment and save its checkpoint, unless it is there already."""
     clock, step = Clock(), data.step
+    title = f"{config.method} {step.task} step {step.index}"
 
     # What this step is, and whether it has been trained already, by this run or by another one.
     about = reuse.about_step(config, data) | {"card": data_card(data.dataset)}
@@ -130,19 +134,23 @@ def train_step(config: SimpleNamespace, data: IncrementData, steps: list[int], f
     if not again:
         autosave.open()
     if step.index > 0:
-        method.start_increment(loader)
-    log = RunLog(files.log_folder(step.index), f"{config.method} {step.task} step {step.index}",
+        with heartbeat(f"{title}, preparations of the method"):
+            method.start_increment(loader)
+    log = RunLog(files.log_folder(step.index), title,
                  ahead=announce.batches_ahead(config, steps, data, files))
     log.say(announce.ready(config, data, images=len(loader.dataset), clock=clock))
 
     # Optimisation, unless the method solves the step itself; then the file that test and next step read.
     passes = 1
-    if not method.fit_step(loader):
+    with heartbeat(f"{title}, without epochs"):
+        solved = method.fit_step(loader)
+    if not solved:
         optimise(method, loader, autosave, files.checkpoint(step.index), log=log, device=device)
         passes = method.training.epochs
     trained = passes * len(loader) * loader.batch_sampler.batch_size * distributed.world_size()
     about["cost"] = training_cost(method.net, clock, len(loader.dataset), trained, classes=step.num_seen)
-    method.end_increment(loader)
+    with heartbeat(f"{title}, end of the step"):
+        method.end_increment(loader)
     if distributed.is_main():
         content = {"net": method.net.state_dict(), "method_state": method.state_dict()}
         checkpoint.save(about | content, files.checkpoint(step.index))

@@ -17,6 +17,7 @@ from utils.commands import Interrupted, PeerLost
 
 WAIT = 3.0  # seconds for the reasons of others
 PATIENCE = 20.0  # seconds from SIGTERM until a process counts as stuck; torchrun kills it after 30
+CONTINUES = "the same command continues there"
 FAILED, SURVIVED = "failed: ", "survived"
 
 
@@ -107,7 +108,7 @@ def words(error: Exception, saved: Callable[[], str], *, sure: bool = False) -> 
     if sure and not lost:
         return ""
     who = "; ".join(lost) or f"the connection of {world} processes broke ({first_words(error)})"
-    return f"{who}. Saved: {saved()}; the same command continues there"
+    return f"{who}. Saved: {saved()}"
 
 
 def ends_of_others() -> dict[int, str]:
@@ -127,14 +128,15 @@ def ends_of_others() -> dict[int, str]:
 
 def first_words(error: Exception) -> str:
     """The cause as the library says it, without its places in the source."""
-    return " ".join(str(error).split("] ")[-1].split())[:80] if str(error) else type(error).__name__
+    said = " ".join(str(error).split("] ")[-1].split()).split(". ")[0]
+    return said[:80] or type(error).__name__
 
 
 def what_is_saved(files: RunFiles) -> str:
-    """The unfinished step and how far it is, or else the last finished one."""
+    """The unfinished step and how far it is, or the last finished one; and what the command does then."""
     unfinished = sorted(files.checkpoint(0).parent.glob("step_*.last.pt"))
     if unfinished:
-        progress = checkpoint.peek(unfinished[-1]).get("progress", {})
-        return f"{unfinished[-1]}, epoch {progress.get('epoch', 0)}, batch {progress.get('batch', 0)}"
+        progress = checkpoint.peek(unfinished[-1]).get("progress", {"epoch": 0, "batch": 0})
+        return f"{unfinished[-1]}, epoch {progress['epoch']}, batch {progress['batch']}; {CONTINUES}"
     finished = files.checkpoints_saved()
-    return str(finished[-1]) if finished else "nothing yet"
+    return f"{finished[-1]}; {CONTINUES}" if finished else "nothing yet; the same command begins again"

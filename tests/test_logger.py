@@ -14,8 +14,10 @@ from tensorboardX import SummaryWriter
 
 from dataset import build_dataset
 from dataset.increment import increment_data
+from experiment import heartbeat as heartbeat_module
 from experiment import pace
 from experiment.events import all_events, read_events
+from experiment.heartbeat import heartbeat
 from experiment.log import RunLog
 from experiment.log_pictures import some_images
 from experiment.pace import Pace, duration
@@ -103,6 +105,19 @@ def test_time_left_is_what_the_pace_so_far_says(monkeypatch):
 @pytest.mark.parametrize(("seconds", "words"), [(8.4, "8 s"), (200, "3 min 20 s"), (7500, "2 h 05 min")])
 def test_durations_are_short(seconds, words):
     assert duration(seconds) == words
+
+
+def test_work_without_batches_says_every_minute_that_it_goes_on(monkeypatch, capsys):
+    with heartbeat("FT 4-1 step 1, preparations"):
+        pass
+    assert capsys.readouterr().out == ""
+    monkeypatch.setattr(heartbeat_module, "INTERVAL", 0.02)
+    said, line = "", "FT 4-1 step 1, preparations: at work for 0 s\n"
+    with heartbeat("FT 4-1 step 1, preparations"):
+        while line not in said:
+            said += capsys.readouterr().out
+    with pytest.raises(ValueError), heartbeat("work"):
+        raise ValueError
 
 
 # -- TensorBoard ---------------------------------------------------------------------------------------------

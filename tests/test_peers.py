@@ -7,7 +7,8 @@ import time
 import pytest
 import torch.distributed as dist
 
-from experiment import peers
+from experiment import checkpoint, peers
+from experiment.files import RunFiles
 from utils import distributed
 from utils.commands import PeerLost
 
@@ -28,7 +29,7 @@ def first_of_three(monkeypatch):
 
 
 def lose(error=BROKEN):
-    with pytest.raises(PeerLost) as lost, peers.last_words(lambda: "step_1.last.pt, epoch 3, batch 7"):
+    with pytest.raises(PeerLost) as lost, peers.last_words(lambda: "step_1.last.pt"):
         raise error
     return str(lost.value)
 
@@ -37,7 +38,7 @@ def test_a_rank_that_says_nothing_is_named_with_what_is_saved(first_of_three):
     first_of_three.set("end/2", peers.SURVIVED)
     line = lose()
     assert line.startswith("rank 1 of 3 is silent: killed, out of memory, or stuck (Connection closed by")
-    assert line.endswith("Saved: step_1.last.pt, epoch 3, batch 7; the same command continues there")
+    assert line.endswith("Saved: step_1.last.pt")
     assert "rank 2" not in line
 
 
@@ -87,3 +88,13 @@ def test_a_process_that_stops_in_time_says_nothing(first_of_three, monkeypatch, 
         first_of_three.set(f"end/{rank}", peers.SURVIVED)
     stopped(0.6)
     assert capfd.readouterr().err == ""
+
+
+def test_what_is_saved_is_the_unfinished_step_else_the_last_finished_one(tmp_path):
+    files = RunFiles(tmp_path, tmp_path, tmp_path, setting="s", run="r")
+    assert peers.what_is_saved(files) == "nothing yet; the same command begins again"
+    for step in (0, 1):
+        checkpoint.save({"step": step}, files.checkpoint(step))
+    assert peers.what_is_saved(files) == f"{files.checkpoint(1)}; the same command continues there"
+    checkpoint.save({"progress": {"epoch": 3, "batch": 7}}, files.unfinished(2))
+    assert peers.what_is_saved(files).startswith(f"{files.unfinished(2)}, epoch 3, batch 7; the same command")

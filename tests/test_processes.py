@@ -41,7 +41,8 @@ def test_a_rank_that_fails_ends_all_and_its_cause_is_printed(small_data, tmp_pat
     done = start(small_data, tmp_path, fault, 2, "--timeout", "10")
     assert done.returncode != 0
     assert cause in done.stderr, done.stderr[-3000:]
-    said = [line for line in done.stderr.splitlines() if "the same command continues there" in line]
+    words = "Saved: nothing yet; the same command begins again"
+    said = [line for line in done.stderr.splitlines() if words in line]
     assert len(said) == 1 and said[0].startswith("run.py: rank 1 of 2 "), done.stderr[-3000:]
     assert time.monotonic() - began < 120
     assert not list(tmp_path.rglob("step_0.pt"))
