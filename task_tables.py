@@ -105,6 +105,7 @@ ALIASES: dict[str, dict[str, str]] = {
 
 ASCENDING = {"ade"}  # datasets whose steps list their classes in ascending order, whatever the task's order
 NUM_DOMAINS = {"cityscapes_domain": 21}
+STEPS = "steps"  # the task that the description of one's own data names
 OFFLINE = ("offline", "joint")  # every dataset has them
 
 
@@ -120,6 +121,8 @@ def lookup(dataset: str, task: str) -> tuple[str, str, list[int]]:
         ValueError: if there is no such task; the message names the nearest.
     """
     published, aliases = TASKS.get(dataset, {}), ALIASES.get(dataset, {})
+    if task.lower() == STEPS and dataset not in TASKS:
+        return STEPS, "", []
     if re.fullmatch(r"\d+(-\d+)+", task) and task not in published and task not in aliases:
         return task, task, []
     try:

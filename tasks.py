@@ -4,10 +4,11 @@
 """
 
 import runpy
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from task_tables import ASCENDING, NUM_DOMAINS, lookup, portion_out
+from task_tables import ASCENDING, NUM_DOMAINS, STEPS, lookup, portion_out
 from utils.labels import BACKGROUND
 
 PROBING = "-probing"  # every step teaches all classes: RevisitingCSS's tasks for probing frozen networks
@@ -113,12 +114,20 @@ def make_step(dataset, task: str, index: int = 0) -> Step:
         ValueError: if there is no such task or step; the message says what is possible.
     """
     return named_step(
-        dataset.name, len(dataset.class_names), task, index, has_background=dataset.has_background
-    )
+        dataset.name, len(dataset.class_names), task, index, has_background=dataset.has_background,
+        order=dataset.class_order, own_steps=dataset.named_steps,
+    )  # fmt: skip
 
 
 def named_step(
-    dataset: str, num_classes: int, task: str, index: int = 0, *, has_background: bool = True
+    dataset: str,
+    num_classes: int,
+    task: str,
+    index: int = 0,
+    *,
+    has_background: bool = True,
+    order: Sequence[int] = (),
+    own_steps: Sequence[Sequence[int]] = (),
 ) -> Step:
     """Step `index` of a task.
 
@@ -130,17 +139,25 @@ def named_step(
             background and take the classes in the dataset's order.
         index: number of the step.
         has_background: whether class 0 is background.
+        order: labels in the order in which counts take them; (): ascending.
+        own_steps: labels of each step of the task "steps".
 
     Raises:
         ValueError: if there is no such task or step; the message says what is possible.
     """
     if task.lower().endswith(PROBING):
-        probed = named_step(dataset, num_classes, task[: -len(PROBING)], has_background=has_background)
+        probed = named_step(dataset, num_classes, task[: -len(PROBING)], has_background=has_background,
+                            order=order, own_steps=own_steps)  # fmt: skip
         groups = (probed.order,) * (probed.num_steps + 1)  # one more step, for the network before step 0
         return Step(dataset, probed.task + PROBING, 0, groups, has_background).at(index)
     items = range(NUM_DOMAINS[dataset]) if dataset in NUM_DOMAINS else range(int(has_background), num_classes)
-    name, portions, order = lookup(dataset, task)
-    groups = portion_out(order or items, portions, f"task {task} on {dataset}")
+    name, portions, published = lookup(dataset, task)
+    if name == STEPS and not own_steps:
+        raise ValueError(f"{dataset} names no steps: add `steps: {{first: [..], second: [..]}}` to its file")
+    if name == STEPS:
+        groups = [tuple(group) for group in own_steps]
+    else:
+        groups = portion_out(published or order or items, portions, f"task {task} on {dataset}")
     if dataset in NUM_DOMAINS:
         taught = (tuple(range(num_classes)),) * len(groups)
         return Step(dataset, name, 0, taught, has_background, tuple(groups)).at(index)

@@ -54,6 +54,8 @@ class SegmentationDataset(ABC):
         reading: text of all else that decides what is read from a file.
         surveys_pictures: whether `survey` looks at pictures, too.
         skipped: images that were left out by `dataset.skip`: split, id and reason of each.
+        class_order: labels in the order in which tasks of counts take them; (): ascending.
+        named_steps: labels of each step of the task `steps`; () if there is none.
     """
 
     name: str
@@ -67,6 +69,8 @@ class SegmentationDataset(ABC):
     surveys_pictures: bool = False
     notes: Mapping[str, str] = {}
     skipped: tuple[dict[str, str], ...] = ()
+    class_order: tuple[int, ...] = ()
+    named_steps: tuple[tuple[int, ...], ...] = ()
 
     def __init__(self, root: Path | str):
         self.root = Path(root).expanduser()
@@ -136,6 +140,10 @@ class SegmentationDataset(ABC):
         Returns:
             ascending positions; None, as here, for the rule that the setting names.
         """
+        return None
+
+    def offered(self, step: Step, split: str) -> np.ndarray | None:
+        """Which images of `split` are there for `step`, bool (N,), where steps bring their own; None: all."""
         return None
 
     def fingerprint(self, split: str) -> str:

@@ -15,11 +15,14 @@ from dataset.files import FileDataset
 from dataset.own.description import Description
 from dataset.own.how import mask_reading, reading
 from dataset.own.labels import ColourLabels, ValueLabels
-from dataset.own.listing import listed_samples
+from dataset.own.listing import listed_samples, samples_of_steps
 from dataset.own.masks import read_mask
 from dataset.own.meaning import meaning
+from dataset.own.steps import class_order, named_steps
 from dataset.own.survey import survey
 from dataset.survey import Survey, disagreement
+from task_tables import STEPS
+from tasks import Step
 from utils.decoding.decode import named
 from utils.decoding.header import BadFileError
 from utils.distributed import is_main
@@ -43,6 +46,10 @@ class Folder(FileDataset):
         val: lists/val.txt        # or a text file with one "image mask" per line
         test: ...                 # optional; results are reported on val without it
         tasks: [6-5, 6-1]         # optional; the first is the one of a run that names none
+        order: [car, road]        # optional: the order in which tasks of counts take the classes
+        steps:                    # optional: `--task steps`; a step may bring images of its own
+          streets: [road]
+          cars: {classes: [car], train: lists/cars.txt}
 
     All paths are relative to the root. What a mask says is never guessed: values mean the classes in their
     order, or what `values` or `colors` say, and whatever has no name is refused.
@@ -76,23 +83,45 @@ class Folder(FileDataset):
         self.masks = mask_reading(about, isinstance(self.labels, ColourLabels), self.pictures)
         coloured = self.masks.colours or about.choice("palette", "ignore") == "ignore"
         self.compares_palettes = not coloured
-        self.tasks = tuple(map(str, about.typed("tasks", list, [])))
+        self.tasks = described_tasks(description)
+        self.class_order = class_order(about, means.names, has_background=means.has_background)
+        self.steps = named_steps(about, means.names, has_background=means.has_background)
+        self.named_steps = tuple(step.labels for step in self.steps)
         self.places = {split: about.content[split] for split in SPLITS if split in about}
         self.test_split = "test" if "test" in self.places else "val"
         self.left_out: dict[str, list[Path]] = {}
         self._presence: dict = {}
-        for split in ("train", "val"):
+        apart = self.steps and all(step.train is not None for step in self.steps)
+        for split in ("val",) if apart else ("train", "val"):
             if split not in self.places:
                 raise about.wrong(f"lacks {split}")
 
     def list_samples(self, split: str) -> list[Sample]:
-        if split not in self.places:
+        own = [step for step in self.steps if step.train is not None] if split == "train" else []
+        if split not in self.places and not own:
             raise ValueError(f"{self.name} has no split {split!r}; known: {', '.join(self.places)}")
-        samples, lacking = listed_samples(self.about, self.root, split)
+        samples, lacking = listed_samples(self.about, self.root, split) if split in self.places else ([], [])
+        if own:
+            more, without, gone = samples_of_steps(self.about, self.root, own)
+            samples, lacking = samples + more, lacking + without
+            if gone and is_main():
+                log.warning(f"{self.name}: the images of step {', '.join(gone)} are not there")
         if lacking and split not in self.left_out and is_main():
             log.warning(f"{self.name} {split}: {len(lacking)} pictures without a mask are left out")
         self.left_out[split] = lacking
         return samples
+
+    def offered(self, step: Step, split: str) -> np.ndarray | None:
+        """Which images are there for `step`, bool (N,): those that it brings, or those of no step."""
+        if split != "train" or step.task != STEPS or all(one.train is None for one in self.steps):
+            return None
+        named = [step.name for step in self.steps if step.train is not None]
+        owners = [
+            next((name for name in named if sample.id.startswith(f"{name}/")), "")
+            for sample in self.samples("train")
+        ]
+        own = self.steps[step.index]
+        return np.array(owners) == (own.name if own.train is not None else "")
 
     # -- files -------------------------------------------------------------------------------------------
     def read_mask(self, sample: Sample) -> Tensor:
@@ -168,5 +197,6 @@ class Folder(FileDataset):
 
 
 def described_tasks(description: Path | str) -> tuple[str, ...]:
-    """The `tasks:` in the YAML file `description`, () if it has none; nothing else is looked at."""
-    return tuple(map(str, Description(Path(description).expanduser()).typed("tasks", list, [])))
+    """The task of `steps:` in the YAML file `description`, if it names any, and its `tasks:`."""
+    about = Description(Path(description).expanduser())
+    return (*((STEPS,) if "steps" in about else ()), *map(str, about.typed("tasks", list, [])))

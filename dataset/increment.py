@@ -166,7 +166,9 @@ class IncrementData:
         path = Path(self.index_dir) / f"{INDEX_FILES[split]}-{self.step.index}.npy"
         if self.index_dir and (split == "train" or path.is_file()):
             return published_rows(path, table, self.step, split)
-        return np.flatnonzero(select(table.shown, table.ids, self.step, split=split, setting=self.setting))
+        chosen = select(table.shown, table.ids, self.step, split=split, setting=self.setting)
+        offered = self.dataset.offered(self.step, split)
+        return np.flatnonzero(chosen if offered is None else chosen & offered)
 
     def content(self, split: str) -> str:
         """Hash of the step's images in `split`: ids, pictures, masks, and how they are read; no paths.

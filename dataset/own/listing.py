@@ -3,6 +3,8 @@
 import hashlib
 import re
 from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from dataset.base import Sample
@@ -10,6 +12,7 @@ from dataset.files import PICTURES, inside
 from dataset.own.description import Description
 from dataset.own.lists import read_ids, read_pairs
 from dataset.own.pairing import Affixes, Found, UnpairedError, files, one_form, pairs, propose, stripped
+from dataset.own.steps import NamedStep
 
 PHOTOS = (".jpg", ".jpeg", ".webp")
 FORMS = "{images: .., masks: ..}, the same with list: .., the name of a list, or for val a share such as 20 %"
@@ -53,8 +56,29 @@ def listed_samples(about: Description, root: Path, split: str) -> tuple[list[Sam
     return [sample for sample, draw in zip(samples, draws, strict=True) if (draw < border) == held], lacking
 
 
-def _samples(about: Description, root: Path, split: str) -> tuple[list[Sample], list[Path]]:
-    place = about.content[split]
+def samples_of_steps(
+    about: Description, root: Path, steps: Sequence[NamedStep]
+) -> tuple[list[Sample], list[Path], list[str]]:
+    """Training samples that `steps` bring, what lacks a mask, and the steps whose files are gone.
+
+    The id of a sample begins with the name of its step.
+    """
+    found, lacking, gone = [], [], []
+    for step in steps:
+        try:
+            samples, without = _samples(about, root, "train", step.train)
+        except FileNotFoundError:
+            gone.append(step.name)
+            continue
+        found += [replace(sample, id=f"{step.name}/{sample.id}") for sample in samples]
+        lacking += without
+    return found, lacking, gone
+
+
+def _samples(
+    about: Description, root: Path, split: str, place: object = None
+) -> tuple[list[Sample], list[Path]]:
+    place = about.content[split] if place is None else place
     if isinstance(place, str):
         return _of_list(about, root, split, inside(root, place, about.path)), []
     if not isinstance(place, dict) or not {"images", "masks"} <= set(place) <= {"images", "masks", "list"}:
