@@ -59,8 +59,8 @@ def watched(saved: Callable[[], str]) -> Iterator[None]:
     before, over = signal.set_wakeup_fd(into, warn_on_full_buffer=False), threading.Event()
 
     def watch() -> None:
-        while signal.SIGTERM not in (came := os.read(out, 64)):
-            if not came:
+        while signal.SIGTERM not in os.read(out, 64):
+            if over.is_set():
                 return
         if not over.wait(PATIENCE):
             line = words(TimeoutError("no answer since SIGTERM"), saved, sure=True)
@@ -73,8 +73,9 @@ def watched(saved: Callable[[], str]) -> Iterator[None]:
     finally:
         over.set()
         signal.set_wakeup_fd(before)
-        os.close(into)  # which ends the thread's reading
-        thread.join(WAIT + 1)
+        os.write(into, b"\0")  # ends the thread's reading; workers of loaders may hold the pipe open
+        thread.join()
+        os.close(into)
         os.close(out)
 
 
