@@ -124,7 +124,9 @@ def test_step_beyond_the_task_is_refused(index):
 
 
 def test_dataset_object_names_its_own_task():
-    dataset = SimpleNamespace(name="mine", class_names=tuple("abcde"), has_background=False)
+    dataset = SimpleNamespace(
+        name="mine", class_names=tuple("abcde"), has_background=False, class_order=(), named_steps=()
+    )
     assert make_step(dataset, "3-1", 1).new == (3,)
     assert make_step(dataset, "3-1").dataset == "mine"
 
