@@ -121,13 +121,15 @@ def test_pretraining_writes_the_body_that_the_backbone_reads(tmp_path):
     assert all(torch.equal(value, saved[name]) for name, value in body.state_dict().items())
 
 
-def test_pretraining_as_the_demo_calls_it_says_what_it_wrote(tmp_path, monkeypatch, capsys):
+def test_pretraining_as_the_demo_calls_it_says_how_far_it_is_and_what_it_wrote(tmp_path, monkeypatch, capsys):
     for name, value in {"NUM_IMAGES": 8, "EPOCHS": 1, "BATCH_SIZE": 4}.items():
         monkeypatch.setattr(pretrain_shapes, name, value)
     path = tmp_path / "tiny.pth"
     argv = ["--path", path, "--cache_dir", tmp_path / "cache", "--logdir", tmp_path / "logs"]
     pretrain_shapes.main([str(value) for value in argv])
-    assert capsys.readouterr().out.startswith(f"{path}: backbone pre-trained") and path.is_file()
+    epoch, last = capsys.readouterr().out.splitlines()
+    assert epoch.startswith("pretraining, epoch 1/1: ce ") and path.is_file()
+    assert last.startswith(f"{path}: backbone pre-trained")
     assert list((tmp_path / "logs" / "pretrain_shapes").iterdir())
 
 
