@@ -18,6 +18,7 @@ from config.build import flat, run_files
 from config.flags import DEFAULTS, build_parser, checked, flag_names, peek, unknown_flag
 from config.published_command_lines import Line, translate
 from config.recipes import find_recipes, is_file, named, read_values, source_of
+from config.reuse import CONTENT
 from dataset import DATASETS, first_task
 from experiment import checkpoint
 from methods import METHODS, hyper_parameters, method_named
@@ -165,6 +166,8 @@ def check(config: SimpleNamespace) -> SimpleNamespace:
             raise ValueError(f"--{name} must be at least 1")
     if config.sources["overwrite"] == "command line":
         config.overwrite = config.overwrite or ["all"]
+    known = {*DEFAULTS, *config.hyper, *CONTENT}
+    config.accept = [closest(name, known, "value for --accept") for name in config.accept]
     if not 0 <= config.lr_warmup < 1:
         raise ValueError("--lr_warmup is a share of the optimizer steps: 0 (none) or more, below 1")
     config.num_workers = min(config.num_workers, os.cpu_count() or 1)

@@ -79,6 +79,8 @@ def run(config: SimpleNamespace, device: torch.device) -> None:
     first = make_step(dataset, config.task)
     steps = build.steps_of(config.step, first.num_steps)
     build.check_values(config, first.num_steps)
+    if config.overwrite:
+        config.overwrite = build.steps_of(config.overwrite, first.num_steps, flag="overwrite")
     files = build.run_files(config)
     if config.replay_batch:
         failed = first.at(checkpoint.load(config.replay_batch)["step"])

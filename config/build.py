@@ -121,8 +121,8 @@ def flat(config: SimpleNamespace) -> dict:
     return {name: getattr(config, name) for name in DEFAULTS} | config.hyper
 
 
-def steps_of(words: list[str], num_steps: int) -> list[int]:
-    """Step numbers that `--step` means, in order: "all", "2", "0 1 2", "1-5".
+def steps_of(words: list[str], num_steps: int, *, flag: str = "step") -> list[int]:
+    """Step numbers that `--step` (or another `flag`) means, in order: "all", "2", "0 1 2", "1-5".
 
     Raises:
         ValueError: if the task has no such step.
@@ -135,9 +135,9 @@ def steps_of(words: list[str], num_steps: int) -> list[int]:
         elif first.isdigit() and (last.isdigit() or not last):
             steps += range(int(first), int(last or first) + 1)
         else:
-            raise ValueError(f"--step {word}: use a number, a range such as 1-5, or all")
+            raise ValueError(f"--{flag} {word}: use a number, a range such as 1-5, or all")
     if not steps or max(steps) >= num_steps:
-        raise ValueError(f"--step {' '.join(words)}: the task has steps 0 to {num_steps - 1}")
+        raise ValueError(f"--{flag} {' '.join(map(str, words))}: the task has steps 0 to {num_steps - 1}")
     return steps
 
 

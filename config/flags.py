@@ -242,7 +242,8 @@ def checked(name: str, value, method: str):
     own = hyper_parameters(METHODS[method]).items()
     flags += [Flag(key, default, "weights", text, kind=kind) for key, (kind, default, text) in own]
     flag = next(flag for flag in flags if flag.name == name)
-    listed = isinstance(value, list | tuple) and len(value) > 0 and (flag.nargs or name not in DEFAULTS)
+    may_be_list = isinstance(value, list | tuple) and (flag.nargs or name not in DEFAULTS)
+    listed = may_be_list and (len(value) > 0 or flag.default == ())
     values = value if listed else [value]
     if flag.kind is bool and not all(isinstance(one, bool) for one in values):
         raise ValueError(f"{name} is true or false, not {value}")

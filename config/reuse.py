@@ -18,6 +18,8 @@ from metrics.view import view_of_config, view_of_result
 from tasks import Step
 from utils.files import file_hash
 
+# What identities and tests compare besides configured values.
+CONTENT = ("classes", "images", "pretrained", "previous", "rows", "test_images")
 _NOT_WEIGHTS = flag_names("task", "data", "test", "place", "call")
 _NOT_STEP_0 = _NOT_WEIGHTS | flag_names("images", "later")
 
@@ -48,7 +50,7 @@ def finished(config: SimpleNamespace, files: RunFiles, about: dict) -> bool:
 
 def overwrites(config: SimpleNamespace, index: int) -> bool:
     """Whether a step is to be trained again: `--overwrite` means all of the call, `--overwrite 2` one."""
-    return "all" in config.overwrite or str(index) in config.overwrite
+    return index in config.overwrite
 
 
 def about_step(config: SimpleNamespace, data: IncrementData) -> dict:

@@ -102,7 +102,7 @@ def test_leaky_split_is_the_published_one_and_keeps_its_own_files(cli, tmp_path)
     assert status == 2 and "--leaky_split is a way to cut cityscapes_domain" in err
 
 
-def test_missing_city_stops_the_step_that_needs_it_and_no_other(cli, tree, tmp_path):
+def test_missing_city_is_named_before_step_0_and_stops_no_step_that_does_not_need_it(cli, tree, tmp_path):
     root = tmp_path / "tree"
     shutil.copytree(tree, root)
     for folder in ("leftImg8bit", "gtFine"):
@@ -110,7 +110,8 @@ def test_missing_city_stops_the_step_that_needs_it_and_no_other(cli, tree, tmp_p
     words = ("--dataset", "cityscapes_domain", "--task", "19-1", "--method", "FT")
     status, err = cli(*words, root=root)
     assert status == 2 and "no image of lindau, which step 1 trains on" in err
-    assert len(results(tmp_path / "results/cityscapes_domain_19-1_overlap")) == 1
+    assert not list(tmp_path.rglob("step_*.pt"))
+    assert cli(*words, "--step", "0", root=root)[0] == 0
 
 
 def test_classes_are_learned_10_then_9(cli, tmp_path):

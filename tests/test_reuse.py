@@ -268,3 +268,13 @@ def test_results_on_other_test_images_are_not_mixed_with_the_first(cli, roads):
     status, _, err = cli(*words, "--step", "1")
     assert status == 2 and "test_images" in err
     assert cli(*words, "--step", "1", "--accept", "test_images")[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("argv", "said"),
+    [(["--accept", "imges"], "images"), (["--overwrite", "seven"], "--overwrite seven")],
+    ids=str,
+)
+def test_a_misspelt_difference_or_step_is_refused(cli, finished, argv, said):
+    status, _, err = cli("--step", "0", *argv)
+    assert status == 2 and said in err

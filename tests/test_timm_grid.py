@@ -1,5 +1,6 @@
 """Every family of timm: its cells cover the image, up to the last pixel."""
 
+import os
 from functools import lru_cache
 
 import pytest
@@ -33,6 +34,8 @@ LARGE = """
 deepseek_vit_412m inception_resnet_v2 inception_v4 mobilenetv5_base naflexvit_base_patch16_parfac_gap
 nasnetalarge pnasnet5large qwen3_vit_88m vgg11 samvit_base_patch16_224
 """.split()
+# All of them take twenty minutes: the suite takes every eighth, CSS_ALL_FAMILIES=1 each.
+COMPUTED = SMALL if os.environ.get("CSS_ALL_FAMILIES") else SMALL[::8]
 ROUND_DOWN = ["focalnet_tiny_srf", "edgenext_xx_small", "test_convnext", "inception_next_atto"]
 
 
@@ -72,14 +75,14 @@ def test_a_family_that_rounds_down_sees_the_last_pixel(name):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [name for name in SMALL if name not in ROUND_DOWN])
-def test_every_family_sees_the_last_pixel(name):
+@pytest.mark.parametrize("name", [name for name in COMPUTED if name not in ROUND_DOWN])
+def test_a_family_sees_the_last_pixel(name):
     covers(name)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", LARGE)
-def test_large_families_have_a_cell_for_the_last_pixel(name):
+@pytest.mark.parametrize("name", LARGE if os.environ.get("CSS_ALL_FAMILIES") else LARGE[-2:])
+def test_a_large_family_has_a_cell_for_the_last_pixel(name):
     with torch.device("meta"), torch.no_grad():
         net = body(name, "meta")
         cells = net(uneven(net).to("meta"))[0].shape[-2:]
