@@ -52,7 +52,13 @@ def parse(argv: list[str] | None = None) -> SimpleNamespace:
         saved = [Path(config.ckpt)] if config.ckpt else run_files(config).checkpoints_saved()
         if saved:
             content = checkpoint.load(saved[0])
-            config = resolve(argv, content["config"])
+            typed, config = config, resolve(argv, content["config"])
+            for name in ("method", "task", "setting", "backbone") if typed.ckpt else ():
+                own = content[name] if name in ("method", "task") else content["config"][name]
+                if getattr(config, name) != own:
+                    raise ValueError(
+                        f"{config.ckpt} is of {name} {own}: leave out --{name} {getattr(typed, name)}"
+                    )
             if config.ckpt:
                 config.step = [str(content["step"])]
     return config

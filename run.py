@@ -90,7 +90,7 @@ def run(config: SimpleNamespace, device: torch.device) -> None:
         return distributed.say(replay(config.replay_batch, method, device))
     increments = [build.step_data(config, first.at(index), dataset) for index in steps]
     with heartbeat("which image shows which class"):
-        notes = look_ahead(config, increments)
+        notes = look_ahead(config, increments, finished=reuse.finished_steps(config, files, steps))
     for line in notes:
         distributed.say(f"note: {line}")
     started = time.perf_counter()

@@ -1,6 +1,6 @@
 """All steps of a call looked at before the first one trains: what cannot work, and what is odd."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from types import SimpleNamespace
 
 from config import build
@@ -8,18 +8,26 @@ from dataset.increment import IncrementData
 from utils.distributed import world_size
 
 
-def look_ahead(config: SimpleNamespace, steps: list[IncrementData]) -> list[str]:
+def look_ahead(
+    config: SimpleNamespace, steps: list[IncrementData], *, finished: Collection[int] = ()
+) -> list[str]:
     """What is odd about the steps of a call, a line each; from the scan that tells their images anyway.
+
+    Args:
+        finished: numbers of steps that are not trained any more.
 
     Raises:
         ValueError: for the first step that cannot be trained, with its number, classes and the cure.
     """
-    return [line for data in steps for line in (*_training(config, data), *_testing(data))]
+    notes = []
+    for data in steps:
+        if not config.test and data.step.index not in finished:
+            notes += _training(config, data)
+        notes += _testing(data)
+    return notes
 
 
 def _training(config: SimpleNamespace, data: IncrementData) -> Iterator[str]:
-    if config.test:
-        return
     images, where = len(data.rows("train")), f"step {data.step.index} ({', '.join(names(data))})"
     if images == 0:
         raise ValueError(

@@ -18,6 +18,7 @@ from metrics.view import view_of_config, view_of_result
 from tasks import Step
 from utils.files import file_hash
 
+NETWORK = ("output_stride", "pooling", "precision", "norm")  # values that a network can be tested without
 # What identities and tests compare besides configured values.
 CONTENT = ("classes", "images", "pretrained", "previous", "rows", "test_images")
 _NOT_WEIGHTS = flag_names("task", "data", "test", "place", "call")
@@ -41,11 +42,16 @@ def finished(config: SimpleNamespace, files: RunFiles, about: dict) -> bool:
         ValueError: if what has been trained is not the step that `about` describes.
     """
     index = about["step"]
-    done = files.checkpoint(index).is_file() and not overwrites(config, index)
+    done = bool(finished_steps(config, files, [index]))
     if done:
         before = files.checkpoint(index - 1) if index > 0 else None
         check_finished(files.checkpoint(index), about, scopes(config), previous=before)
     return done
+
+
+def finished_steps(config: SimpleNamespace, files: RunFiles, steps: list[int]) -> list[int]:
+    """Those of `steps` that have a checkpoint and are not wanted anew."""
+    return [k for k in steps if files.checkpoint(k).is_file() and not overwrites(config, k)]
 
 
 def overwrites(config: SimpleNamespace, index: int) -> bool:
@@ -125,7 +131,10 @@ def test_of(
     else:
         say_unchecked(path, "class names")
     own = path.resolve() == files.checkpoint(data.step.index).resolve()
-    view = replace(view_of_config(vars(config)), weights="" if own else f"{content['learned']:08x}")
+    changed = [name for name in NETWORK if getattr(config, name) != content["config"].get(name)]
+    network = " ".join(f"{name} {getattr(config, name)}" for name in changed)
+    view = replace(view_of_config(vars(config)), network=network,
+                   weights="" if own else f"{content['learned']:08x}")  # fmt: skip
     usual = read_results(files.results)
     kind = view.name(view_of_result(usual[0]) if usual else view_of_config(content["config"]))
     images = f"{len(data.dataset.samples(data.dataset.test_split))} ({data.test_content[:16]})"

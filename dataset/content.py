@@ -11,8 +11,8 @@ from dataset.base import Sample, SegmentationDataset
 from dataset.presence import by_main, in_threads
 from utils.files import replacing
 
-FORMAT = "1"  # of the cached files; part of their names
-PART = 16 << 10  # bytes; of a larger file than three parts the first, middle and last one are hashed
+FORMAT = "2"  # of the cached files; part of their names
+WHOLE = 1 << 20  # bytes; larger pictures are known by their first, middle and last quarter of that
 WIDTH = 16  # bytes of a digest
 
 
@@ -59,17 +59,19 @@ def files_of(sample: Sample) -> list[Path]:
 
 
 def digest(sample: Sample) -> bytes:
-    """Hash of a sample's files: sizes, and bytes or, of large ones, three parts of them; 0 without files."""
-    paths = files_of(sample)
-    if not paths:
+    """Hash of a sample's files: sizes, all bytes of the mask and of a picture up to `WHOLE`; 0 without files.
+
+    Of a larger picture three parts; a change of it in place elsewhere, at the same size, is not seen.
+    """
+    if not files_of(sample):
         return bytes(WIDTH)
     found = hashlib.blake2b(digest_size=WIDTH)
-    for path in paths:
+    for path in files_of(sample):
         with path.open("rb") as file:
             size = file.seek(0, 2)
             found.update(size.to_bytes(8, "big"))
-            starts = (0, (size - PART) // 2, size - PART) if size > 3 * PART else (0,)
-            for start in starts:
+            part = size if path == sample.mask or size <= WHOLE else WHOLE // 4
+            for start in (0, (size - part) // 2, size - part) if part < size else (0,):
                 file.seek(start)
-                found.update(file.read(PART if len(starts) > 1 else 3 * PART))
+                found.update(file.read(part))
     return found.digest()

@@ -115,11 +115,9 @@ class Folder(FileDataset):
         """Which images are there for `step`, bool (N,): those that it brings, or those of no step."""
         if split != "train" or step.task != STEPS or all(one.train is None for one in self.steps):
             return None
-        named = [step.name for step in self.steps if step.train is not None]
-        owners = [
-            next((name for name in named if sample.id.startswith(f"{name}/")), "")
-            for sample in self.samples("train")
-        ]
+        named = {step.name for step in self.steps if step.train is not None}
+        owners = [sample.id.partition(":")[0] for sample in self.samples("train")]
+        owners = [owner if owner in named else "" for owner in owners]
         own = self.steps[step.index]
         return np.array(owners) == (own.name if own.train is not None else "")
 

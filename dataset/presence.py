@@ -90,7 +90,7 @@ def _load_or_scan(dataset: SegmentationDataset, split: str, cache_dir: Path) -> 
     samples = dataset.samples(split)
     digest = hashlib.sha256((FORMAT + dataset.fingerprint(split)).encode())
     for sample in samples:
-        digest.update(str(sample.mask.stat().st_mtime_ns if sample.mask else 0).encode())
+        digest.update(f"{sample.mask} {sample.mask.stat().st_mtime_ns if sample.mask else 0}\n".encode())
         if dataset.surveys_pictures:
             digest.update(str(sample.image.stat().st_mtime_ns).encode())
     path = cache_dir / f"presence_{dataset.name}_{split}_{digest.hexdigest()[:16]}.npz"

@@ -51,7 +51,10 @@ def read_previous(path: Path | str, about: dict, scopes: Scopes, *, images_of: C
     check_follows(previous, path, about)
     there, here = previous["config"], about["config"]
     found = differences(there, {name: here[name] for name in scopes.shared})
-    if identity := previous.get("identity"):
+    adopted = previous["step"] == about["step"]
+    if adopted and "identity" in previous:
+        found = differences(previous["identity"], about["identity"], scopes.rounding | {"previous"})
+    elif identity := previous.get("identity"):
         num_known = len(identity["classes"])
         now = {"classes": about["identity"]["classes"][:num_known], "images": images_of(previous["step"])}
         found += differences(identity, now)
@@ -60,6 +63,8 @@ def read_previous(path: Path | str, about: dict, scopes: Scopes, *, images_of: C
     else:
         say_unchecked(path, "images")
     check(path, found, scopes, cure="Name the right file with --step_ckpt, train that step again")
+    if adopted:
+        return previous
     about["continues"], about["identity"]["previous"] = previous["checksum"], previous["learned"]
     changed = differences(there, here, scopes.not_weights | scopes.shared | {"lr", "epochs"})
     about["drift"] = [f"{one.name} {one.there} -> {one.here}" for one in changed]
@@ -95,6 +100,6 @@ def adopt(previous: dict, about: dict, path: Path) -> None:
     shared.
     """
     if is_main():
-        own = {key: about[key] for key in ("method", "task", "groups", "identity")}
+        own = {key: about[key] for key in ("method", "task", "groups")}
         checkpoint.save(previous | own, path)
     barrier()

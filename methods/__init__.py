@@ -73,6 +73,8 @@ METHODS: dict[str, type[Method]] = {
     "BARM": BARM,
     "SDR": SDR,
 }
+for _name, _kind in METHODS.items():
+    _kind.registered = _name
 SPELLINGS = {"DFT_STAR": "DFT*"}  # a shell expands the star
 
 

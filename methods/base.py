@@ -29,6 +29,7 @@ class Method:
         training: numbers of the step's optimisation.
     """
 
+    registered: ClassVar[str]  # the value of --method, set by the registry
     needs_teacher: ClassVar[bool] = False
     needs_background: ClassVar[bool] = False  # refuse datasets whose class 0 is a real class
     needs_new_classes: ClassVar[bool] = False  # refuse tasks whose steps bring no class (domain-incremental)
@@ -46,7 +47,7 @@ class Method:
         for name, value in hyper.items():
             assert hasattr(type(self), name), f"{type(self).__name__} has no hyper-parameter {name}"
             setattr(self, name, of_step(value, step.index))
-        kind = type(self).__name__
+        kind = vars(type(self)).get("registered", type(self).__name__)
         if self.needs_background and not step.has_background:
             raise ValueError(f"{kind} needs a background class, which {step.dataset} has not")
         if self.needs_new_classes and not step.grows:

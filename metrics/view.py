@@ -18,6 +18,7 @@ class View:
         protocol: what future classes and void count as, see `dataset.rules.label_table`.
         background: whether pixels of the background are scored.
         weights: checksum of the tested network if it is not the run's own, else "".
+        network: with what the network was tested other than trained, such as "pooling 1"; else "".
     """
 
     evaluation: str
@@ -25,13 +26,14 @@ class View:
     protocol: str
     background: bool = True
     weights: str = ""
+    network: str = ""
 
     def __str__(self) -> str:
         size = f" {self.crop_size}" if self.crop_size else ""
         parts = [f"{self.evaluation}{size}"]
         parts += [] if self.background else ["background left out"]
         parts += [f"network {self.weights}"] if self.weights else []
-        return ", ".join(parts)
+        return ", ".join([*parts, *filter(None, [self.network])])
 
     def name(self, usual: "View") -> str:
         """What tells this kind of test from the `usual` one, for file names; "" if it is the same."""
@@ -44,6 +46,8 @@ class View:
             parts.append("bg" if self.background else "nobg")
         if self.weights:
             parts.append(f"net{self.weights}")
+        if self.network:
+            parts.append(re.sub("[^a-z0-9]+", "", self.network))
         return "_".join(parts)
 
 

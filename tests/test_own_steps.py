@@ -93,7 +93,7 @@ def test_a_step_sees_the_images_that_it_brings_and_that_show_its_classes(describ
     dataset = build_dataset(str(described(CLASSES + VAL + "steps:\n" + OLD + NEW, **FOLDERS)))
     data = increment_data(dataset, make_step(dataset, "steps"), cache_dir=tmp_path / "cache")
     seen = [[sample.id for sample in data.of(k).samples("train")] for k in (0, 1)]
-    assert seen == [[f"first/{k}" for k in range(5)], [f"second/{k}" for k in range(3)]]
+    assert seen == [[f"first:{k}" for k in range(5)], [f"second:{k}" for k in range(3)]]
 
 
 @pytest.mark.parametrize("gone", [False, True])

@@ -229,6 +229,8 @@ def test_a_test_of_another_kind_says_so_and_stands_beside_the_first(cli, finishe
         (["--ignore_test_bg"], "step_0_nobg.json"),
         (["--crop_size", "24"], "step_0_crop24.json"),
         (["--eval", "full", "--ignore_test_bg"], "step_0_full_nobg.json"),
+        (["--pooling", "1"], "step_0_pooling1.json"),
+        (["--output_stride", "16", "--precision", "bf16"], "step_0_outputstride16precisionbf16.json"),
     ],
     ids=str,
 )
@@ -278,3 +280,50 @@ def test_results_on_other_test_images_are_not_mixed_with_the_first(cli, roads):
 def test_a_misspelt_difference_or_step_is_refused(cli, finished, argv, said):
     status, _, err = cli("--step", "0", *argv)
     assert status == 2 and said in err
+
+
+@pytest.mark.parametrize(
+    "flag", [["--method", "MiB"], ["--task", "3-1"], ["--setting", "disjoint"]], ids=" ".join
+)
+def test_a_checkpoint_is_not_tested_as_what_it_is_not(cli, finished, tmp_path, flag):
+    before = bytes_of(tmp_path / "results")
+    status, _, err = cli("--test", "--ckpt", finished, *flag, defaults=False)
+    assert status == 2 and f"leave out {' '.join(flag)}" in err, err
+    assert bytes_of(tmp_path / "results") == before
+    assert cli("--test", "--ckpt", finished, defaults=False)[0] == 0
+
+
+def test_a_step_0_of_other_values_is_adopted_only_if_that_is_meant_and_keeps_them(cli, finished, tmp_path):
+    argv = ["--step", "0", "--name", "ad", "--step_ckpt", finished, "--lr", "0.5"]
+    status, _, err = cli(*argv)
+    assert status == 2 and "lr 0.01 there, 0.5 here" in err
+    for _ in range(2):  # the same command goes on
+        status, _, err = cli(*argv, "--accept", "lr")
+        assert status == 0, err
+    assert checkpoint.load(tmp_path / f"{RUN}_ad/step_0.pt")["identity"]["lr"] == 0.01
+    assert cli("--step", "0", "1", "--name", "ad", "--lr", "0.01")[0] == 0
+
+
+def test_a_mask_that_changes_in_place_is_another_in_every_byte(tmp_path):
+    from dataset.base import Sample
+    from dataset.content import digest
+
+    mask = tmp_path / "mask.bmp"
+    mask.write_bytes(bytes(5_000_000))
+    before = digest(Sample("0", None, mask))
+    with mask.open("r+b") as file:
+        file.seek(1_234_567)
+        file.write(b"1")
+    assert digest(Sample("0", None, mask)) != before
+
+
+def test_finished_steps_need_no_images_any_more(cli, roads):
+    description = roads("d")
+    argv = ["--dataset", description, "--task", "1-1"]
+    assert cli(*argv)[0] == 0
+    for path in (description.parent / "train/masks").iterdir():
+        Image.fromarray(np.zeros((40, 40), np.uint8)).save(path)
+    status, _, err = cli(*argv)
+    assert status == 2 and "differs from this run: images 8" in err and "--accept images" in err
+    status, _, err = cli(*argv, "--accept", "images")
+    assert status == 0, err

@@ -49,6 +49,8 @@ def listed_samples(about: Description, root: Path, split: str) -> tuple[list[Sam
     share = re.fullmatch(r"(\d{1,2})\s*%", str(about.content["val"]))
     if not share or split == "test":
         return _samples(about, root, split)
+    if "train" not in about:
+        raise about.wrong(f"has val: {share[0]}, a share of train, which it does not give")
     samples, lacking = _samples(about, root, "train")
     draws = [int.from_bytes(hashlib.sha256(sample.id.encode()).digest()[:4]) / 2**32 for sample in samples]
     border = max(int(share[1]) / 100, min(draws, default=0) + 2**-33)  # at least one
@@ -61,7 +63,7 @@ def samples_of_steps(
 ) -> tuple[list[Sample], list[Path], list[str]]:
     """Training samples that `steps` bring, what lacks a mask, and the steps whose files are gone.
 
-    The id of a sample begins with the name of its step.
+    The id of a sample begins with the name of its step and a colon.
     """
     found, lacking, gone = [], [], []
     for step in steps:
@@ -70,7 +72,7 @@ def samples_of_steps(
         except FileNotFoundError:
             gone.append(step.name)
             continue
-        found += [replace(sample, id=f"{step.name}/{sample.id}") for sample in samples]
+        found += [replace(sample, id=f"{step.name}:{sample.id}") for sample in samples]
         lacking += without
     return found, lacking, gone
 
@@ -95,7 +97,7 @@ def _samples(
         found = _chosen(found, inside(root, place["list"], about.path), root)
     lacking = [path for _, path, mask in found if mask is None]
     if lacking and not about.choice("unlabelled", "skip"):
-        raise _unpaired(about, root, split, lacking, found)
+        raise _unpaired(about, root, place, lacking, found)
     return [Sample(id, path, mask) for id, path, mask in found if mask], lacking
 
 
@@ -155,8 +157,7 @@ def _nothing(about: Description, root: Path, split: str, place: str, kind: str) 
     return f"{text}, but {others}{cure}"
 
 
-def _unpaired(about: Description, root: Path, split: str, lacking: list[Path], found: list) -> UnpairedError:
-    place = about.content[split]
+def _unpaired(about: Description, root: Path, place: dict, lacking: list[Path], found: list) -> UnpairedError:
     images, masks = (
         [path for path, _ in files(root, place[kind], about.path)] for kind in ("images", "masks")
     )

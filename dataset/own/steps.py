@@ -51,6 +51,8 @@ def named_steps(about: Description, names: Sequence[str], *, has_background: boo
         if not known or not isinstance(content["classes"], list):
             raise about.wrong(f"needs for step {name} a list of classes, or {{classes: [..], train: ..}}")
         where = f"step {name}"
+        if ":" in str(name):
+            raise about.wrong(f"has a colon in the name of {where}")
         labels = _labels(about, where, content["classes"], names, has_background=has_background)
         found.append(NamedStep(str(name), labels, content.get("train")))
     taught = [label for step in found for label in step.labels]
