@@ -15,7 +15,8 @@ import torch
 import yaml
 
 from config.build import flat, run_files
-from config.flags import DEFAULTS, build_parser, checked, flag_names, peek, unknown_flag
+from config.flags import DEFAULTS, checked, flag_names
+from config.parser import build_parser, peek, unknown_flag
 from config.published_command_lines import Line, translate
 from config.recipes import find_recipes, is_file, named, read_values, source_of
 from config.reuse import CONTENT

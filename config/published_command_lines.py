@@ -5,7 +5,7 @@ from argparse import SUPPRESS
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from config.flags import Parser, peek
+from config.parser import Parser, peek
 from config.published_flags import (
     COMBINATIONS,
     FIXED,

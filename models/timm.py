@@ -17,7 +17,7 @@ from models.timm_grid import Grid, find_grid
 from modules.synced_norm import synchronise
 
 HUB = "hub"  # --pretrained_path that asks for timm's own download
-NORM_MOMENTUM = 0.01  # of the bodies that SSUL, DKD, STAR, BARM and SegACIL trained; heads keep 0.1
+NORM_MOMENTUM = 0.01  # of bodies, as in torchvision-based published systems; heads keep 0.1
 STAGES = 4  # maps handed out for distillation; plain transformers are cut into as many parts
 
 

@@ -1,5 +1,7 @@
 """Small trees of real image files, as the published datasets lay them out."""
 
+from pathlib import Path
+
 import numpy as np
 from PIL import Image
 
@@ -54,3 +56,17 @@ def write_folder(root, train, val, *, classes=("background", "cat", "dog"), extr
     path = root / "pets.yaml"
     path.write_text("\n".join(lines))
     return path
+
+
+def write_bands(folder: Path, shows: list[str]) -> None:
+    """Noise and masks (40, 40) of classes a, b, c = 1, 2, 3: one for each word, a band for each letter."""
+    for kind in ("images", "masks"):
+        (folder / kind).mkdir(parents=True)
+    for number, classes in enumerate(shows):
+        mask = np.zeros((40, 40), np.uint8)
+        for name in classes:
+            label = "-abc".index(name)
+            mask[10 * label : 10 * label + 8] = label
+        picture = np.random.default_rng(number).integers(0, 256, (40, 40, 3), np.uint8)
+        Image.fromarray(picture).save(folder / "images" / f"{number}.png")
+        Image.fromarray(mask).save(folder / "masks" / f"{number}.png")

@@ -1,8 +1,8 @@
 """All steps are looked at before the first one trains."""
 
-import numpy as np
 import pytest
-from PIL import Image
+
+from tests.dataset_trees import write_bands
 
 
 @pytest.fixture
@@ -12,16 +12,7 @@ def photos(tmp_path, monkeypatch):
 
     def make(train: list[str], val: list[str]):
         for split, shows in {"train": train, "val": val}.items():
-            for kind in ("images", "masks"):
-                (tmp_path / split / kind).mkdir(parents=True)
-            for number, classes in enumerate(shows):
-                mask = np.zeros((40, 40), np.uint8)
-                for name in classes:
-                    label = "-abc".index(name)
-                    mask[10 * label : 10 * label + 8] = label
-                picture = np.random.default_rng(number).integers(0, 256, (40, 40, 3), np.uint8)
-                Image.fromarray(picture).save(tmp_path / split / "images" / f"{number}.png")
-                Image.fromarray(mask).save(tmp_path / split / "masks" / f"{number}.png")
+            write_bands(tmp_path / split, shows)
         (tmp_path / "d.yaml").write_text(
             "classes: [background, a, b, c]\n"
             "train: {images: train/images, masks: train/masks}\n"

@@ -9,6 +9,7 @@ from PIL import Image
 from dataset import build_dataset
 from dataset.increment import increment_data
 from tasks import make_step
+from tests.dataset_trees import write_bands
 
 VAL = "val: {images: val/images, masks: val/masks}\n"
 TRAIN = "train: {images: train/images, masks: train/masks}\n"
@@ -21,16 +22,7 @@ def described(tmp_path, monkeypatch):
 
     def make(text: str, **folders: list[str]):
         for folder, shows in folders.items():
-            for kind in ("images", "masks"):
-                (tmp_path / folder / kind).mkdir(parents=True)
-            for number, classes in enumerate(shows):
-                mask = np.zeros((40, 40), np.uint8)
-                for name in classes:
-                    label = "-abc".index(name)
-                    mask[10 * label : 10 * label + 8] = label
-                picture = np.random.default_rng(number).integers(0, 256, (40, 40, 3), np.uint8)
-                Image.fromarray(picture).save(tmp_path / folder / "images" / f"{number}.png")
-                Image.fromarray(mask).save(tmp_path / folder / "masks" / f"{number}.png")
+            write_bands(tmp_path / folder, shows)
         (tmp_path / "d.yaml").write_text(text)
         return tmp_path / "d.yaml"
 
