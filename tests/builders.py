@@ -48,6 +48,16 @@ def takes_default_type(method):
     return method
 
 
+def begun(name: str, index: int, **hyper):
+    """A method after `start_increment`, in training mode."""
+    method = make_method(name, index, **hyper)
+    if index > 0:
+        method.start_increment(TinyLoader(method.step))
+    method.model = method.net
+    method.net.train()
+    return method
+
+
 def make_labels(step: Step, kind: str, n: int = 2) -> Tensor:
     """Labels (n, SIZE, SIZE) such as a batch of `step` may hold."""
     new = torch.tensor([label for label in range(step.num_old, step.num_seen)])

@@ -14,22 +14,12 @@ from experiment.identity import Scopes
 from methods import METHODS, hyper_parameters
 from methods.base import Method
 from methods.build import step0_as, why_step0
-from tests.builders import SilentLog, TinyLoader, make_images, make_labels, make_method
+from tests.builders import SilentLog, TinyLoader, begun, make_images, make_labels, make_method
 from train import Training, fit, start
 
 KINDS = ["mixed", "all ignored", "only background", "only new classes"]
 methods = pytest.mark.parametrize("name", METHODS)
 WAITING = {"UCD"}  # how many pixels it compares depends on the batch
-
-
-def begun(name: str, index: int):
-    """A method after `start_increment`."""
-    method = make_method(name, index)
-    if index > 0:
-        method.start_increment(TinyLoader(method.step))
-    method.model = method.net
-    method.net.train()
-    return method
 
 
 def trained(method, *, epochs: int) -> None:

@@ -1,21 +1,16 @@
 """DKD: what learns from what, where new classes start, and what the next step gets."""
 
+from functools import partial
+
 import pytest
 import torch
 
-from tests.builders import SIZE, TinyLoader, make_images, make_labels, make_method
+from tests import builders
+from tests.builders import SIZE, make_images, make_labels
 from utils.labels import IGNORE
 from utils.losses.evidence import evidence, new_class_bce
 
-
-def begun(index, **hyper):
-    """DKD after `start_increment`."""
-    method = make_method("DKD", index, **hyper)
-    if index > 0:
-        method.start_increment(TinyLoader(method.step))
-    method.model = method.net
-    method.net.train()
-    return method
+begun = partial(builders.begun, "DKD")
 
 
 def moved(method, *terms):

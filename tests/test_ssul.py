@@ -1,6 +1,7 @@
 """SSUL: the class "unknown", what is frozen, what trains at which rate, saliency maps."""
 
 import copy
+from functools import partial
 
 import pytest
 import torch
@@ -12,20 +13,13 @@ from dataset.shapes import Shapes
 from methods.ssul import SSUL, best_with_unknown, with_unknown
 from modules.classifiers import regroup
 from tasks import named_step
+from tests import builders
 from tests.builders import SilentLog, TinyLoader, make_images, make_labels, make_method
 from train import Training, fit, start
 from utils.decoding.decode import BadFileError
 from utils.labels import IGNORE, SALIENT
 
-
-def begun(index, **hyper):
-    """SSUL after `start_increment`."""
-    method = make_method("SSUL", index, **hyper)
-    if index > 0:
-        method.start_increment(TinyLoader(method.step))
-    method.model = method.net
-    method.net.train()
-    return method
+begun = partial(builders.begun, "SSUL")
 
 
 def test_the_newest_head_starts_as_that_of_unknown_statistics_included():
