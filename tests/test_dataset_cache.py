@@ -163,12 +163,12 @@ def test_a_full_disk_leaves_nothing_and_one_line(data, monkeypatch):
 
 
 KILLED = """
-import sys, time
+import os, sys, time
 from dataset.cache import cached
 from dataset.folder import Folder
 from tests.test_dataset_cache import step_of
 def slow(self, sample):
-    print("reading", flush=True)
+    os.write(1, b"reading\\n")  # in one piece: several threads read
     time.sleep(100)
 Folder.read = slow
 cached(step_of(*sys.argv[1:]), "disk")
@@ -178,12 +178,12 @@ cached(step_of(*sys.argv[1:]), "disk")
 def test_a_killed_process_neither_blocks_nor_leaves_anything(data):
     data.presence("train")
     argv = [sys.executable, "-c", KILLED, str(data.dataset.description), data.cache_dir]
-    process = subprocess.Popen(argv, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
-    assert process.stdout.readline() == b"reading\n"
-    assert any(path.suffix == ".tmp" for path in files_of(data))
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    process.stdout.close()
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
+    with subprocess.Popen(argv, cwd=ROOT, **pipes) as process:
+        said, begun = process.stdout.readline(), files_of(data)
+        process.send_signal(signal.SIGKILL)
+    assert said == b"reading\n"
+    assert any(path.suffix == ".tmp" for path in begun)
     assert_same(items_of(cached(data, "disk").train), items_of(data.train))
     assert not any(path.suffix == ".tmp" for path in files_of(data))
 
