@@ -23,7 +23,9 @@ from config.reuse import CONTENT
 from dataset import DATASETS, first_task
 from experiment import checkpoint
 from methods import METHODS, hyper_parameters, method_named
+from methods.build import heads_of
 from models import backbone_name, default_weights
+from modules.heads import HEADS, head_named
 from task_tables import lookup
 from utils.naming import closest
 
@@ -54,8 +56,8 @@ def parse(argv: list[str] | None = None) -> SimpleNamespace:
         if saved:
             content = checkpoint.load(saved[0])
             typed, config = config, resolve(argv, content["config"])
-            for name in ("method", "task", "setting", "backbone") if typed.ckpt else ():
-                own = content[name] if name in ("method", "task") else content["config"][name]
+            for name in ("method", "task", "setting", "backbone", "head") if typed.ckpt else ():
+                own = content[name] if name in ("method", "task") else (DEFAULTS | content["config"])[name]
                 if getattr(config, name) != own:
                     raise ValueError(
                         f"{config.ckpt} is of {name} {own}: leave out --{name} {getattr(typed, name)}"
@@ -87,10 +89,12 @@ def merge(argv: list[str], stored: dict) -> SimpleNamespace:
     setting = below | stored | file | line.values | typed | {"method": method}
     dataset = str((DEFAULTS | setting)["dataset"])
     suggested = {} if "task" in setting or dataset == DEFAULTS["dataset"] else {"task": first_task(dataset)}
-    layers = [("default", DEFAULTS), (f"default of {dataset}", suggested), (f"default of {method}", own)]
+    usual = {"head": heads_of(METHODS[method])[0]}
+    layers = [("default", DEFAULTS), (f"default of {dataset}", suggested)]
+    layers.append((f"default of {method}", own | (usual if usual.items() - DEFAULTS.items() else {})))
     known = DEFAULTS.keys() | own.keys()
     found_by = {key: (DEFAULTS | suggested | setting)[key] for key in FOUND_BY}
-    for name, recipe in find_recipes(open_setting(suggested | setting), layers_only=bool(line.notes)):
+    for name, recipe in find_recipes(open_setting(suggested | usual | setting), layers_only=bool(line.notes)):
         if not row:  # it was found by these, and they came from elsewhere
             recipe = {key: value for key, value in recipe.items() if (key, value) not in found_by.items()}
         layers.append((f"recipe {name}", from_file(f"recipe {name}", recipe, known, method)))
@@ -98,6 +102,8 @@ def merge(argv: list[str], stored: dict) -> SimpleNamespace:
     layers += [("published default", {} if row else line.defaults), ("checkpoint", stored)]
     layers.append((f"file {chosen.get('config')}", from_file(str(chosen.get("config")), file, known, method)))
     layers += [("published flag", line.values), ("command line", typed)]
+    head = head_named(str([layer["head"] for _, layer in layers if "head" in layer][-1]))
+    layers.insert(1, (f"default of head {head}", HEADS[head].defaults))
     values, sources = {}, {}
     for source, layer in layers:
         for name in layer.keys() & (DEFAULTS.keys() | own.keys()):
@@ -154,12 +160,13 @@ def open_setting(setting: dict) -> dict:
 
 
 def names_checked(setting: dict) -> dict:
-    """`setting` with the exact names of dataset, task and backbone."""
+    """`setting` with the exact names of dataset, task, backbone and head."""
     dataset = str(setting["dataset"])
     if not dataset.endswith((".yaml", ".yml")):
         dataset = closest(dataset, DATASETS, "dataset")
     task = lookup(Path(dataset).stem, str(setting["task"]))[0]
-    return setting | {"dataset": dataset, "task": task, "backbone": backbone_name(setting["backbone"])}
+    names = {"backbone": backbone_name(setting["backbone"]), "head": head_named(str(setting["head"]))}
+    return setting | {"dataset": dataset, "task": task} | names
 
 
 def check(config: SimpleNamespace) -> SimpleNamespace:
@@ -175,6 +182,8 @@ def check(config: SimpleNamespace) -> SimpleNamespace:
         config.overwrite = config.overwrite or ["all"]
     known = {*DEFAULTS, *config.hyper, *CONTENT}
     config.accept = [closest(name, known, "value for --accept") for name in config.accept]
+    if config.head not in (usable := heads_of(METHODS[config.method])):
+        raise ValueError(f"{config.method} runs on --head {' or '.join(usable)}, not on {config.head}")
     if not 0 <= config.lr_warmup < 1:
         raise ValueError("--lr_warmup is a share of the optimizer steps: 0 (none) or more, below 1")
     config.num_workers = min(config.num_workers, os.cpu_count() or 1)

@@ -29,11 +29,14 @@ PER_STEP = ("lr", "epochs")  # flags with a value for each step of the task
 
 
 def run_files(config: SimpleNamespace) -> RunFiles:
-    """The files of the run; a seed other than the published 42, and other data, are part of its name."""
+    """The files of the run; another head, a seed other than the published 42, and other data, are part of its
+    name.
+    """
     other_data = ["leaky"] * config.leaky_split + [config.masking] * (config.masking != DEFAULTS["masking"])
     seed = "" if config.seed == DEFAULTS["seed"] else f"seed{config.seed}"
     backbone = config.backbone.replace(":", "_").replace("/", "_")
-    words = [config.method.replace("*", "_STAR"), backbone, config.name, *other_data, seed]
+    head = config.head if config.head != DEFAULTS["head"] else ""
+    words = [config.method.replace("*", "_STAR"), backbone, head, config.name, *other_data, seed]
     setting = f"{Path(config.dataset).stem}_{config.task}_{config.setting}"
     run = "_".join(word for word in words if word)
     roots = Path(config.checkpoint), Path(config.results_dir), Path(config.logdir)
@@ -48,7 +51,7 @@ def shared_folders(config: SimpleNamespace) -> list[Path]:
 def network_parts(config: SimpleNamespace, *, pretrained: bool) -> Parts:
     """How this run's networks are built; only a network that starts training needs `pretrained` weights."""
     return Parts(config.backbone, output_stride=config.output_stride, pooling=config.pooling,
-                 precision=config.precision, norm=config.norm,
+                 precision=config.precision, norm=config.norm, head_name=config.head,
                  pretrained=config.pretrained_path if pretrained else "")
 
 

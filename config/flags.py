@@ -11,6 +11,7 @@ from dataset.increment import EVALUATIONS
 from dataset.rules import MASKINGS, PROTOCOLS, SETTINGS
 from methods import METHODS, hyper_parameters
 from models import BACKBONES
+from modules.heads import HEADS, PUBLISHED
 from modules.norms import NORMS
 from segmentation_module import PRECISIONS
 
@@ -92,6 +93,7 @@ FLAGS: dict[str, tuple[Flag, ...]] = {
     ),
     "network": (
         Flag("backbone", "tiny", "chain", f"one of {', '.join(BACKBONES)}, or timm:<name>"),
+        Flag("head", PUBLISHED, "chain", f"one of {', '.join(HEADS)}"),
         Flag("output_stride", 16, "chain", "stride of the last feature map", kind=int, choices=(8, 16)),
         Flag("pooling", 32, "later", "window of the head's image pooling in evaluation, 0: all", kind=int),
         Flag("precision", "auto", "weights", "auto: bf16 on a GPU that has it, else fp32",

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import yaml
 
+from modules.heads import PUBLISHED as PUBLISHED_HEAD
 from task_tables import lookup
 from utils.naming import closest
 
@@ -57,9 +58,12 @@ class Row:
         return {name: getattr(self, name) for name in IDENTITY}
 
     def fits(self, setting: Mapping[str, object]) -> bool:
-        """Whether the row is about `setting`, which may leave the backbone open."""
+        """Whether the row is about `setting`, which may leave backbone and head open."""
         wanted = {name: str(setting.get(name, "")).lower() for name in IDENTITY}
         wanted["backbone"] = wanted["backbone"] or self.backbone.lower()
+        head = str(self.values.get("head", PUBLISHED_HEAD)).lower()
+        if str(setting.get("head", head)).lower() != head:
+            return False
         own = self.identity | {"task": lookup(self.dataset, self.task)[0]}
         return wanted == {name: value.lower() for name, value in own.items()}
 
@@ -162,9 +166,9 @@ def find_recipes(
     """Name and values of each recipe that applies, from the most general to the most specific.
 
     Args:
-        setting: method, dataset, task, setting, backbone of the run (it may lack the backbone, and then the
-            row's is used), and `recipe`: "auto", "none", a file (whose values are read elsewhere), or the one
-            name to use whatever the setting is.
+        setting: method, dataset, task, setting, head, backbone of the run (it may lack the backbone, and then
+            the row's is used), and `recipe`: "auto", "none", a file (whose values are read elsewhere), or the
+            one name to use whatever the setting is.
         path: the YAML file.
         layers_only: take no row, unless `recipe` names one.
 

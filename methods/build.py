@@ -7,6 +7,7 @@ import torch
 from methods import METHODS
 from methods.base import Method
 from modules.folding import fold_norms
+from modules.heads import HEADS
 from segmentation_module import Parts
 from tasks import Step
 from train import Training
@@ -68,6 +69,12 @@ def trained_method(
     method.load_state_dict(content["method_state"])
     method.net.to(device, memory_format=torch.channels_last)
     return method
+
+
+def heads_of(kind: type[Method]) -> list[str]:
+    """The heads that `kind` can be run on, the one to take unless another is asked for first."""
+    wanted = kind.heads_supported
+    return [name for name, head in HEADS.items() if name in wanted or head.answers in wanted]
 
 
 def step0_as(kind: type[Method]) -> str:

@@ -23,11 +23,11 @@ OTHER = {
     "timeout": 60.0,
     "cache": "ram", "compile": True, "tf32": True, "deterministic": True,
 }  # fmt: skip
-# What names a file, cuts one data set only, or says what is to be done at all; `task` and `method` have tests
-# of their own.
+# What names a file, cuts one data set only, or says what is to be done at all; `task`, `method` and `head`
+# have tests of their own.
 NOT_VARIED = {
     *("method", "dataset", "task", "step", "test", "explain", "data_root", "index_dir", "pretrained_path"),
-    *("yaml", "config", "step_ckpt", "ckpt", "replay_batch", "leaky_split", "accept"),
+    *("head", "yaml", "config", "step_ckpt", "ckpt", "replay_batch", "leaky_split", "accept"),
 }
 
 

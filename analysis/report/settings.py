@@ -76,9 +76,11 @@ class Setting:
     @cached_property
     def published(self) -> dict[str, list[Published]]:
         """What was published for each row, by label."""
-        names = {row.label: row.runs[0].last["method"] for row in self.rows}
-        return {label: published_values(self.about | {"method": method}, self.num_steps)
-                for label, method in names.items()}  # fmt: skip
+        found = {}
+        for row in self.rows:
+            own = {"method": row.runs[0].last["method"], "head": row.runs[0].config["head"]}
+            found[row.label] = published_values(self.about | own, self.num_steps)
+        return found
 
     def best(self, name: str) -> set[str]:
         """Labels of the rows whose mean of a number is ahead of every other row by more than the spread.
