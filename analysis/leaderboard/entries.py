@@ -8,6 +8,7 @@ from analysis.report.rows import Row, Stat
 from analysis.report.runs import read_runs
 from analysis.report.settings import Setting, make_settings, suffix
 from config.published import EVIDENCE, JOINT, UNKNOWN, Published, harmonic_mean, read_published
+from models import WEIGHTS
 from task_tables import ALIASES
 
 # Own tests that look as those of a published family do: protocol and view.
@@ -131,7 +132,8 @@ def pretraining(config: Mapping[str, object]) -> str:
     """What step 0 started from: as published numbers call it, else the name of the file of weights."""
     if config.get("no_pretrained"):
         return "random weights"
-    name = Path(str(config.get("pretrained_path") or "")).name
+    path = str(config.get("pretrained_path") or "")
+    name = WEIGHTS.get(str(config.get("backbone")), "") if path == "auto" else Path(path).name
     known = (words for start, words in OWN_PRETRAINING.items() if name.startswith(start))
     return next(known, name or UNKNOWN)
 
