@@ -175,6 +175,17 @@ def test_names_are_written_where_there_is_room():
     assert len(changed) and changed.min() > 20 and changed.max() < 140
 
 
+def test_a_name_that_is_wider_than_its_region_is_not_written():
+    labels = np.zeros((40, 40), np.uint8)
+    labels[:, 18:22] = 1  # 16 px of the tile, deep enough for letters of 12 px
+    tile = Image.new("RGB", (160, 160), (200, 0, 0))
+    write_names(tile, labels, {1: "pavement"})
+    assert len(tile.getcolors()) == 1
+    write_names(tile, np.rot90(labels), {1: "pavement"})
+    changed = np.argwhere((np.asarray(tile) != (200, 0, 0)).any(2))
+    assert len(changed) and changed[:, 0].min() >= 70 and changed[:, 0].max() < 90
+
+
 def test_tables_align_and_files_are_tidy(tmp_path):
     assert text_table(["run", "x"], [["FT", "10.0"], ["long", "-"]]) == "run      x\nFT    10.0\nlong     -"
     write_csv(tmp_path / "a" / "b.csv", [{"x": 1, "y": None}])
