@@ -16,7 +16,7 @@ import yaml
 
 from config.build import flat, run_files
 from config.flags import DEFAULTS, checked, flag_names
-from config.parser import build_parser, peek, unknown_flag
+from config.parser import build_parser, one_spelling, peek, unknown_flag
 from config.published_command_lines import Line, translate
 from config.recipes import find_recipes, is_file, named, read_values, source_of
 from config.reuse import CONTENT
@@ -45,7 +45,7 @@ def parse(argv: list[str] | None = None) -> SimpleNamespace:
         ValueError: for an unknown flag, name or value, naming the nearest right one.
         FileNotFoundError: if a file that the command line names is not there.
     """
-    argv = list(sys.argv[1:] if argv is None else argv)
+    argv = one_spelling(sys.argv[1:] if argv is None else argv)
     config = resolve(argv, {})
     if config.yaml and not config.explain:
         raise ValueError("--yaml says how --explain prints: add --explain")
@@ -149,7 +149,8 @@ def read_flags(argv: list[str], method: str) -> dict[str, object]:
     parser = build_parser(method)
     given, unknown = parser.parse_known_args(argv)
     if unknown:
-        raise ValueError(unknown_flag(unknown[0], parser, method))
+        before = argv[argv.index(unknown[0]) - 1] if unknown[0] in argv[1:] else ""
+        raise ValueError(unknown_flag(unknown[0], before, parser, method))
     return {name: value for name, value in vars(given).items() if name != "local_rank"}
 
 

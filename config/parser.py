@@ -22,11 +22,21 @@ command line --batch_size is the global batch, whatever the number of processes.
 HINTS = {
     "--overlapped": "--setting overlap",
     "--disjoint": "--setting disjoint",
-    "--no-pretrained": "--no_pretrained",
     "--gpu": "CUDA_VISIBLE_DEVICES",
     "--resume": "nothing: the same command continues",
     "--learning_rate": "--lr",
 }
+
+
+class Switch(argparse.Action):
+    """A boolean hyper-parameter: `--name` turns it on, `--no_name` off."""
+
+    def __init__(self, option_strings: list[str], dest: str, **options):
+        super().__init__([*option_strings, f"--no_{dest}"], dest, nargs=0, **options)
+
+    def __call__(self, parser, namespace, values, option_string=None):
+        """Note which of the two was typed."""
+        setattr(namespace, self.dest, not option_string.startswith("--no_"))
 
 
 class Parser(argparse.ArgumentParser):
@@ -34,7 +44,21 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str):
         """Raise what `run.py` prints as one line, instead of usage and exit."""
+        if "ignored explicit argument" in message:  # --name=false
+            option = message.removeprefix("argument ").split(":")[0].split("/")[0]
+            message = takes_no_value(option, self._option_string_actions[option])
         raise ValueError(message)
+
+
+def one_spelling(argv: list[str]) -> list[str]:
+    """`argv` with every `--no-name` written `--no_name`."""
+    return [f"--no_{word[5:]}" if word.startswith("--no-") else word for word in argv]
+
+
+def takes_no_value(option: str, action: argparse.Action) -> str:
+    """What to say about a value after the switch `option`."""
+    off = f"--no_{action.dest} turns it off" if isinstance(action, Switch) else "leave it out to turn it off"
+    return f"{option} takes no value: it turns on, {off}"
 
 
 def build_parser(method: str) -> Parser:
@@ -64,7 +88,7 @@ def add_flag(group, flag: Flag, *, both_ways: bool = False) -> None:
     default = " ".join(map(str, flag.default)) if isinstance(flag.default, tuple) else flag.default
     text = f"{flag.help} (default: {default})".replace("%", "%%")
     if flag.kind is bool:
-        action = argparse.BooleanOptionalAction if both_ways else "store_true"
+        action = Switch if both_ways else "store_true"
         group.add_argument(f"--{flag.name}", action=action, help=text)
     else:
         choices, nargs = flag.choices or None, flag.nargs or None
@@ -79,15 +103,18 @@ def peek(argv: list[str], *names: str) -> dict[str, str]:
     return vars(parser.parse_known_args(argv)[0])
 
 
-def unknown_flag(word: str, parser: Parser, method: str) -> str:
-    """What to say about a flag that does not exist."""
+def unknown_flag(word: str, before: str, parser: Parser, method: str) -> str:
+    """What to say about a `word` that is no flag's; `before` is the one before it on the command line."""
     flag = word.split("=")[0]
     if flag in HINTS:
         return f"unknown flag {flag}; use {HINTS[flag]}"
     if not flag.startswith("-"):
+        action = parser._option_string_actions.get(before)
+        if action is not None and action.nargs == 0:
+            return f"{word!r} belongs to no flag; {takes_no_value(before, action)}"
         return f"{word!r} belongs to no flag"
     for other, kind in METHODS.items():
-        if flag.lstrip("-").removeprefix("no-") in hyper_parameters(kind):
+        if flag.lstrip("-").removeprefix("no_") in hyper_parameters(kind):
             return f"{flag} is a hyper-parameter of {other}, not of {method}"
     options = [option for action in parser._actions for option in action.option_strings]
     try:
