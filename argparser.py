@@ -7,7 +7,7 @@ came from.
 
 import os
 import sys
-from collections.abc import Set
+from collections.abc import Mapping, Set
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -16,7 +16,7 @@ import yaml
 
 from config.build import flat, run_files
 from config.flags import DEFAULTS, checked, flag_names
-from config.parser import build_parser, peek, unknown_flag
+from config.parser import build_parser, command_line, peek, unknown_flag
 from config.published_command_lines import Line, translate
 from config.recipes import find_recipes, is_file, named, read_values, source_of
 from config.reuse import CONTENT
@@ -62,6 +62,18 @@ def parse(argv: list[str] | None = None) -> SimpleNamespace:
                     )
             if config.ckpt:
                 config.step = [str(content["step"])]
+    return config
+
+
+def parse_values(values: Mapping[str, object]) -> SimpleNamespace:
+    """The same for flags and their values by name, from Python: `{"method": "MiB", "epochs": [30, 5]}`.
+
+    Raises:
+        ValueError, FileNotFoundError: as `parse`.
+    """
+    config = parse(command_line(values))
+    for name in [name for name, value in values.items() if value is False and getattr(config, name, False)]:
+        raise ValueError(f"{name} is on by {config.sources[name]}, and no call turns it off: change it there")
     return config
 
 

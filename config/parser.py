@@ -1,6 +1,7 @@
 """The parser of the run flags and of the chosen method's own; answers mistakes with one line."""
 
 import argparse
+from collections.abc import Mapping
 
 from config.flags import FLAGS, Flag
 from methods import METHODS, hyper_parameters
@@ -69,6 +70,27 @@ def add_flag(group, flag: Flag, *, both_ways: bool = False) -> None:
     else:
         choices, nargs = flag.choices or None, flag.nargs or None
         group.add_argument(f"--{flag.name}", type=flag.kind, choices=choices, nargs=nargs, help=text)
+
+
+def command_line(values: Mapping[str, object]) -> list[str]:
+    """The words that give each flag its value: `{"method": "MiB", "epochs": [30, 5], "no_share": True}`.
+
+    A switch of the run that is False is left out: the command line has no word for it.
+
+    Raises:
+        ValueError: for None, which is no value.
+    """
+    words, switches = [], {flag.name for flags in FLAGS.values() for flag in flags if flag.kind is bool}
+    for name, value in values.items():
+        if value is None:
+            raise ValueError(f"{name} cannot be None: leave it out for what recipe, method or default say")
+        if isinstance(value, bool):
+            words += [f"--{name}"] if value else [] if name in switches else [f"--no-{name}"]
+        elif isinstance(value, list | tuple | range):
+            words += [f"--{name}", *map(str, value)]
+        else:
+            words.append(f"--{name}={value}")  # so that a name may begin with a hyphen
+    return words
 
 
 def peek(argv: list[str], *names: str) -> dict[str, str]:
