@@ -16,6 +16,7 @@ import yaml
 
 from config.build import flat, run_files
 from config.flags import DEFAULTS, checked, flag_names
+from config.help import answer_help
 from config.parser import build_parser, command_line, peek, unknown_flag
 from config.published_command_lines import Line, translate
 from config.recipes import find_recipes, is_file, named, read_values, source_of
@@ -42,8 +43,10 @@ def parse(argv: list[str] | None = None) -> SimpleNamespace:
     Raises:
         ValueError: for an unknown flag, name or value, naming the nearest right one.
         FileNotFoundError: if a file that the command line names is not there.
+        SystemExit: with 0, if `--help` was asked for and given.
     """
     argv = list(sys.argv[1:] if argv is None else argv)
+    answer_help(argv)
     config = resolve(argv, {})
     if config.yaml and not config.explain:
         raise ValueError("--yaml says how --explain prints: add --explain")

@@ -1,9 +1,9 @@
 """The parser of the run flags and of the chosen method's own; answers mistakes with one line."""
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
-from config.flags import FLAGS, Flag
+from config.flags import DEFAULTS, FLAGS, Flag
 from methods import METHODS, hyper_parameters
 from utils.naming import closest
 
@@ -18,6 +18,11 @@ per process, a missing --overlap means --setting disjoint, and what is missing o
 assume it (resnet101, fp32, ...). The first line of the output says what was understood. In every other
 command line --batch_size is the global batch, whatever the number of processes.
 """
+
+# The flags that a first run needs; `--help` shows these.
+FIRST_RUN = (
+    "method", "dataset", "data_root", "task", "step", "backbone", "epochs", "lr", "batch_size", "explain",
+)  # fmt: skip
 
 # What people type who come from the published code bases, and what it is called here.
 HINTS = {
@@ -38,23 +43,35 @@ class Parser(argparse.ArgumentParser):
         raise ValueError(message)
 
 
-def build_parser(method: str) -> Parser:
-    """Run flags and the flags of `method`; nothing has a default here, so that what was typed is known."""
+def build_parser(
+    method: str, *, only: Collection[str] = DEFAULTS, description: str = DESCRIPTION
+) -> Parser:
+    """Run flags and the flags of `method`; nothing has a default here, so that what was typed is known.
+
+    Args:
+        method: a key of METHODS, or "" for run flags alone.
+        only: names of the run flags that it has.
+    """
     parser = Parser(
         prog="run.py",
-        description=DESCRIPTION,
+        usage="python run.py [--flag value ...]",
+        description=description,
         allow_abbrev=False,
+        add_help=False,
         argument_default=argparse.SUPPRESS,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=lambda prog: argparse.RawDescriptionHelpFormatter(prog, max_help_position=32),
     )
     for title, flags in FLAGS.items():
         group = parser.add_argument_group(title)
         for flag in flags:
-            add_flag(group, flag)
+            if flag.name in only:
+                add_flag(group, flag)
     group = parser.add_argument_group(f"hyper-parameters of {method}")
-    for name, (kind, default, text) in hyper_parameters(METHODS[method]).items():
+    for name, (kind, default, text) in hyper_parameters(METHODS[method]).items() if method else ():
         add_flag(group, Flag(name, default, "weights", text, kind=kind), both_ways=True)
     hidden = {"action": "store_const", "const": "overlap", "help": argparse.SUPPRESS}
+    # Answered before anything is parsed, by `config.help`.
+    parser.add_argument("-h", "--help", nargs="?", help=argparse.SUPPRESS)
     parser.add_argument("--overlap", dest="setting", **hidden)  # the published spelling
     parser.add_argument("--local_rank", "--local-rank", type=int, help=argparse.SUPPRESS)  # launchers pass it
     return parser
@@ -63,7 +80,8 @@ def build_parser(method: str) -> Parser:
 def add_flag(group, flag: Flag, *, both_ways: bool = False) -> None:
     """Tell argparse about `flag`; a boolean hyper-parameter can be turned both on and off."""
     default = " ".join(map(str, flag.default)) if isinstance(flag.default, tuple) else flag.default
-    text = f"{flag.help} (default: {default})".replace("%", "%%")
+    said = "" if default == "" or (flag.kind is bool and not both_ways) else f" (default: {default})"
+    text = f"{flag.help}{said}".replace("%", "%%")
     if flag.kind is bool:
         action = argparse.BooleanOptionalAction if both_ways else "store_true"
         group.add_argument(f"--{flag.name}", action=action, help=text)
