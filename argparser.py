@@ -7,7 +7,7 @@ came from.
 
 import os
 import sys
-from collections.abc import Set
+from collections.abc import Mapping, Set
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -16,7 +16,8 @@ import yaml
 
 from config.build import flat, run_files
 from config.flags import DEFAULTS, checked, flag_names
-from config.parser import build_parser, one_spelling, peek, unknown_flag
+from config.help import answer_help
+from config.parser import build_parser, command_line, one_spelling, peek, unknown_flag
 from config.published_command_lines import Line, translate
 from config.recipes import find_recipes, is_file, named, read_values, source_of
 from config.reuse import CONTENT
@@ -44,8 +45,10 @@ def parse(argv: list[str] | None = None) -> SimpleNamespace:
     Raises:
         ValueError: for an unknown flag, name or value, naming the nearest right one.
         FileNotFoundError: if a file that the command line names is not there.
+        SystemExit: with 0, if `--help` was asked for and given.
     """
     argv = one_spelling(sys.argv[1:] if argv is None else argv)
+    answer_help(argv)
     config = resolve(argv, {})
     if config.yaml and not config.explain:
         raise ValueError("--yaml says how --explain prints: add --explain")
@@ -64,6 +67,18 @@ def parse(argv: list[str] | None = None) -> SimpleNamespace:
                     )
             if config.ckpt:
                 config.step = [str(content["step"])]
+    return config
+
+
+def parse_values(values: Mapping[str, object]) -> SimpleNamespace:
+    """The same for flags and their values by name, from Python: `{"method": "MiB", "epochs": [30, 5]}`.
+
+    Raises:
+        ValueError, FileNotFoundError: as `parse`.
+    """
+    config = parse(command_line(values))
+    for name in [name for name, value in values.items() if value is False and getattr(config, name, False)]:
+        raise ValueError(f"{name} is on by {config.sources[name]}, and no call turns it off: change it there")
     return config
 
 
@@ -187,6 +202,8 @@ def check(config: SimpleNamespace) -> SimpleNamespace:
         raise ValueError(f"{config.method} runs on --head {' or '.join(usable)}, not on {config.head}")
     if not 0 <= config.lr_warmup < 1:
         raise ValueError("--lr_warmup is a share of the optimizer steps: 0 (none) or more, below 1")
+    if not 0 <= config.val_share < 1:
+        raise ValueError("--val_share is a share of the training images: 0 (none) or more, below 1")
     config.num_workers = min(config.num_workers, os.cpu_count() or 1)
     typed = config.sources["precision"] == "command line"
     if config.precision == "fp16" and not typed and not torch.cuda.is_available():

@@ -5,6 +5,8 @@
     torchrun --nproc_per_node 2 run.py ... --step 1  # continues from the checkpoint of step 0
     python run.py ... --test                         # evaluates the saved checkpoints again
 
+From Python: `from run import run_experiment; results = run_experiment(method="MiB", task="4-1")`.
+
 The story of one increment: build the network, load the step before, train, save, test from the saved file.
 """
 
@@ -35,6 +37,7 @@ from experiment.peers import last_words, what_is_saved
 from experiment.previous_step import adopt
 from metrics.cost import Clock, training_cost
 from metrics.results import write_result
+from metrics.step_result import StepResult, step_results
 from modules.folding import fold_norms
 from tasks import make_step
 from train import NonFiniteLoss, evaluate, fit, start
@@ -51,10 +54,31 @@ def main(argv: list[str] | None = None) -> int:
         distributed.close()
 
 
-def start_run(config: SimpleNamespace) -> None:
+def run_experiment(**values: object) -> list[StepResult]:
+    """What the command line does, from Python: train and test, or continue, or find finished; the results.
+
+    Args:
+        values: flags of run.py and hyper-parameters of the method by name, as `method="MiB"`,
+            `epochs=[30, 5]`, `no_share=True`.
+
+    Returns:
+        The tests of the call's steps, in order; none with `explain` and `replay_batch`, which test nothing.
+
+    Raises:
+        ValueError, FileNotFoundError, FloatingPointError: with the line that the command line ends with.
+        Interrupted: on a signal, once the step is saved; the same call continues there.
+    """
+    try:
+        return start_run(argparser.parse_values(values))
+    finally:
+        distributed.close()
+
+
+def start_run(config: SimpleNamespace) -> list[StepResult]:
     """Join the other processes, take hold of the folder, run."""
     if config.explain:
-        return print(argparser.explain(config))
+        print(argparser.explain(config))
+        return []
     device = distributed.init(config.timeout)
     if config.notes:
         distributed.say("\n".join(config.notes))
@@ -67,10 +91,10 @@ def start_run(config: SimpleNamespace) -> None:
             for place in build.shared_folders(config):
                 remove_leftovers(place)
         with last_words(lambda: what_is_saved(build.run_files(config))):
-            run(config, device)
+            return run(config, device)
 
 
-def run(config: SimpleNamespace, device: torch.device) -> None:
+def run(config: SimpleNamespace, device: torch.device) -> list[StepResult]:
     """All requested steps, one after another, and the table over them."""
     torch.use_deterministic_algorithms(config.deterministic)
     allow_tf32(config.tf32)
@@ -87,7 +111,8 @@ def run(config: SimpleNamespace, device: torch.device) -> None:
         data = build.step_data(config, failed, dataset)
         previous = reuse.previous_step(config, data, reuse.about_step(config, data), files)
         method = build.method_at(config, failed, device, previous)
-        return distributed.say(replay(config.replay_batch, method, device))
+        distributed.say(replay(config.replay_batch, method, device))
+        return []
     increments = [build.step_data(config, first.at(index), dataset) for index in steps]
     with heartbeat("which image shows which class"):
         notes = look_ahead(config, increments, finished=reuse.finished_steps(config, files, steps))
@@ -103,6 +128,7 @@ def run(config: SimpleNamespace, device: torch.device) -> None:
     distributed.say(build.closing(config, kind))
     distributed.say(announce.seconds_in_words(steps))
     distributed.say(f"Run continue learning in {time.perf_counter() - started:.0f}s")
+    return step_results(files.results, kind, {k: Path(config.ckpt or files.checkpoint(k)) for k in steps})
 
 
 def train_step(config: SimpleNamespace, data: IncrementData, steps: list[int], files: RunFiles,

@@ -33,6 +33,7 @@ def run_files(config: SimpleNamespace) -> RunFiles:
     name.
     """
     other_data = ["leaky"] * config.leaky_split + [config.masking] * (config.masking != DEFAULTS["masking"])
+    other_data += [f"val{config.val_share:g}"] * (config.val_share > 0)
     seed = "" if config.seed == DEFAULTS["seed"] else f"seed{config.seed}"
     backbone = config.backbone.replace(":", "_").replace("/", "_")
     head = config.head if config.head != DEFAULTS["head"] else ""
@@ -65,7 +66,7 @@ def run_dataset(config: SimpleNamespace) -> SegmentationDataset:
 
 def step_data(config: SimpleNamespace, step: Step, dataset) -> IncrementData:
     """The images that a step trains and is tested on."""
-    same_name = ("setting", "protocol", "masking", "crop_size", "index_dir", "cache_dir", "seed")
+    same_name = ("setting", "protocol", "masking", "crop_size", "index_dir", "cache_dir", "seed", "val_share")
     options = {name: getattr(config, name) for name in same_name} | {"evaluation": config.eval}
     return increment_data(dataset, step, ignore_background=config.ignore_test_bg, **options)
 
@@ -180,7 +181,7 @@ def closing(config: SimpleNamespace, kind: str = "") -> str:
         if config.date and is_main():
             name = Path(config.dataset).stem
             write_text(files.published_table(config.date, name, config.task, config.name), text)
-    row = None if config.recipe == "none" else row_of(flat(config))
+    row = None if config.recipe == "none" or config.val_share else row_of(flat(config))
     if row and results:
         parts.append(compare(results, row, flat(config)))
     return "\n".join(part for part in parts if part)

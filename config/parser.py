@@ -1,8 +1,9 @@
 """The parser of the run flags and of the chosen method's own; answers mistakes with one line."""
 
 import argparse
+from collections.abc import Collection, Mapping
 
-from config.flags import FLAGS, Flag
+from config.flags import DEFAULTS, FLAGS, Flag
 from methods import METHODS, hyper_parameters
 from utils.naming import closest
 
@@ -17,6 +18,11 @@ per process, a missing --overlap means --setting disjoint, and what is missing o
 assume it (resnet101, fp32, ...). The first line of the output says what was understood. In every other
 command line --batch_size is the global batch, whatever the number of processes.
 """
+
+# The flags that a first run needs; `--help` shows these.
+FIRST_RUN = (
+    "method", "dataset", "data_root", "task", "step", "backbone", "epochs", "lr", "batch_size", "explain",
+)  # fmt: skip
 
 # What people type who come from the published code bases, and what it is called here.
 HINTS = {
@@ -61,23 +67,35 @@ def takes_no_value(option: str, action: argparse.Action) -> str:
     return f"{option} takes no value: it turns on, {off}"
 
 
-def build_parser(method: str) -> Parser:
-    """Run flags and the flags of `method`; nothing has a default here, so that what was typed is known."""
+def build_parser(
+    method: str, *, only: Collection[str] = DEFAULTS, description: str = DESCRIPTION
+) -> Parser:
+    """Run flags and the flags of `method`; nothing has a default here, so that what was typed is known.
+
+    Args:
+        method: a key of METHODS, or "" for run flags alone.
+        only: names of the run flags that it has.
+    """
     parser = Parser(
         prog="run.py",
-        description=DESCRIPTION,
+        usage="python run.py [--flag value ...]",
+        description=description,
         allow_abbrev=False,
+        add_help=False,
         argument_default=argparse.SUPPRESS,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=lambda prog: argparse.RawDescriptionHelpFormatter(prog, max_help_position=32),
     )
     for title, flags in FLAGS.items():
         group = parser.add_argument_group(title)
         for flag in flags:
-            add_flag(group, flag)
+            if flag.name in only:
+                add_flag(group, flag)
     group = parser.add_argument_group(f"hyper-parameters of {method}")
-    for name, (kind, default, text) in hyper_parameters(METHODS[method]).items():
+    for name, (kind, default, text) in hyper_parameters(METHODS[method]).items() if method else ():
         add_flag(group, Flag(name, default, "weights", text, kind=kind), both_ways=True)
     hidden = {"action": "store_const", "const": "overlap", "help": argparse.SUPPRESS}
+    # Answered before anything is parsed, by `config.help`.
+    parser.add_argument("-h", "--help", nargs="?", help=argparse.SUPPRESS)
     parser.add_argument("--overlap", dest="setting", **hidden)  # the published spelling
     parser.add_argument("--local_rank", "--local-rank", type=int, help=argparse.SUPPRESS)  # launchers pass it
     return parser
@@ -86,13 +104,35 @@ def build_parser(method: str) -> Parser:
 def add_flag(group, flag: Flag, *, both_ways: bool = False) -> None:
     """Tell argparse about `flag`; a boolean hyper-parameter can be turned both on and off."""
     default = " ".join(map(str, flag.default)) if isinstance(flag.default, tuple) else flag.default
-    text = f"{flag.help} (default: {default})".replace("%", "%%")
+    said = "" if default == "" or (flag.kind is bool and not both_ways) else f" (default: {default})"
+    text = f"{flag.help}{said}".replace("%", "%%")
     if flag.kind is bool:
         action = Switch if both_ways else "store_true"
         group.add_argument(f"--{flag.name}", action=action, help=text)
     else:
         choices, nargs = flag.choices or None, flag.nargs or None
         group.add_argument(f"--{flag.name}", type=flag.kind, choices=choices, nargs=nargs, help=text)
+
+
+def command_line(values: Mapping[str, object]) -> list[str]:
+    """The words that give each flag its value: `{"method": "MiB", "epochs": [30, 5], "no_share": True}`.
+
+    A switch of the run that is False is left out: the command line has no word for it.
+
+    Raises:
+        ValueError: for None, which is no value.
+    """
+    words, switches = [], {flag.name for flags in FLAGS.values() for flag in flags if flag.kind is bool}
+    for name, value in values.items():
+        if value is None:
+            raise ValueError(f"{name} cannot be None: leave it out for what recipe, method or default say")
+        if isinstance(value, bool):
+            words += [f"--{name}"] if value else [] if name in switches else [f"--no-{name}"]
+        elif isinstance(value, list | tuple | range):
+            words += [f"--{name}", *map(str, value)]
+        else:
+            words.append(f"--{name}={value}")  # so that a name may begin with a hyphen
+    return words
 
 
 def peek(argv: list[str], *names: str) -> dict[str, str]:
