@@ -46,7 +46,7 @@ class Clock:
 
 
 def training_cost(net, clock: Clock, images: int, images_trained: int, *, classes: int) -> dict:
-    """What a checkpoint records of its training: seconds (also of CPU), calls, images, parameters, peak memory.
+    """What a checkpoint records of its training: seconds (also of CPU), calls, images, parameters, memory.
 
     Args:
         net: the trained `SegmentationModel`; what was frozen in training is still frozen.
