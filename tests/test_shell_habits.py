@@ -37,7 +37,7 @@ def script(tmp_path_factory):
         ("python -u ./run.py --method PLOP+", ["PLOP+NeST", "PLOP+EWF"]),
         ("python run.py --method DFT", ["DFT_STAR"]),
         ("torchrun --nproc_per_node 2 run.py --loss_dk", ["--loss_dkd"]),
-        ("python run.py --no-sg", ["--no-sgd"]),
+        ("python run.py --no_sg", ["--no_sgd"]),
         ("python run.py --task 4", ["4-1"]),
         ("python run.py --dataset ade --task 50-", ["50-50b", "50-50", "50-50c"]),
         ("python run.py --recipe voc/mib_15-1", ["voc/mib_15-1-overlap", "voc/mib_15-1-disjoint"]),
