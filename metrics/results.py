@@ -10,16 +10,17 @@ shares of 1, null where a number does not exist:
                              it), pixels (in the test labels), iou, accuracy, forgetting (null until an
                              earlier step had it)
     confusion, columns       pixels; rows are `classes`, columns are named (they may include untaught classes)
-    scores                   every number of `metrics.scores.scores`
-    over_steps               steps (that were found), average_miou and average_miou_foreground (the papers'
-                             "avg"), mean_forgetting, trainable_percent; see `metrics.scores`
+    scores                   every number of that section in `metrics.reported.METRICS`
+    over_steps               steps (that were found), and the numbers of that section: average_miou and
+                             average_miou_foreground (the papers' "avg"), mean_forgetting, trainable_percent
+    metrics                  unit and direction of every number
     test                     what was measured: view (see `metrics.view.View`), images (of the whole test set:
                              number and hash of their content), network (checksum of the tested weights)
     images                   test images
     skipped                  images that cannot be used and were left out: split, id, reason
     drift                    values that differ from those of the step before
-    cost                     what training recorded (seconds, images, trainable_parameters, ...), and
-                             images_per_second
+    cost                     what training recorded (seconds, images, trainable_parameters, ...), and the
+                             numbers of that section that follow from it
     config, versions         of the run that trained the checkpoint
 
 Intransigence needs joint training, which is another run: `python -m analysis.report` computes it, per class,
@@ -33,7 +34,8 @@ from pathlib import Path
 
 from metrics.confusion import ConfusionMatrix
 from metrics.published_csv import published_row
-from metrics.scores import average, class_scores, forgetting, number, scores, trainable_percent
+from metrics.reported import METRICS, computed, scores
+from metrics.scores import class_scores, forgetting, number
 from metrics.view import View, result_files, view_of_config
 from tasks import Step
 from utils.files import write_text
@@ -103,8 +105,7 @@ def describe(matrix: ConfusionMatrix, step: Step, dataset, content: dict, view: 
         for row, label in enumerate(step.seen)
     ]
     config, cost = content["config"], dict(content.get("cost", {}))
-    if cost.get("seconds") and "images_trained" in cost:
-        cost["images_per_second"] = cost["images_trained"] / cost["seconds"]
+    cost |= {name: one for name, one in computed("cost", cost).items() if one is not None}
     names = [dataset.class_names[label] for label in step.order]
     return {
         "schema": SCHEMA,
@@ -122,13 +123,15 @@ def describe(matrix: ConfusionMatrix, step: Step, dataset, content: dict, view: 
         "confusion": counts.tolist(),
         "columns": names[: counts.shape[1]],
         "scores": scores(counts, num_base=len(step.groups[0]), has_background=step.has_background),
+        "metrics": {name: {"unit": one.unit, "higher_is_better": one.higher_is_better}
+                    for name, one in METRICS.items()},
         "images": matrix.images,
         "skipped": list(dataset.skipped),
         "drift": content.get("drift", []),
         "cost": cost,
         "config": config,
         "versions": content["versions"],
-    }
+    }  # fmt: skip
 
 
 def over_steps(results: list[dict]) -> dict:
@@ -138,18 +141,7 @@ def over_steps(results: list[dict]) -> dict:
     lost = forgetting(by_label)
     for entry in last["classes"]:
         entry["forgetting"] = lost.get(entry["label"])
-    costs = [result["cost"] for result in results if result["step"] > 0]
-    costs = [cost for cost in costs if {"trainable_parameters", "finetuning_parameters"} <= cost.keys()]
-    return {
-        "steps": [result["step"] for result in results],
-        "average_miou": average([result["scores"]["miou_all"] for result in results]),
-        "average_miou_foreground": average([result["scores"]["miou_all_foreground"] for result in results]),
-        "mean_forgetting": average(list(lost.values())),
-        "trainable_percent": trainable_percent(
-            [cost["trainable_parameters"] for cost in costs],
-            [cost["finetuning_parameters"] for cost in costs],
-        ),
-    }
+    return {"steps": [result["step"] for result in results]} | computed("over_steps", results)
 
 
 def published_csv(results: list[dict], *, num_classes: int) -> str:

@@ -1,4 +1,4 @@
-"""Every reported number, from a confusion matrix or from those of several steps.
+"""The formulas of reported numbers, from a confusion matrix or from those of several steps.
 
 Definitions. M[y, p] = pixels of true class y predicted as p; columns may outnumber rows, see
 `ConfusionMatrix`. With d = diagonal, gt = row sums, pr = column sums of the taught classes and e = 1e-6:
@@ -74,38 +74,6 @@ def group_scores(counts: Tensor, classes: Sequence[int], **options) -> dict[str,
         "miou": number(iou.nanmean()),
         "frequency_weighted_iou": number((pixels * iou.nan_to_num(0.0)).sum() / pixels.sum()),
     }
-
-
-def scores(
-    counts: Tensor, *, num_base: int, has_background: bool = True, **options
-) -> dict[str, float | None]:
-    """Every number of one evaluation, by name.
-
-    Args:
-        counts: (C, K) in learning order.
-        num_base: classes of step 0, background included.
-        has_background: whether class 0 is background.
-        options: those of `class_scores`.
-
-    Returns:
-        `{pixel_accuracy, mean_accuracy, miou, frequency_weighted_iou}_{all, old, new}`;
-        `miou_{all, old, new}_foreground`, background left out (equal to the above for data without
-        background, and for the new classes always); `harmonic` and `harmonic_foreground`, the harmonic mean
-        of the mIoU of old and new classes; `miou_all_predicted_counts`, as other libraries report it.
-    """
-    num_classes = counts.shape[0]
-    first = int(has_background)
-    groups = {"all": range(num_classes), "old": range(num_base), "new": range(num_base, num_classes)}
-    found = {}
-    for group, classes in groups.items():
-        values = group_scores(counts, classes, **options)
-        found |= {f"{name}_{group}": value for name, value in values.items()}
-    for group, classes in groups.items():
-        foreground = [label for label in classes if label >= first]
-        found[f"miou_{group}_foreground"] = group_scores(counts, foreground, **options)["miou"]
-    for suffix in ("", "_foreground"):
-        found[f"harmonic{suffix}"] = harmonic(found[f"miou_old{suffix}"], found[f"miou_new{suffix}"])
-    return found | {"miou_all_predicted_counts": miou_predicted_counts(counts)}
 
 
 def miou_predicted_counts(counts: Tensor) -> float | None:  # (C, K)

@@ -5,6 +5,8 @@ from statistics import mean, stdev
 
 from scipy.stats import ttest_1samp
 
+from analysis.report.runs import further
+from metrics.reported import SHARE, value
 from metrics.scores import average
 
 JOINT = "joint"
@@ -20,7 +22,7 @@ def numbers(results: list[dict], taught: dict[int, int]) -> list[float | None]:
 
     mIoU in % after the last step, background, if there is one, among the old classes; forgetting is the mean
     over classes of the best earlier IoU minus the last, None after one step; seconds are the mean over the
-    incremental steps; peak memory of the whole run.
+    incremental steps; peak memory of the whole run. Behind them the `further` metrics after the last step.
     """
     last = results[-1]
     iou = {entry["label"]: entry["iou"] for entry in last["classes"]}
@@ -29,7 +31,16 @@ def numbers(results: list[dict], taught: dict[int, int]) -> list[float | None]:
     shares.append(last["over_steps"]["mean_forgetting"])
     seconds = mean(result["cost"]["seconds"] for result in results[1:] or results)
     peak = max(result["cost"]["peak_memory_bytes"] for result in results)
-    return [*(None if share is None else 100 * share for share in shares), seconds, peak / 1e6]
+    found = [*map(percent, shares), seconds, peak / 1e6]
+    for name, metric in further().items():
+        one = value(last, name)
+        found.append(percent(one) if metric.unit == SHARE else one)
+    return found
+
+
+def percent(share: float | None) -> float | None:
+    """A share of 1 in per cent."""
+    return None if share is None else 100 * share
 
 
 def table(runs: Runs) -> str:
@@ -40,7 +51,8 @@ def table(runs: Runs) -> str:
     taught = {entry["label"]: entry["step"] for entry in example["classes"]} if example else {}
     last = next(iter(runs.values()))[0][-1]
     heads = [head if last["has_background"] else head.removesuffix("+bg") for head in COLUMNS]
-    rows = [["method", *heads], ["---"] * (1 + len(COLUMNS))]
+    heads += [one.column for one in further().values()]
+    rows = [["method", *heads], ["---"] * (1 + len(heads))]
     for name, seeds in runs.items():
         cells = zip(*(numbers(results, taught) for results in seeds), strict=True)
         rows.append([name, *map(spread, cells)])
