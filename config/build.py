@@ -17,6 +17,7 @@ from experiment.files import RunFiles
 from methods.base import Method
 from methods.build import build_method, trained_method
 from metrics.published_csv import published_summary, read_rows
+from metrics.reported import IMAGES, labels_of
 from metrics.results import read_results
 from metrics.table import table
 from segmentation_module import Parts
@@ -177,7 +178,8 @@ def closing(config: SimpleNamespace, kind: str = "") -> str:
     parts = [table(results)]
     if file.is_file():
         text = file.read_text(encoding="utf-8")
-        parts += published_summary(read_rows(text.splitlines()))
+        by_image = bool(results) and labels_of(results[-1]) == IMAGES
+        parts += [] if by_image else published_summary(read_rows(text.splitlines()))  # of IoUs, in words
         if config.date and is_main():
             name = Path(config.dataset).stem
             write_text(files.published_table(config.date, name, config.task, config.name), text)
