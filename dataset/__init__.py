@@ -44,6 +44,12 @@ def first_task(name: str) -> str:
     return (several or tasks)[0]
 
 
+def has_one_label(name: str) -> bool:
+    """Whether each picture of the data set called `name` has one label; one's own data by YAML have masks."""
+    own = name.lower().endswith((".yaml", ".yml"))
+    return not own and DATASETS[closest(name, DATASETS, "dataset")].one_label
+
+
 def build_dataset(name: str, root: Path | str = "", *, leaky: bool = False) -> SegmentationDataset:
     """The dataset called `name` in the folder `root`; the name of a YAML file means one's own data.
 

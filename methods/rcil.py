@@ -30,7 +30,7 @@ class RCIL(WithTeacher):
     factors belong to the dataset; the defaults are those of VOC.
     """
 
-    heads_supported = ("deeplab",)  # of which it builds its own, with two branches
+    heads_supported = ("deeplab", "pooled")  # of the first it builds its own, with two branches
 
     loss_kd: Annotated[float, "weight of unbiased distillation (published scripts: 100)"] = 100.0
     pckd_maps: Annotated[float, "spatial pooled cube factor of stage maps and features (VOC; train.py)"] = (
@@ -56,6 +56,8 @@ class RCIL(WithTeacher):
         body = replace(parts, pretrained="", options=options).body()
         if parts.pretrained:
             body.load_pretrained(parts.pretrained, complete=parallel.both_branches)
+        if parts.head_name != "deeplab":
+            return SegmentationModel(body, parts.head(body), self.heads(step), precision=parts.precision)
         head = parallel.ParallelHead(
             body.out_channels,
             body.head_channels,
