@@ -105,7 +105,7 @@ def textbook_forms() -> Iterator[None]:
         return schedule * textbook.pod(old, new, factors)
 
     with (
-        patch("methods.base.pixel_means", plain_means),
+        patch("modules.head.pixel_means", plain_means),
         patch("methods.mib.pixel_means", plain_means),
         patch("methods.plop.pixel_means", plain_means),
         patch("methods.mib.unbiased_losses", unbiased_losses),
