@@ -21,7 +21,7 @@ from config.parser import build_parser, command_line, one_spelling, peek, unknow
 from config.published_command_lines import Line, translate
 from config.recipes import find_recipes, is_file, named, read_values, source_of
 from config.reuse import CONTENT
-from dataset import DATASETS, first_task
+from dataset import DATASETS, first_task, has_one_label
 from experiment import checkpoint
 from methods import METHODS, hyper_parameters, method_named
 from methods.build import heads_of
@@ -104,12 +104,14 @@ def merge(argv: list[str], stored: dict) -> SimpleNamespace:
     setting = below | stored | file | line.values | typed | {"method": method}
     dataset = str((DEFAULTS | setting)["dataset"])
     suggested = {} if "task" in setting or dataset == DEFAULTS["dataset"] else {"task": first_task(dataset)}
+    if has_one_label(dataset):
+        suggested["head"] = next(name for name, head in HEADS.items() if head.answers == "images")
     usual = {"head": heads_of(METHODS[method])[0]}
     layers = [("default", DEFAULTS), (f"default of {dataset}", suggested)]
     layers.append((f"default of {method}", own | (usual if usual.items() - DEFAULTS.items() else {})))
     known = DEFAULTS.keys() | own.keys()
     found_by = {key: (DEFAULTS | suggested | setting)[key] for key in FOUND_BY}
-    for name, recipe in find_recipes(open_setting(suggested | usual | setting), layers_only=bool(line.notes)):
+    for name, recipe in find_recipes(open_setting(usual | suggested | setting), layers_only=bool(line.notes)):
         if not row:  # it was found by these, and they came from elsewhere
             recipe = {key: value for key, value in recipe.items() if (key, value) not in found_by.items()}
         layers.append((f"recipe {name}", from_file(f"recipe {name}", recipe, known, method)))

@@ -129,7 +129,7 @@ class Parts:
 
     Args:
         backbone: name in `models.BACKBONES`, or `timm:<name>`.
-        output_stride: stride of the body's last map, 8 or 16.
+        output_stride: stride of the body's last map, 8, 16 or 32.
         pooling: window of the head's image pooling in evaluation, 0 for the whole map.
         precision: see `SegmentationModel`.
         norm: key of `modules.norms.NORMS`, for the head and for ResNets.

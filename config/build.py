@@ -17,8 +17,10 @@ from experiment.files import RunFiles
 from methods.base import Method
 from methods.build import build_method, trained_method
 from metrics.published_csv import published_summary, read_rows
+from metrics.reported import IMAGES, labels_of
 from metrics.results import read_results
 from metrics.table import table
+from modules.heads import HEADS
 from segmentation_module import Parts
 from tasks import Step
 from train import Training
@@ -57,8 +59,17 @@ def network_parts(config: SimpleNamespace, *, pretrained: bool) -> Parts:
 
 
 def run_dataset(config: SimpleNamespace) -> SegmentationDataset:
-    """The data set of the run."""
+    """The data set of the run.
+
+    Raises:
+        ValueError: if its labels are not what the head answers for.
+    """
     dataset = build_dataset(config.dataset, config.data_root, leaky=config.leaky_split)
+    per_image = [name for name, head in HEADS.items() if head.answers == "images"]
+    if dataset.one_label and config.head not in per_image:
+        raise ValueError(f"{config.dataset} has one label per image: give --head {per_image[0]}")
+    if config.head in per_image and not dataset.one_label:
+        raise ValueError(f"--head {config.head} answers for whole images, and {config.dataset} has masks")
     if config.skip_bad_images:
         skip_bad_images(dataset)
     return dataset
@@ -177,7 +188,8 @@ def closing(config: SimpleNamespace, kind: str = "") -> str:
     parts = [table(results)]
     if file.is_file():
         text = file.read_text(encoding="utf-8")
-        parts += published_summary(read_rows(text.splitlines()))
+        by_image = bool(results) and labels_of(results[-1]) == IMAGES
+        parts += [] if by_image else published_summary(read_rows(text.splitlines()))  # of IoUs, in words
         if config.date and is_main():
             name = Path(config.dataset).stem
             write_text(files.published_table(config.date, name, config.task, config.name), text)

@@ -97,7 +97,8 @@ FLAGS: dict[str, tuple[Flag, ...]] = {
     "network": (
         Flag("backbone", "tiny", "chain", f"one of {', '.join(BACKBONES)}, or timm:<name>"),
         Flag("head", PUBLISHED, "chain", f"one of {', '.join(HEADS)}"),
-        Flag("output_stride", 16, "chain", "stride of the last feature map", kind=int, choices=(8, 16)),
+        Flag("output_stride", 16, "chain", "stride of the last feature map; 32: for --head pooled", kind=int,
+             choices=(8, 16, 32)),
         Flag("pooling", 32, "later", "window of the head's image pooling in evaluation, 0: all", kind=int),
         Flag("precision", "auto", "weights", "auto: bf16 on a GPU that has it, else fp32",
              choices=("auto", *PRECISIONS)),

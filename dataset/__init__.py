@@ -6,6 +6,7 @@ from dataset.ade import ADE
 from dataset.base import SegmentationDataset
 from dataset.cityscapes import CityscapesClasses, CityscapesDomain
 from dataset.folder import Folder, described_tasks
+from dataset.image_folders import ImageFolders, ImageNet100
 from dataset.shapes import Shapes
 from dataset.voc import VOC
 from task_tables import TASKS
@@ -17,6 +18,8 @@ DATASETS: dict[str, type[SegmentationDataset]] = {
     "ade": ADE,
     "cityscapes_domain": CityscapesDomain,
     "cityscape": CityscapesClasses,
+    "imagenet100": ImageNet100,
+    "image_folders": ImageFolders,
 }
 
 
@@ -30,14 +33,21 @@ def first_task(name: str) -> str:
         tasks, line = described_tasks(name), "tasks: [6-1]"
     else:
         name = closest(name, DATASETS, "dataset")
-        tasks, line = (*TASKS.get(name, ()), *DATASETS[name].tasks), 'tasks = ("6-1",)'
+        tasks = (*TASKS.get(name, ()), *DATASETS[name].tasks)
+        line = "" if DATASETS[name].one_label else 'tasks = ("6-1",)'  # folders have no file for it
     several = [task for task in tasks if task != "offline"]
     if not tasks:
         raise ValueError(
             f"{name} names no tasks: choose one with --task, such as 6-1 (6 classes first, then 1 per step) "
-            f"or offline (all at once), or add a line `{line}`"
+            f"or offline (all at once){f', or add a line `{line}`' if line else ''}"
         )
     return (several or tasks)[0]
+
+
+def has_one_label(name: str) -> bool:
+    """Whether each picture of the data set called `name` has one label; one's own data by YAML have masks."""
+    own = name.lower().endswith((".yaml", ".yml"))
+    return not own and DATASETS[closest(name, DATASETS, "dataset")].one_label
 
 
 def build_dataset(name: str, root: Path | str = "", *, leaky: bool = False) -> SegmentationDataset:

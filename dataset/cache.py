@@ -27,6 +27,8 @@ def cached(data, place: str):
     """
     if place == "none":
         return data
+    if data.dataset.one_label:
+        raise ValueError(f"--cache keeps pictures with masks, and {data.dataset.name} has none: leave it out")
     if place == "ram":
         kept = InMemory(data.dataset, data.samples("train"))
     else:

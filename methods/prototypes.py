@@ -16,7 +16,7 @@ class Prototypes(ClosedForm):
     sequential, which hides none.
     """
 
-    heads_supported = ("deeplab",)  # none is built: the answer is read from the backbone's own features
+    heads_supported = ("deeplab", "images")  # the first is not built: the backbone's own features are read
     with_products = False
     hides: bool = True  # whether later steps' background may be another class
 

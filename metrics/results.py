@@ -12,7 +12,8 @@ shares of 1, null where a number does not exist:
     confusion, columns       pixels; rows are `classes`, columns are named (they may include untaught classes)
     scores                   every number of that section in `metrics.reported.METRICS`
     over_steps               steps (that were found), and the numbers of that section: average_miou and
-                             average_miou_foreground (the papers' "avg"), mean_forgetting, trainable_percent
+                             average_miou_foreground (the papers' "avg"), mean_forgetting, trainable_percent;
+                             of images with one label average_incremental_accuracy
     metrics                  unit and direction of every number
     test                     what was measured: view (see `metrics.view.View`), images (of the whole test set:
                              number and hash of their content), network (checksum of the tested weights)
@@ -34,7 +35,7 @@ from pathlib import Path
 
 from metrics.confusion import ConfusionMatrix
 from metrics.published_csv import published_row
-from metrics.reported import METRICS, computed, scores
+from metrics.reported import IMAGES, MASKS, METRICS, computed, labels_of, scores
 from metrics.scores import class_scores, forgetting, number
 from metrics.view import View, result_files, view_of_config
 from tasks import Step
@@ -47,7 +48,7 @@ CONVENTIONS = {
     "absent": "classes without a pixel in the test labels are left out of every mean, as in the published "
     "systems; where one is predicted, miou_all_predicted_counts counts it as 0, as cityscapesscripts, "
     "torchmetrics, ignite and segmentation_models.pytorch do",
-    "forgetting": "best IoU of an earlier step minus the IoU now",
+    "forgetting": "best IoU of an earlier step minus the IoU now; accuracy, where images have one label",
     "average": "mean over steps 0 to this one",
 }
 
@@ -122,7 +123,8 @@ def describe(matrix: ConfusionMatrix, step: Step, dataset, content: dict, view: 
         "classes": classes,
         "confusion": counts.tolist(),
         "columns": names[: counts.shape[1]],
-        "scores": scores(counts, num_base=len(step.groups[0]), has_background=step.has_background),
+        "scores": scores(counts, num_base=len(step.groups[0]), has_background=step.has_background,
+                         labels=IMAGES if dataset.one_label else MASKS),
         "metrics": {name: {"unit": one.unit, "higher_is_better": one.higher_is_better}
                     for name, one in METRICS.items()},
         "images": matrix.images,
@@ -137,7 +139,8 @@ def describe(matrix: ConfusionMatrix, step: Step, dataset, content: dict, view: 
 def over_steps(results: list[dict]) -> dict:
     """Numbers over the steps in `results`, in order; fills in the forgetting of the last one's classes."""
     last = results[-1]
-    by_label = [{entry["label"]: entry["iou"] for entry in result["classes"]} for result in results]
+    measure = "accuracy" if labels_of(last) == IMAGES else "iou"
+    by_label = [{entry["label"]: entry[measure] for entry in result["classes"]} for result in results]
     lost = forgetting(by_label)
     for entry in last["classes"]:
         entry["forgetting"] = lost.get(entry["label"])
@@ -145,16 +148,15 @@ def over_steps(results: list[dict]) -> dict:
 
 
 def published_csv(results: list[dict], *, num_classes: int) -> str:
-    """The published CSV of all steps."""
-    rows = [
-        published_row(
-            result["step"],
-            [entry["iou"] for entry in result["classes"]],
-            math.nan if result["scores"]["miou_all"] is None else result["scores"]["miou_all"],
-            num_classes=num_classes,
-        )
-        for result in results
-    ]
+    """The published CSV of all steps; with accuracies in place of IoUs where images have one label."""
+    rows = []
+    for result in results:
+        by_image = labels_of(result) == IMAGES
+        whole, single = ("top1_accuracy_all", "accuracy") if by_image else ("miou_all", "iou")
+        total = result["scores"][whole]
+        cells = [entry[single] for entry in result["classes"]]
+        rows.append(published_row(result["step"], cells, math.nan if total is None else total,
+                                  num_classes=num_classes))  # fmt: skip
     return "".join(f"{row}\n" for row in rows)
 
 

@@ -101,8 +101,8 @@ def test_names_are_matched_without_case_and_a_misspelt_one_is_answered_with_the_
 @pytest.mark.parametrize(
     ("method", "head", "said"),
     [
-        ("RCIL", "joined", "RCIL runs on --head deeplab, not on Joined"),
-        ("MiB", "spoken", "MiB runs on --head deeplab or Joined, not on spoken"),
+        ("RCIL", "joined", "RCIL runs on --head deeplab or pooled, not on Joined"),
+        ("MiB", "spoken", "MiB runs on --head deeplab or pooled or Joined, not on spoken"),
         ("WordMethod", "deeplab", "WordMethod runs on --head spoken, not on deeplab"),
     ],
 )

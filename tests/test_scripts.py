@@ -175,7 +175,7 @@ def test_a_job_that_is_told_to_stop_ends_its_steps_and_requeues_itself(voc, tmp_
     (tmp_path / "job.sh").write_text(jobs.job("rows", [NAME], nodes=1, gpus=1))
     path = f"{programs}:{os.environ['PATH']}"
     process = call(tmp_path, environment(voc, PATH=path, **slurm), script=tmp_path / "job.sh")
-    assert until(tmp_path / "running".exists)
+    assert until((tmp_path / "running").exists)
     os.kill(process.pid, number)
     assert finished(process).split() == ["saved", "requeued", "7"]
 
