@@ -96,6 +96,7 @@ def training(config: SimpleNamespace, index: int) -> Training:
         epochs=of_step(config, "epochs", index), lr=of_step(config, "lr", index),
         lr_warmup=config.lr_warmup, weight_decay=config.weight_decay, accumulate=config.accumulate,
         print_interval=config.print_interval, scale_loss=config.precision == "fp16",
+        optimizer=config.optimizer, clip=config.clip_grad,
     )
 
 

@@ -14,6 +14,7 @@ from models import BACKBONES
 from modules.heads import HEADS, PUBLISHED
 from modules.norms import NORMS
 from segmentation_module import PRECISIONS
+from utils.optimizer import OPTIMIZERS
 
 # What a flag decides, in one word. Resuming, sharing step 0, continuing, testing and the report derive
 # from it.
@@ -115,6 +116,9 @@ FLAGS: dict[str, tuple[Flag, ...]] = {
         Flag("accumulate", 1, "weights",
              "split each optimizer step into this many batches (less memory)", kind=int),
         Flag("weight_decay", 1e-4, "weights", "on every trainable parameter", kind=float),
+        Flag("optimizer", "sgd", "weights", "sgd: Nesterov momentum 0.9, as most systems; adamw",
+             choices=tuple(OPTIMIZERS)),
+        Flag("clip_grad", 0.0, "weights", "largest norm of all gradients together, 0: any", kind=float),
         Flag("crop_size", 512, "weights", "side of the training crops and of the test view", kind=int),
         Flag("eval", "crop", "test",
              "test on the centre crop (published) or on full images", choices=EVALUATIONS),
