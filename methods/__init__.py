@@ -6,6 +6,7 @@ from methods.alife import ALIFE
 from methods.alife_m import ALIFEM
 from methods.barm import BARM
 from methods.base import Method
+from methods.comformer import CoMFormer
 from methods.dft import DFTStar
 from methods.dkd import DKD
 from methods.dkd_memory import DKDM
@@ -72,6 +73,7 @@ METHODS: dict[str, type[Method]] = {
     "STAR-M": STARM,
     "BARM": BARM,
     "SDR": SDR,
+    "CoMFormer": CoMFormer,
 }
 for _name, _kind in METHODS.items():
     _kind.registered = _name

@@ -2,11 +2,13 @@
 
 from modules.deeplab import DeepLabV3Head
 from modules.head import Head
+from modules.mask_head import MaskHead
 from utils.naming import closest
 
 # One line per head. Without --head a method takes the first that it supports.
 HEADS: dict[str, type[Head]] = {
     "deeplab": DeepLabV3Head,
+    "mask": MaskHead,
 }
 PUBLISHED = "deeplab"  # what files, recipes and command lines mean that name no head
 

@@ -66,3 +66,6 @@ class FPNPixelDecoder(nn.Module):
                 x = x + F.interpolate(found[-1], size=x.shape[-2:], mode="nearest")
             found.append(self.get_submodule(f"layer_{number}")(x).relu())
         return self.mask_features(found[-1]), found[:LEVELS]
+
+
+PIXEL_DECODERS = {"fpn": FPNPixelDecoder}

@@ -123,3 +123,31 @@ def winning_classes(
     labels = (classes + first).masked_fill(~present, BACKGROUND)
     labels = labels.gather(1, found.winner.clamp(min=0).flatten(1)).view_as(found.winner)
     return labels.masked_fill(~found.covers | (found.winner < 0), BACKGROUND)
+
+
+LEAST = 1e-6  # score of what no query sees, so that scores have logarithms
+
+
+def semantic_rule(logits: Tensor, masks: Tensor, size: tuple[int, int], *, first: int = 0) -> Tensor:
+    """Scores of all classes (N, C, H, W), see `semantic_scores`; classes below `first` have none."""
+    scores = semantic_scores(logits, masks, size)
+    unseen = scores.new_zeros(len(scores), first, *size)
+    return torch.cat([unseen, scores], dim=1).clamp_(min=LEAST) if first else scores.clamp_(min=LEAST)
+
+
+def winner_rule(logits: Tensor, masks: Tensor, size: tuple[int, int], *, first: int = 0) -> Tensor:
+    """1 for the class of the best query of competing masks, see `winning_classes` (CoMFormer)."""
+    labels = winning_classes(logits.softmax(-1), masks, size, softmask=True, first=first)
+    return one_hot(labels, first + logits.shape[-1] - 1, masks)
+
+
+def sigmoid_rule(logits: Tensor, masks: Tensor, size: tuple[int, int], *, first: int = 0) -> Tensor:
+    """1 for the class of the best query by its sigmoid, see `winning_classes` (ECLIPSE)."""
+    labels = winning_classes(logits.sigmoid(), masks, size, softmask=False, first=first)
+    return one_hot(labels, first + logits.shape[-1] - 1, masks)
+
+
+def one_hot(labels: Tensor, classes: int, like: Tensor) -> Tensor:  # (N, H, W) -> (N, C, H, W)
+    """Scores that leave no doubt."""
+    scores = like.new_full((len(labels), classes, *labels.shape[1:]), LEAST)
+    return scores.scatter_(1, labels[:, None], 1.0)
