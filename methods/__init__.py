@@ -4,12 +4,14 @@ from typing import Annotated, ClassVar, get_args, get_origin, get_type_hints
 
 from methods.alife import ALIFE
 from methods.alife_m import ALIFEM
+from methods.balconpas import BalConpas
 from methods.barm import BARM
 from methods.base import Method
 from methods.comformer import CoMFormer
 from methods.dft import DFTStar
 from methods.dkd import DKD
 from methods.dkd_memory import DKDM
+from methods.eclipse import ECLIPSE
 from methods.eir import EIR
 from methods.eir_softmax import EIRSoftmax
 from methods.ewc import EWC
@@ -74,6 +76,8 @@ METHODS: dict[str, type[Method]] = {
     "BARM": BARM,
     "SDR": SDR,
     "CoMFormer": CoMFormer,
+    "ECLIPSE": ECLIPSE,
+    "BalConpas": BalConpas,
 }
 for _name, _kind in METHODS.items():
     _kind.registered = _name

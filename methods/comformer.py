@@ -28,7 +28,6 @@ class CoMFormer(WithTeacher):
 
     heads_supported = ("masks",)
     needs_new_classes = True
-    step0_as = "CoMFormer"
 
     def build_model(self, step: Step, parts: Parts) -> SegmentationModel:
         net = super().build_model(step, parts)
