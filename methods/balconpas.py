@@ -21,7 +21,7 @@ class BalConpas(WithTeacher):
     """
 
     loss_kd: Annotated[float, "weight of the distance between query features (BalConpas)"] = 5.0
-    overlap: Annotated[float, "share of what it covers that a teacher's query must win (BalConpas)"] = 0.8
+    mask_overlap: Annotated[float, "share of its area that a teacher's query must win (BalConpas)"] = 0.8
 
     heads_supported = ("masks",)
     needs_new_classes = True
@@ -32,7 +32,7 @@ class BalConpas(WithTeacher):
         labelled = head.targets(labels, 1, step.num_seen - 1)
         whole = from_memory(labelled, step.num_old - head.first)
         found = ranked_masks(
-            old.class_logits[-1], old.masks[-1], labelled, overlap=self.overlap, whole=whole
+            old.class_logits[-1], old.masks[-1], labelled, overlap=self.mask_overlap, whole=whole
         )
         targets = joined(labelled, found, whole)
         criterion, logits = head.criterion, out.class_logits
