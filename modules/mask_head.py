@@ -99,9 +99,11 @@ class MaskHead(Head):
     ):
         super().__init__()
         self.out_channels, self.num_maps = channels, len(in_channels)
-        self.pixel_decoder = PIXEL_DECODERS[pixel_decoder](in_channels, channels, channels)
-        sizes = {"queries": queries, "layers": layers, "levels": min(LEVELS, len(in_channels))}
-        self.decoder = MaskDecoder(channels, channels, hidden=8 * channels, **sizes)
+        # As published, or for small networks such as that of the embedded task.
+        groups, heads, hidden = (32, 8, 8 * channels) if channels >= 128 else (8, 4, 2 * channels)
+        self.pixel_decoder = PIXEL_DECODERS[pixel_decoder](in_channels, channels, channels, groups=groups)
+        sizes = {"queries": queries, "layers": layers, "heads": heads, "hidden": hidden}
+        self.decoder = MaskDecoder(channels, channels, levels=min(LEVELS, len(in_channels)), **sizes)
         self.void = nn.Conv2d(channels, 1, 1)
         self.first, self.backbone_lr = int(unlabelled_background), backbone_lr
         self.criterion, self.rule = SetCriterion(points=Points(points)), semantic_rule

@@ -1,6 +1,5 @@
 """The pixel decoder: from the body's maps to coarse levels, and to an embedding of every fourth pixel."""
 
-import math
 from collections.abc import Sequence
 
 import torch.nn.functional as F
@@ -23,11 +22,6 @@ class NormedConv(nn.Conv2d):
         return self.norm(super().forward(x))
 
 
-def norm_groups(channels: int) -> int:
-    """Groups of a norm: 32, or the most below that divide the channels."""
-    return math.gcd(32, channels)
-
-
 class FPNPixelDecoder(nn.Module):
     """A feature pyramid (Mask2Former, its decoder without attention).
 
@@ -37,12 +31,12 @@ class FPNPixelDecoder(nn.Module):
     Args:
         in_channels: of the body's maps, finest first. channels: D of the levels. mask_channels: M of the
             embedding.
-        groups: of the norms, 0 for `norm_groups`.
+        groups: of the norms.
     """
 
-    def __init__(self, in_channels: Sequence[int], channels: int, mask_channels: int, *, groups: int = 0):
+    def __init__(self, in_channels: Sequence[int], channels: int, mask_channels: int, *, groups: int = 32):
         super().__init__()
-        groups, last = groups or norm_groups(channels), len(in_channels)
+        last = len(in_channels)
         self.layers = range(last, 0, -1)  # coarsest first
         for number, width in enumerate(in_channels, start=1):
             if number < last:
