@@ -13,7 +13,7 @@ from methods import METHODS, hyper_parameters
 from models import BACKBONES
 from modules.heads import HEADS, PUBLISHED
 from modules.norms import NORMS
-from modules.pixel_decoder import PIXEL_DECODERS
+from modules.pixel_decoders import PIXEL_DECODERS
 from segmentation_module import PRECISIONS
 from utils.optimizer import OPTIMIZERS
 
@@ -111,7 +111,7 @@ FLAGS: dict[str, tuple[Flag, ...]] = {
     "mask head": (
         Flag("queries", 100, "chain", "masks that the network answers with", kind=int),
         Flag("decoder_layers", 9, "chain", "layers of the transformer decoder", kind=int),
-        Flag("pixel_decoder", "fpn", "chain", "what makes levels and embedding of the body's maps",
+        Flag("pixel_decoder", "fpn", "chain", "of the body's maps; deformable: attention, as published rows",
              choices=tuple(PIXEL_DECODERS)),
         Flag("unlabelled_background", False, "chain",
              "class 0 is what nobody labelled (ADE20K): it has no mask", kind=bool),

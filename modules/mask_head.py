@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from modules.head import Head
 from modules.mask_decoder import MaskDecoder
 from modules.output import Output
-from modules.pixel_decoder import LEVELS, PIXEL_DECODERS
+from modules.pixel_decoders import PIXEL_DECODERS
 from utils.losses.pixelwise import at_least_float32
 from utils.losses.set_criterion import TERMS, SetCriterion
 from utils.masks.full_size import semantic_rule
@@ -103,7 +103,7 @@ class MaskHead(Head):
         groups, heads, hidden = (32, 8, 8 * channels) if channels >= 128 else (8, 4, 2 * channels)
         self.pixel_decoder = PIXEL_DECODERS[pixel_decoder](in_channels, channels, channels, groups=groups)
         sizes = {"queries": queries, "layers": layers, "heads": heads, "hidden": hidden}
-        self.decoder = MaskDecoder(channels, channels, levels=min(LEVELS, len(in_channels)), **sizes)
+        self.decoder = MaskDecoder(channels, channels, levels=self.pixel_decoder.num_levels, **sizes)
         self.void = nn.Conv2d(channels, 1, 1)
         self.first, self.backbone_lr = int(unlabelled_background), backbone_lr
         self.criterion, self.rule = SetCriterion(points=Points(points)), semantic_rule

@@ -37,6 +37,7 @@ class FPNPixelDecoder(nn.Module):
     def __init__(self, in_channels: Sequence[int], channels: int, mask_channels: int, *, groups: int = 32):
         super().__init__()
         last = len(in_channels)
+        self.num_levels = min(LEVELS, last)
         self.layers = range(last, 0, -1)  # coarsest first
         for number, width in enumerate(in_channels, start=1):
             if number < last:
@@ -60,6 +61,3 @@ class FPNPixelDecoder(nn.Module):
                 x = x + F.interpolate(found[-1], size=x.shape[-2:], mode="nearest")
             found.append(self.get_submodule(f"layer_{number}")(x).relu())
         return self.mask_features(found[-1]), found[:LEVELS]
-
-
-PIXEL_DECODERS = {"fpn": FPNPixelDecoder}

@@ -9,6 +9,7 @@ import argparser
 from methods import METHODS
 from methods.build import heads_of
 from modules.mask_head import channels_of_maps
+from modules.pixel_decoders import PIXEL_DECODERS
 from segmentation_module import PRECISIONS, Parts, make_model
 from tests.builders import MASKS, PARTS, begun, make_images, make_labels, make_method
 from utils.labels import IGNORE
@@ -55,6 +56,16 @@ def test_it_reads_the_maps_of_any_body_from_stride_4_on(backbone):
         out = net(torch.randn(2, 3, 64, 64))
     assert out.masks.shape == (3, 2, 6, 16, 16) and out.features.shape[2:] == (16, 16)
     assert out.class_logits.shape == (3, 2, 6, 4) and out.logits.shape == (2, 3, 64, 64)
+
+
+@pytest.mark.parametrize("name", PIXEL_DECODERS)
+def test_every_pixel_decoder_answers_in_one_shape_and_trains_as_a_whole(name):
+    parts = replace(MASK_PARTS, head_options=MASKS | {"pixel_decoder": name})
+    net = make_model(parts, [3])
+    out = net(make_images())
+    assert out.masks.shape == (3, 2, 6, 8, 8) and out.features.shape == (2, 48, 8, 8)
+    sum(net.head.losses(out, make_images()[:, 0].long().clamp(0, 2)).values()).backward()
+    assert not [key for key, parameter in net.named_parameters() if parameter.grad is None]
 
 
 def test_what_a_body_is_built_for_does_not_change_by_looking_at_its_maps():

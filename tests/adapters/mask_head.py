@@ -4,6 +4,7 @@ from functools import partial
 
 import torch
 
+from modules.deformable import DeformablePixelDecoder
 from modules.mask_decoder import MaskDecoder
 from modules.pixel_decoder import FPNPixelDecoder
 from tests.adapters import adapter
@@ -159,6 +160,18 @@ def fpn(inputs, params):
     channels, sizes = [x.shape[1] for x in maps], (params["conv_dim"], params["mask_dim"])
     net = FPNPixelDecoder(channels, *sizes, groups=params["groups"]).double()
     net.load_state_dict(state_of(inputs))
+    pixels, levels = net(maps)
+    return {"out_mask_features": pixels} | {f"out_level_{k}": level for k, level in enumerate(levels)}
+
+
+@adapter("mask_head.deformable")
+def deformable(inputs, params):
+    maps, state = numbered(inputs, "in_res"), state_of(inputs)
+    sizes = {"heads": params["num_heads"], "layers": params["num_layers"], "groups": params["groups"]}
+    sizes["hidden"] = len(state["transformer.encoder.layers.0.linear1.weight"])
+    widths = [x.shape[1] for x in maps]
+    net = DeformablePixelDecoder(widths, params["conv_dim"], params["mask_dim"], **sizes).double()
+    net.load_state_dict(state)
     pixels, levels = net(maps)
     return {"out_mask_features": pixels} | {f"out_level_{k}": level for k, level in enumerate(levels)}
 
