@@ -5,6 +5,7 @@ from typing import Annotated, ClassVar, get_args, get_origin, get_type_hints
 from methods.alife import ALIFE
 from methods.alife_m import ALIFEM
 from methods.balconpas import BalConpas
+from methods.balconpas_memory import BalConpasM
 from methods.barm import BARM
 from methods.base import Method
 from methods.comformer import CoMFormer
@@ -78,6 +79,7 @@ METHODS: dict[str, type[Method]] = {
     "CoMFormer": CoMFormer,
     "ECLIPSE": ECLIPSE,
     "BalConpas": BalConpas,
+    "BalConpas-M": BalConpasM,
 }
 for _name, _kind in METHODS.items():
     _kind.registered = _name
