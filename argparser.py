@@ -206,6 +206,8 @@ def check(config: SimpleNamespace) -> SimpleNamespace:
         raise ValueError("--lr_warmup is a share of the optimizer steps: 0 (none) or more, below 1")
     if not 0 <= config.val_share < 1:
         raise ValueError("--val_share is a share of the training images: 0 (none) or more, below 1")
+    if config.clip_grad < 0:
+        raise ValueError("--clip_grad is the largest norm of the gradients: 0 (any) or more")
     config.num_workers = min(config.num_workers, os.cpu_count() or 1)
     typed = config.sources["precision"] == "command line"
     if config.precision == "fp16" and not typed and not torch.cuda.is_available():

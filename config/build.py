@@ -27,6 +27,10 @@ from train import Training
 from utils.distributed import is_main, world_size
 from utils.files import write_text
 
+HEAD_OPTIONS = {  # flags of the mask head, and what it calls them
+    "queries": "queries", "decoder_layers": "layers", "mask_points": "points", "backbone_lr": "backbone_lr",
+    "pixel_decoder": "pixel_decoder", "unlabelled_background": "unlabelled_background",
+}  # fmt: skip
 PER_STEP = ("lr", "epochs")  # flags with a value for each step of the task
 
 
@@ -55,6 +59,7 @@ def network_parts(config: SimpleNamespace, *, pretrained: bool) -> Parts:
     """How this run's networks are built; only a network that starts training needs `pretrained` weights."""
     return Parts(config.backbone, output_stride=config.output_stride, pooling=config.pooling,
                  precision=config.precision, norm=config.norm, head_name=config.head,
+                 head_options={name: getattr(config, flag) for flag, name in HEAD_OPTIONS.items()},
                  pretrained=config.pretrained_path if pretrained else "")
 
 
@@ -107,6 +112,7 @@ def training(config: SimpleNamespace, index: int) -> Training:
         epochs=of_step(config, "epochs", index), lr=of_step(config, "lr", index),
         lr_warmup=config.lr_warmup, weight_decay=config.weight_decay, accumulate=config.accumulate,
         print_interval=config.print_interval, scale_loss=config.precision == "fp16",
+        optimizer=config.optimizer, clip=config.clip_grad,
     )
 
 

@@ -4,11 +4,15 @@ from typing import Annotated, ClassVar, get_args, get_origin, get_type_hints
 
 from methods.alife import ALIFE
 from methods.alife_m import ALIFEM
+from methods.balconpas import BalConpas
+from methods.balconpas_memory import BalConpasM
 from methods.barm import BARM
 from methods.base import Method
+from methods.comformer import CoMFormer
 from methods.dft import DFTStar
 from methods.dkd import DKD
 from methods.dkd_memory import DKDM
+from methods.eclipse import ECLIPSE
 from methods.eir import EIR
 from methods.eir_softmax import EIRSoftmax
 from methods.ewc import EWC
@@ -72,6 +76,10 @@ METHODS: dict[str, type[Method]] = {
     "STAR-M": STARM,
     "BARM": BARM,
     "SDR": SDR,
+    "CoMFormer": CoMFormer,
+    "ECLIPSE": ECLIPSE,
+    "BalConpas": BalConpas,
+    "BalConpas-M": BalConpasM,
 }
 for _name, _kind in METHODS.items():
     _kind.registered = _name

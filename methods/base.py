@@ -30,8 +30,9 @@ class Method:
 
     registered: ClassVar[str]  # the value of --method, set by the registry
     needs_teacher: ClassVar[bool] = False
-    # Heads it can be run on: keys of `modules.heads.HEADS`, or what they answer for ("pixels": all such).
-    heads_supported: ClassVar[tuple[str, ...]] = ("pixels", "images")
+    # Heads it can be run on: keys of `modules.heads.HEADS`, or what they answer for ("pixels": all such). ():
+    # derived, see `methods.build.heads_of`.
+    heads_supported: ClassVar[tuple[str, ...]] = ()
     needs_background: ClassVar[bool] = False  # refuse datasets whose class 0 is a real class
     needs_new_classes: ClassVar[bool] = False  # refuse tasks whose steps bring no class (domain-incremental)
     # The method whose step 0 has the same weights, bit for bit; "": derived, see `methods.build.step0_as`.

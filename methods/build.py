@@ -72,8 +72,14 @@ def trained_method(
 
 
 def heads_of(kind: type[Method]) -> list[str]:
-    """The heads that `kind` can be run on, the one to take unless another is asked for first."""
-    wanted = kind.heads_supported
+    """The heads that `kind` can be run on, the one to take unless another is asked for first.
+
+    A method that does not say is for heads that answer for pixels or images; for all of them, if its losses
+    are the head's own.
+    """
+    if not kind.heads_supported and kind.losses is Method.losses:
+        return list(HEADS)
+    wanted = kind.heads_supported or ("pixels", "images")
     return [name for name, head in HEADS.items() if name in wanted or head.answers in wanted]
 
 

@@ -2,12 +2,14 @@
 
 from modules.deeplab import DeepLabV3Head
 from modules.head import Head
+from modules.mask_head import MaskHead
 from modules.pooled_head import PooledHead
 from utils.naming import closest
 
 # One line per head. Without --head a method takes the first that it supports.
 HEADS: dict[str, type[Head]] = {
     "deeplab": DeepLabV3Head,
+    "mask": MaskHead,
     "pooled": PooledHead,
 }
 PUBLISHED = "deeplab"  # what files, recipes and command lines mean that name no head
