@@ -102,7 +102,8 @@ def own_entry(setting: Setting, row: Row, convention: str) -> Entry:
     return Entry(
         method=JOINT if row.joint or row.runs[0].is_joint else row.label, year=0, dataset=about["dataset"],
         task=published_task(about["dataset"], about["task"]), setting=about["setting"],
-        backbone=about["backbone"], pretraining=pretraining(config), memory=str(config.get("mem_size", 0)),
+        backbone=on_masks(about["backbone"], config), pretraining=pretraining(config),
+        memory=str(config.get("mem_size", 0)),
         evaluation=evaluation(about), convention=convention, **scores,
         std={name: round(100 * one.std, 2) for name, one in stats.items() if one and one.std is not None},
         evidence=OWN_EVIDENCE, source="/".join(row.runs[0].path.parts[-2:]), note=note, command="", own=True,
@@ -120,6 +121,11 @@ def published_task(dataset: str, task: str) -> str:
     known = {one.task for one in read_published() if one.dataset == dataset}
     names = (name for name, same in ALIASES.get(dataset, {}).items() if same == task and name in known)
     return task if task in known else next(names, task)
+
+
+def on_masks(backbone: str, config: Mapping) -> str:
+    """The backbone as published numbers name it: on the mask head it is Mask2Former's."""
+    return f"mask2former:{backbone.removeprefix('timm:')}" if config.get("head") == "mask" else backbone
 
 
 def evaluation(about: Mapping[str, str]) -> str:
