@@ -32,7 +32,7 @@ WORDS = {  # of each method; DFT* without rows for later classes shares step 0 w
     "MiB": ["--lr", FIRST, LATER],
     "PLOP": ["--lr", FIRST, LATER],
     "DFT*": ["--lr", FIRST, "0.1", "--no_pre_allocate"],
-    "RIDGE": ["--no_sgd"],
+    "RIDGE": ["--no_sgd", "--balance"],
     JOINT: ["--lr", FIRST],
 }
 STEP_0 = {"RIDGE": "RIDGE", JOINT: JOINT}  # whose step 0 it is, if not FT's
