@@ -92,7 +92,7 @@ def write_names(tile: Image.Image, labels: ndarray, names: Mapping[int, str], *,
     for label, region in regions(labels, names):
         letters = font(names[label], size)
         width = round(letters.getlength(names[label]))
-        found = place_for(region, width + 2, size)
+        found = place_for(region, width + 6, size)  # with the rim of the letters
         if found is None:
             continue
         x, y = found

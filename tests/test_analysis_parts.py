@@ -188,8 +188,8 @@ def test_a_name_that_is_wider_than_its_region_is_not_written():
 
 def test_no_name_is_cut_off_by_the_border_of_the_tile():
     labels = np.zeros((40, 40), np.uint8)
-    labels[:, :7] = 1
-    for name, written in (("it", True), ("ring", True), ("square", False)):  # of 28 px of the tile
+    labels[:, :8] = 1
+    for name, written in (("it", True), ("ring", True), ("square", False)):  # in 32 px of the tile
         tile = Image.new("RGB", (160, 160), (200, 0, 0))
         write_names(tile, labels, {1: name})
         assert (len(tile.getcolors()) > 1) == written
