@@ -106,10 +106,11 @@ def link(recipe: str) -> str:
     return f"[{recipe}](../../scripts/{recipe}.sh)"
 
 
-def table_below(heading: str, text: str) -> list[list[str]]:
-    """Cells of the rows of the first Markdown table below a heading."""
+def table_below(heading: str, text: str, *, headed: bool = False) -> list[list[str]]:
+    """Cells of the rows of the first Markdown table below a heading; `headed`: of its first line, too."""
     lines = re.search(r"(^\|.+\n)+", text.split(heading, 1)[1], flags=re.MULTILINE)[0].splitlines()
-    return [[cell.strip() for cell in re.split(r"(?<!\\)\|", line.strip("|"))] for line in lines[2:]]
+    cells = [[cell.strip() for cell in re.split(r"(?<!\\)\|", line.strip("|"))] for line in lines]
+    return [cells[0], *cells[2:]] if headed else cells[2:]
 
 
 def oddities(name: str, text: str) -> list[list[str]]:
@@ -120,13 +121,14 @@ def oddities(name: str, text: str) -> list[list[str]]:
 
 def cost(name: str, text: str) -> str:
     """Seconds of an incremental step relative to fine-tuning, where the table of all methods has them."""
-    table = {row[0]: row for row in table_below("## All methods on the embedded task", text)}
+    head, *lines = table_below("## All methods on the embedded task", text, headed=True)
+    table = {cells[0]: dict(zip(head, cells, strict=True))["s / step"] for cells in lines}
     if name == "FT":
         return "What the others are measured against."
     if name not in table:
         return "Not measured."
-    seconds, base = (float(table[key][5].split(" ")[0]) for key in (name, "FT"))
-    both = f"{table[name][5]} s against {table['FT'][5]} s"
+    seconds, base = (float(table[key].split(" ")[0]) for key in (name, "FT"))
+    both = f"{table[name]} s against {table['FT']} s"
     return (f"An incremental step of the embedded task took {seconds / base:.1f} times as long as one of FT: "
             f"{both}\n(three seeds, one core of a shared machine, see REPRODUCING.md).")  # fmt: skip
 
