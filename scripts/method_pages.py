@@ -4,7 +4,8 @@
     python -m scripts.method_pages --check     says what is out of date, and has exit status 1 then
 
 The docstring of a method begins with its idea, and has a paragraph `Equation: ...`. What the published code
-does oddly, and what happens here, is read from REPRODUCING.md; so are costs, from its table of all methods.
+does oddly, and what happens here, is read from REPRODUCING.md, as are seconds per step, from its table of all
+methods; times per iteration are those of `scripts.method_costs`.
 """
 
 import argparse
@@ -21,7 +22,10 @@ from config.recipes import rows
 from methods import METHODS, hyper_parameters
 from methods.base import Method
 from methods.build import step0_as
+from methods.closed_form import ClosedForm
+from methods.replay import Replay
 from scripts.from_recipes import ROOT, write_stale
+from scripts.method_costs import HOW, read_costs
 
 FOLDER = ROOT / "docs" / "methods"
 REPRODUCING = ROOT / "REPRODUCING.md"
@@ -120,17 +124,25 @@ def oddities(name: str, text: str) -> list[list[str]]:
 
 
 def cost(name: str, text: str) -> str:
-    """Seconds of an incremental step relative to fine-tuning, where the table of all methods has them."""
-    head, *lines = table_below("## All methods on the embedded task", text, headed=True)
-    table = {cells[0]: dict(zip(head, cells, strict=True))["s / step"] for cells in lines}
+    """Time of an iteration, and of a step of the embedded task, over that of fine-tuning, where measured."""
     if name == "FT":
         return "What the others are measured against."
-    if name not in table:
-        return "Not measured."
-    seconds, base = (float(table[key].split(" ")[0]) for key in (name, "FT"))
-    both = f"{table[name]} s against {table['FT']} s"
-    return (f"An incremental step of the embedded task took {seconds / base:.1f} times as long as one of FT: "
-            f"{both}\n(three seeds, one core of a shared machine, see REPRODUCING.md).")  # fmt: skip
+    said, ratios = [], read_costs()
+    if name in ratios:
+        middle, least, most = ratios[name]
+        said.append(f"A training iteration took {middle:g} times FT's ({least:g} to {most:g}; {HOW},")
+        said.append("CPU time; the larger the images, the less counts what is done per weight).")
+    elif issubclass(METHODS[name], ClosedForm):
+        said.append("After step 0 a step is one pass over its images, without a gradient.")
+    elif issubclass(METHODS[name], Replay):
+        said.append("How long an iteration takes depends on what the memory adds to it.")
+    head, *lines = table_below("## All methods on the embedded task", text, headed=True)
+    table = {cells[0]: dict(zip(head, cells, strict=True))["s / step"] for cells in lines}
+    if name in table:
+        seconds, base = (float(table[key].split(" ")[0]) for key in (name, "FT"))
+        said.append(f"An incremental step of the embedded task took {seconds / base:.1f} times FT's:")
+        said.append(f"{table[name]} s against {table['FT']} s (three seeds, one core of a shared machine).")
+    return "\n".join(said) or "Not measured."
 
 
 def page(name: str, kind: type[Method], text: str) -> str:

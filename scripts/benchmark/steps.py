@@ -53,11 +53,24 @@ class Bench:
     def seek(self, epoch: int, batch: int, *, complete: bool = False) -> None:
         """There is one batch."""
 
-    def method(self, name: str, *, fast: bool = True, channels_last: bool = True):
-        """At the start of step 1; norms of the teacher, and of a frozen network, are folded if `fast`."""
+    def taught(self, name: str) -> dict:
+        """What a step 0 of one iteration leaves: step, network and state of the method."""
+        first = build_method(name, self.step.at(0), self.parts, hyper={}, device=self.device,
+                             training=Training(epochs=1, lr=1e-4))  # fmt: skip
+        images, labels = self.batch
+        with patch.object(self, "batch", (images, labels * 3 % self.step.num_old)):
+            self.iteration(first)(*self.batch)
+            first.end_increment(self)
+        return {"step": 0, "net": first.net.state_dict(), "method_state": first.state_dict()}
+
+    def method(self, name: str, *, fast: bool = True, channels_last: bool = True, taught: bool = False):
+        """At the start of step 1; norms of the teacher, and of a frozen network, are folded if `fast`; step 0
+        had one iteration if `taught`, else none, and the method no state.
+        """
         torch.manual_seed(0)
         before = METHODS[name](self.step.at(0)).build_model(self.step.at(0), self.parts)
         previous = {"step": 0, "net": before.state_dict(), "method_state": {}}
+        previous = self.taught(name) if taught else previous
         method = build_method(name, self.step, self.parts, hyper={}, training=Training(epochs=1, lr=1e-4),
                               device=self.device, previous=previous)  # fmt: skip
         if method.teacher is not None and not fast:
