@@ -12,8 +12,12 @@ from train import Training
 
 
 class Method:
-    """Fine-tuning: the head's own losses (cross entropy) on the labels of the step, nothing kept of the old
-    classes (lower bound).
+    """Fine-tuning: the whole network trains by its head's own losses on the labels of the step (lower bound).
+
+    Old classes are background there, so that each step unlearns what earlier ones taught. Nothing is done
+    against it: what a method keeps is measured from here.
+
+    Equation: L = CE(z, y), or what the head minimises
 
     Hyper-parameters are class attributes annotated as `name: Annotated[type, "help with source"] = default`;
     each becomes a flag of `run.py`. `methods.build.build_method` makes a complete method; one made from step

@@ -23,7 +23,13 @@ from utils.losses.pooled_cube import pooled_cube_distillation
 
 
 class RCIL(WithTeacher):
-    """Two branches per block, merged into the frozen first one at each step, and pooled cube distillation.
+    """Every block has two branches: a frozen one, which keeps what was known, and one that learns.
+
+    After a step both are merged into one convolution, so that the network does not grow. Distillation
+    compares cubes of feature maps after pooling, along space and along channels; the losses are MiB's.
+
+    Equation: L = MiB's L + pckd_maps, pckd_logits sum |P(h^2 - h_old^2)|_2, P: means over k x k cells
+        + pckd_channel_maps, pckd_channel_features sum |Q(h^2 - h_old^2)|_2, Q: over 3 channels
 
     Tasks without new classes (domain-incremental) keep plain cross entropy beside the pooled cubes; without a
     background that hides classes, plain distillation of the old ones joins it (our extension). The four

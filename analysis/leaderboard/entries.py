@@ -8,16 +8,17 @@ from analysis.report.rows import Row, Stat
 from analysis.report.runs import read_runs
 from analysis.report.settings import Setting, make_settings, suffix
 from config.published import EVIDENCE, JOINT, UNKNOWN, Published, harmonic_mean, read_published
-from models import WEIGHTS
 from task_tables import ALIASES
 
 # Own tests that look as those of a published family do: protocol and view.
 OWN_EVALUATIONS = {("plop", "crop 512"): "PLOP", ("mib", "crop 512"): "MiB"}
-# Names of files of weights begin so, see pretrained/README.md.
+# By backbone, for its published file, and by what the names of files have in them, see pretrained/README.md.
 OWN_PRETRAINING = {
-    "resnet101_iabn_sync": "ImageNet-1K (in-place ABN)",
+    "resnet101_iabn": "ImageNet-1K (in-place ABN)",
     "resnet101-": "ImageNet-1K (torchvision)",
     "swin_base_patch4_window12_384": "ImageNet-1K (Swin)",
+    "resnet101": "ImageNet-1K (in-place ABN)",
+    "swin_b": "ImageNet-1K (Swin)",
 }
 OWN_EVIDENCE = "own run"
 
@@ -139,9 +140,10 @@ def pretraining(config: Mapping[str, object]) -> str:
     if config.get("no_pretrained"):
         return "random weights"
     path = str(config.get("pretrained_path") or "")
-    name = WEIGHTS.get(str(config.get("backbone")), "") if path == "auto" else Path(path).name
-    known = (words for start, words in OWN_PRETRAINING.items() if name.startswith(start))
-    return next(known, name or UNKNOWN)
+    if path == "auto":  # the published file, where there is one
+        return OWN_PRETRAINING.get(str(config.get("backbone")), UNKNOWN)
+    name = Path(path).name
+    return next((words for start, words in OWN_PRETRAINING.items() if start in name), name or UNKNOWN)
 
 
 def evidence_words() -> dict[str, str]:
