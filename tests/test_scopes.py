@@ -27,7 +27,7 @@ OTHER = {
 # have tests of their own.
 NOT_VARIED = {
     *("method", "dataset", "task", "step", "test", "explain", "data_root", "index_dir", "pretrained_path"),
-    *("head", "yaml", "config", "step_ckpt", "ckpt", "replay_batch", "leaky_split", "accept"),
+    *("track", "head", "yaml", "config", "step_ckpt", "ckpt", "replay_batch", "leaky_split", "accept"),
 }
 
 
