@@ -12,6 +12,7 @@ The story of one increment: build the network, load the step before, train, save
 
 import sys
 import time
+from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
@@ -35,6 +36,7 @@ from experiment.log import RunLog
 from experiment.nonfinite import replay, write_failure
 from experiment.peers import last_words, what_is_saved
 from experiment.previous_step import adopt
+from experiment.track import Tracker, tracked
 from metrics.cost import Clock, training_cost
 from metrics.results import write_result
 from metrics.step_result import StepResult, step_results
@@ -84,17 +86,19 @@ def start_run(config: SimpleNamespace) -> list[StepResult]:
         distributed.say("\n".join(config.notes))
     for line in announce.assumed(config):
         distributed.say(line)
-    folder = build.run_files(config).checkpoint(0).parent
+    files = build.run_files(config)
+    folder = files.checkpoint(0).parent
     with nullcontext() if config.test else RunLock(folder):
         if distributed.is_main() and not config.test:
             remove_leftovers(folder, alone=True)
             for place in build.shared_folders(config):
                 remove_leftovers(place)
-        with last_words(lambda: what_is_saved(build.run_files(config))):
-            return run(config, device)
+        with last_words(lambda: what_is_saved(files)):
+            with tracked(config.track, files, build.flat(config)) as trackers:
+                return run(config, device, trackers)
 
 
-def run(config: SimpleNamespace, device: torch.device) -> list[StepResult]:
+def run(config: SimpleNamespace, device: torch.device, trackers: Sequence[Tracker]) -> list[StepResult]:
     """All requested steps, one after another, and the table over them."""
     torch.use_deterministic_algorithms(config.deterministic)
     allow_tf32(config.tf32)
@@ -123,8 +127,8 @@ def run(config: SimpleNamespace, device: torch.device) -> list[StepResult]:
         if index == 1:
             started = time.perf_counter()  # published convention: the incremental steps without step 0
         if not config.test:
-            train_step(config, data, steps, files, device)
-        kind = test_step(config, data, files, device)
+            train_step(config, data, steps, files, device, trackers=trackers)
+        kind = test_step(config, data, files, device, trackers=trackers)
     distributed.say(build.closing(config, kind))
     distributed.say(announce.seconds_in_words(steps))
     distributed.say(f"Run continue learning in {time.perf_counter() - started:.0f}s")
@@ -132,7 +136,7 @@ def run(config: SimpleNamespace, device: torch.device) -> list[StepResult]:
 
 
 def train_step(config: SimpleNamespace, data: IncrementData, steps: list[int], files: RunFiles,
-               device: torch.device) -> None:
+               device: torch.device, *, trackers: Sequence[Tracker]) -> None:
     """Train one increment and save its checkpoint, unless it is there already."""
     clock, step = Clock(), data.step
     title = f"{config.method} {step.task} step {step.index}"
@@ -165,7 +169,7 @@ def train_step(config: SimpleNamespace, data: IncrementData, steps: list[int], f
         with heartbeat(f"{title}, preparations of the method"):
             method.start_increment(loader)
     log = RunLog(files.log_folder(step.index), title,
-                 ahead=announce.batches_ahead(config, steps, data, files))
+                 ahead=announce.batches_ahead(config, steps, data, files), trackers=trackers)
     log.say(announce.ready(config, data, images=len(loader.dataset), clock=clock))
 
     # Optimisation, unless the method solves the step itself; then the file that test and next step read.
@@ -204,7 +208,8 @@ def optimise(method, loader, autosave: Autosave, path: Path, *, log: RunLog, dev
             raise FloatingPointError(f"{error}; look at it again with --replay_batch {file}") from error
 
 
-def test_step(config: SimpleNamespace, data: IncrementData, files: RunFiles, device: torch.device) -> str:
+def test_step(config: SimpleNamespace, data: IncrementData, files: RunFiles, device: torch.device, *,
+              trackers: Sequence[Tracker]) -> str:
     """Evaluate a step's saved checkpoint on all classes seen so far, file the numbers; the kind of test."""
     step = data.step
     path = Path(config.ckpt) if config.ckpt else files.checkpoint(step.index)
@@ -214,12 +219,14 @@ def test_step(config: SimpleNamespace, data: IncrementData, files: RunFiles, dev
     fold_norms(method.net)
     loader = make_loader(data.test, build.test_batch_size(config), train=False, seed=config.seed,
                          num_workers=config.num_workers)
-    log = RunLog(files.log_folder(step.index), f"{config.method} {step.task} step {step.index}")
+    title = f"{config.method} {step.task} step {step.index}"
+    log = RunLog(files.log_folder(step.index), title, trackers=trackers)
     matrix = evaluate(method, loader, device=device, log=log)
     if distributed.is_main():
         result = write_result(files.results, matrix, step, data.dataset, content,
                               num_images=len(data.test.ids), **test)
         log.tested(result, method, data.test)
+        log.filed(files.results)
     log.close()
     distributed.barrier()
     return test["kind"]

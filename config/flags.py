@@ -9,6 +9,7 @@ from dataset import DATASETS
 from dataset.cache import PLACES
 from dataset.increment import EVALUATIONS
 from dataset.rules import MASKINGS, PROTOCOLS, SETTINGS
+from experiment.track import TRACKERS
 from methods import METHODS, hyper_parameters
 from models import BACKBONES
 from modules.heads import HEADS, PUBLISHED
@@ -136,6 +137,8 @@ FLAGS: dict[str, tuple[Flag, ...]] = {
              "test on the centre crop (published) or on full images", choices=EVALUATIONS),
         Flag("seed", 42, "weights", "of weights, order and augmentation", kind=int),
         Flag("num_workers", 4, "call", "loader processes per process, at most one per core", kind=int),
+        Flag("track", (), "call", "also log to wandb or mlflow (optional packages)",
+             choices=tuple(TRACKERS), nargs="+"),
         Flag("print_interval", 10, "call", "iterations between two looks at the losses", kind=int),
         Flag("ckpt_interval", 10.0, "call", "minutes between two saves of an unfinished step", kind=float),
         Flag("timeout", 1800.0, "call",

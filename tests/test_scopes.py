@@ -29,7 +29,7 @@ OTHER = {
 # have tests of their own.
 NOT_VARIED = {
     *("method", "dataset", "task", "step", "test", "explain", "data_root", "index_dir", "pretrained_path"),
-    *("head", "pixel_decoder", "yaml", "config", "step_ckpt", "ckpt", "replay_batch", "leaky_split"),
+    *("track", "head", "pixel_decoder", "yaml", "config", "step_ckpt", "ckpt", "replay_batch", "leaky_split"),
     "accept",
 }
 
