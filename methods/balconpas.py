@@ -15,9 +15,11 @@ from utils.masks.pseudo import from_memory, joined, ranked_masks
 class BalConpas(WithTeacher):
     """The teacher's masks join those of the labels; queries that answer for them keep their features.
 
-    L = 2 class + 5 mask + 5 dice + loss_kd * squared distance, summed over all predictions. Without a
-    memory; images of one are known by their labels of old classes: they have no pseudo masks, and what they
-    leave open is no loss.
+    Without a memory; images of one are known by their labels of old classes: they have no pseudo masks, and
+    what they leave open is no loss.
+
+    Equation: L = sum over predictions of (2 class + 5 mask + 5 dice + loss_kd mean over S of |x - x_old|^2),
+        S: queries matched to the teacher's masks
     """
 
     loss_kd: Annotated[float, "weight of the distance between query features (BalConpas)"] = 5.0

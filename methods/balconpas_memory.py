@@ -15,6 +15,9 @@ class BalConpasM(Replay, BalConpas):
     """BalConpas, and old images, chosen so that their classes come as often as in all steps so far.
 
     An image stands for the classes that its own step labelled; all else in it is ignored.
+
+    Equation: L of BalConpas; images are added one by one, each the one that brings
+        sum over old classes of |share of the chosen - share in all steps| lowest
     """
 
     step0_as = "FT"

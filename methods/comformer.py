@@ -18,8 +18,11 @@ from utils.masks.pseudo import winners_masks
 class CoMFormer(WithTeacher):
     """Masks compete for pixels, at step 0 too; later the teacher's masks join those of the labels.
 
-    L = 2 focal + 5 mask + 5 dice, summed over all predictions, + loss_kd * divergence from the teacher's
-    classes, query by query. Each pixel goes to its best query's class if that covers it, else to background.
+    Each query keeps the classes of the teacher's same query, the more the surer that was of an object.
+    In tests a pixel goes to its best query's class if that query covers it, else to background.
+
+    Equation: L = sum over predictions of (2 focal + 5 mask + 5 dice)
+        + loss_kd sum_i w_i KL(r_i || p_i) / sum_i w_i, w_i = (1 - r_i[no-object])^kd_gamma
     """
 
     loss_kd: Annotated[float, "weight of the distillation (README: 10; the script of 100-50: 0.5)"] = 10.0

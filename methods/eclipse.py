@@ -18,8 +18,11 @@ from utils.masks.full_size import sigmoid_rule
 class ECLIPSE(Method):
     """After step 0 the newest prompts, their classifier and that of no-object train; all else is frozen.
 
-    Classes are sigmoids with a focal loss, weight 2 at step 0 and 10 later. A step has as many prompts as
-    classes. In tests the no-object of a step's queries is derived from the other steps' classes.
+    A step has as many prompts as classes. Classes are sigmoids with a focal loss, weight 2 at step 0. In
+    tests the no-object of a step's queries is derived from what they think of the other steps' classes.
+
+    Equation: L = class_weight focal + 5 mask + 5 dice of the newest prompts' first and last prediction;
+        in tests no-object := logit(delta min(1, sum of sigmoid(z_c) over classes of other steps))
     """
 
     delta_first: Annotated[float, "how step 0's queries derive no-object (ECLIPSE: 100-10, 100-5)"] = 0.1
