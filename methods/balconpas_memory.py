@@ -14,10 +14,11 @@ from utils.proportional import choose_by_shares
 class BalConpasM(Replay, BalConpas):
     """BalConpas, and old images, chosen so that their classes come as often as in all steps so far.
 
-    An image stands for the classes that its own step labelled; all else in it is ignored.
+    An image stands for the classes that its own step labelled; all else in it is ignored. Old images of the
+    memory keep a share of it as large as the old classes' among all; the step before gives the rest.
 
-    Equation: L of BalConpas; images are added one by one, each the one that brings
-        sum over old classes of |share of the chosen - share in all steps| lowest
+    Equation: L of BalConpas; images are added one by one, the next being
+        i = argmin sum over old classes of |share among the chosen and i - share in all steps|
     """
 
     step0_as = "FT"

@@ -81,7 +81,7 @@ def flags(kind: type[Method]) -> list[tuple[str, object, str]]:
     """Flag, default and help of each hyper-parameter."""
     found = []
     for name, (type_, default, words) in hyper_parameters(kind).items():
-        flag = f"--{name} / --no-{name}" if type_ is bool else f"--{name}"
+        flag = f"--{name} / --no_{name}" if type_ is bool else f"--{name}"
         found.append((flag, "none" if default == "" else default, words))
     return found
 

@@ -46,7 +46,7 @@ def test_a_method_without_an_equation_is_refused_by_name():
 def test_hooks_flags_costs_and_oddities_are_those_of_the_method():
     plop = PAGES[method_pages.FOLDER / "plop.md"]
     assert "| `start_increment` | PLOP (`methods/plop.py`) |" in plop and "`build_model`" not in plop
-    assert "--true_median / --no-true_median" in plop and "kept; `--true_median`" in plop
+    assert "--true_median / --no_true_median" in plop and "kept; `--true_median`" in plop
     assert "step of the embedded task took 1.2 times" in plop
     assert "douillard2021plop" in plop
     assert "[voc/eir_15-1-overlap]" in PAGES[method_pages.FOLDER / "eir.md"]  # a recipe without a number
