@@ -111,6 +111,11 @@ def test_a_method_refuses_a_head_that_it_cannot_use_in_a_sentence(method, head, 
     assert cli("--method", method, "--head", head) == (2, "", f"run.py: error: {said}\n")
 
 
+def test_a_method_that_builds_no_head_refuses_to_choose_one(cli):
+    status, _, err = cli("--method", "RIDGE", "--no-sgd", "--head", "joined", "--step", "0")
+    assert status == 2 and "RIDGE without SGD builds no head: leave out --head Joined" in err
+
+
 def test_every_method_has_a_head_and_takes_the_first_that_it_supports_unasked():
     assert all(heads_of(kind) for kind in METHODS.values())
     first = [heads_of(kind)[0] for name, kind in METHODS.items() if "deeplab" in heads_of(kind)]
