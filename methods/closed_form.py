@@ -10,7 +10,7 @@ from torch import Tensor
 from dataset.loader import first_epochs
 from methods.base import Method
 from methods.closed_form_net import ClosedFormNet, NoHead, WideHead
-from modules.heads import HEADS
+from modules.heads import HEADS, PUBLISHED
 from segmentation_module import Output, Parts, SegmentationModel
 from utils.losses.moments import Moments
 
@@ -40,8 +40,10 @@ class ClosedForm(Method, ABC):
         return {}
 
     def build_model(self, step, parts: Parts) -> SegmentationModel:
-        body = parts.body()
-        by_image = HEADS[parts.head_name].answers == "images"  # a mean, which has nothing to train
+        body, head_name = parts.body(), parts.head_name
+        by_image = HEADS[head_name].answers == "images"  # a mean, which has nothing to train
+        if not self.sgd and not by_image and head_name != PUBLISHED:
+            raise ValueError(f"{self.registered} without SGD builds no head: leave out --head {head_name}")
         head = parts.head(body) if self.sgd or by_image else NoHead(body.out_channels)
         learner = step.num_new if self.sgd and step.index == 0 else 0
         net = ClosedFormNet(

@@ -16,7 +16,7 @@ class StepResult:
         miou, miou_old, miou_new, harmonic: means with background, if there is one, as an old class.
         forgetting: mean over classes of the best earlier IoU minus that now.
         iou: of every class by its name, in learning order.
-        scores: every number by name, those without background among them, see `metrics.scores.scores`.
+        scores: every number by name, those without background among them, see `metrics.reported.METRICS`.
         cost: of training: seconds, images_per_second, trainable_parameters, peak_memory_bytes, ...
         checkpoint: file of the weights that were tested. file: the result file, which has more.
     """

@@ -21,6 +21,7 @@ from config.recipes import read_recipes
 from dataset import DATASETS
 from methods import METHODS, SPELLINGS, hyper_parameters
 from models import BACKBONES
+from modules.heads import HEADS
 from task_tables import task_names
 from utils.commands import answer
 
@@ -73,8 +74,9 @@ def completion_parser() -> argparse.ArgumentParser:
     typed = {name: spelling for spelling, name in SPELLINGS.items()}
     methods = [typed.get(name, name) for name in METHODS]
     parser.add_argument("--help", choices=["all", *methods], help="of a first run, of all flags, of a method")
+    known = {"method": methods, "backbone": [*BACKBONES], "head": [*HEADS], "step": ["all", "0"]}
     for action in parser._actions:
-        if action.dest in (known := {"method": methods, "backbone": [*BACKBONES], "step": ["all", "0"]}):
+        if action.dest in known:
             action.choices = known[action.dest]
         if function := value_function(action.dest):
             action.complete = function  # shtab would take {} for choices that are not there
@@ -101,7 +103,8 @@ def completion(shell: str) -> str:
         import shtab
     except ImportError:
         raise ValueError("completion is written by shtab: python -m pip install shtab") from None
-    tasks = {name: " ".join(dict.fromkeys([*task_names(name), "offline"])) for name in DATASETS}
+    tasks = {name: " ".join(dict.fromkeys([*task_names(name), *kind.tasks, "offline"]))
+             for name, kind in DATASETS.items()}  # fmt: skip
     tasks[DEFAULTS["dataset"]] = f"{DEFAULTS['task']} {tasks[DEFAULTS['dataset']]}"
     cases = "\n".join(f'    "--dataset {name}") tasks=({words}) ;;' for name, words in tasks.items())
     preamble = WORDS[shell].replace("$TASKS", tasks[DEFAULTS["dataset"]]).replace("$CASES", cases)

@@ -27,6 +27,7 @@ from tests.builders import PARTS, make_images, make_labels, make_method
 from train import Training, start
 
 FOLDER = "small_4-1_overlap"
+NAMES = list(HEADS)  # a new head is tested here for free
 
 
 class Joined(Head):
@@ -110,6 +111,11 @@ def test_a_method_refuses_a_head_that_it_cannot_use_in_a_sentence(method, head, 
     assert cli("--method", method, "--head", head) == (2, "", f"run.py: error: {said}\n")
 
 
+def test_a_method_that_builds_no_head_refuses_to_choose_one(cli):
+    status, _, err = cli("--method", "RIDGE", "--no-sgd", "--head", "joined", "--step", "0")
+    assert status == 2 and "RIDGE without SGD builds no head: leave out --head Joined" in err
+
+
 def test_every_method_has_a_head_and_takes_the_first_that_it_supports_unasked():
     assert all(heads_of(kind) for kind in METHODS.values())
     first = [heads_of(kind)[0] for name, kind in METHODS.items() if "deeplab" in heads_of(kind)]
@@ -160,6 +166,24 @@ def test_a_head_decides_answer_losses_and_groups_of_the_optimizer():
     assert list(method.losses(make_images(), make_labels(method.step, "mixed"))) == ["spoken"]
     optimizer = start(method, Training(1, 0.1), batches=1, device=torch.device("cpu")).optimizer
     assert [group["initial_lr"] for group in optimizer.param_groups] == pytest.approx([0.01, 0.1])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_head_has_a_method_that_trains_it_and_every_weight_of_it_learns(name):
+    owner = next(method for method, kind in METHODS.items() if name in heads_of(kind))
+    method = make_method(owner, 0)
+    torch.manual_seed(0)
+    method.net = method.model = method.build_model(method.step, replace(PARTS, head_name=name)).train()
+    losses = method.losses(make_images(), make_labels(method.step, "mixed"))
+    assert all(value.dim() == 0 and torch.isfinite(value) for value in losses.values())
+    sum(losses.values()).backward()
+    method.after_backward()
+    assert all(torch.isfinite(weight.grad).all() for weight in method.net.head.parameters())
+    groups = method.param_groups(0.1, 1e-4)
+    moved = [id(weight) for group in groups for weight in group["params"]]
+    assert sorted(moved) == sorted(map(id, method.net.trainable()))  # each once
+    out = method.net.eval()(make_images())
+    assert out.logits.shape[:2] == (2, 3) and torch.isfinite(out.logits).all()
 
 
 # -- who knows of it

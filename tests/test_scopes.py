@@ -20,16 +20,16 @@ OTHER = {
     "overwrite": True, "backbone": "resnet18", "output_stride": 16, "pooling": 16, "precision": "bf16",
     "norm": "lean", "epochs": 2, "lr": 0.02, "batch_size": 8, "accumulate": 2, "weight_decay": 0.1,
     "queries": 9, "decoder_layers": 3, "mask_points": 99, "backbone_lr": 0.5, "unlabelled_background": True,
-    "optimizer": "adamw", "clip_grad": 1.0,
+    "head": "mask", "optimizer": "adamw", "clip_grad": 1.0,
     "lr_warmup": 0.2, "crop_size": 24, "seed": 1, "num_workers": 1, "print_interval": 3, "ckpt_interval": 0.0,
     "timeout": 60.0,
     "val_share": 0.2, "cache": "ram", "compile": True, "tf32": True, "deterministic": True,
 }  # fmt: skip
-# What names a file, cuts one data set only, or says what is to be done at all; `task`, `method` and `head`
-# have tests of their own.
+# What names a file, cuts one data set only, or says what is to be done at all; `task` and `method` have tests
+# of their own.
 NOT_VARIED = {
     *("method", "dataset", "task", "step", "test", "explain", "data_root", "index_dir", "pretrained_path"),
-    *("track", "head", "pixel_decoder", "yaml", "config", "step_ckpt", "ckpt", "replay_batch", "leaky_split"),
+    *("track", "pixel_decoder", "yaml", "config", "step_ckpt", "ckpt", "replay_batch", "leaky_split"),
     "accept",
 }
 

@@ -43,6 +43,7 @@ def script(tmp_path_factory):
         ("python run.py --recipe voc/mib_15-1", ["voc/mib_15-1-overlap", "voc/mib_15-1-disjoint"]),
         ("python run.py --dataset cit", ["cityscapes_domain", "cityscape"]),
         ("python run.py --step 0 1 --setting dis", ["disjoint"]),
+        ("python run.py --head deep", ["deeplab"]),
         ("python run.py --help al", ["all"]),
         ("python other.py --meth", []),
     ],
