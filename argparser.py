@@ -11,20 +11,19 @@ from collections.abc import Set
 from pathlib import Path
 from types import SimpleNamespace
 
-import torch
 import yaml
 
-from config.build import flat, run_files
-from config.flags import DEFAULTS, checked, flag_names
+from config.flags import CONTENT, DEFAULTS, checked, flag_names
 from config.parser import build_parser, peek, unknown_flag
 from config.published_command_lines import Line, translate
 from config.recipes import find_recipes, is_file, named, read_values, source_of
-from config.reuse import CONTENT
+from config.values import flat, run_files
 from dataset import DATASETS, first_task
-from experiment import checkpoint
-from methods import METHODS, hyper_parameters, method_named
+from methods import method_named
+from methods.declared import declared
 from models import backbone_name, default_weights
 from task_tables import lookup
+from utils import gpu
 from utils.naming import closest
 
 # What a checkpoint does not decide for a test of it, or for an analysis.
@@ -52,6 +51,8 @@ def parse(argv: list[str] | None = None) -> SimpleNamespace:
     if config.test:
         saved = [Path(config.ckpt)] if config.ckpt else run_files(config).checkpoints_saved()
         if saved:
+            from experiment import checkpoint  # brings PyTorch, which what is typed does not need
+
             content = checkpoint.load(saved[0])
             typed, config = config, resolve(argv, content["config"])
             for name in ("method", "task", "setting", "backbone") if typed.ckpt else ():
@@ -82,7 +83,7 @@ def merge(argv: list[str], stored: dict) -> SimpleNamespace:
     below = (row.identity if row else line.defaults) | recipe_file
     method = method_named((DEFAULTS | below | stored | file | chosen)["method"])
     typed = read_flags(line.argv, method)
-    own = {name: default for name, (_, default, _) in hyper_parameters(METHODS[method]).items()}
+    own = {name: default for name, (_, default, _) in declared(method).items()}
 
     setting = below | stored | file | line.values | typed | {"method": method}
     dataset = str((DEFAULTS | setting)["dataset"])
@@ -131,7 +132,7 @@ def restore(stored: dict, **changes) -> SimpleNamespace:
     """
     kept = {name: value for name, value in stored.items() if name not in NOT_FROM_CHECKPOINTS}
     method = method_named(kept["method"])
-    own = {name: default for name, (_, default, _) in hyper_parameters(METHODS[method]).items()}
+    own = {name: default for name, (_, default, _) in declared(method).items()}
     values = names_checked({name: (DEFAULTS | kept | changes)[name] for name in DEFAULTS})
     config = SimpleNamespace(**values, sources=dict.fromkeys(values, "checkpoint"), notes=[])
     config.method, config.hyper = method, {name: kept.get(name, default) for name, default in own.items()}
@@ -179,10 +180,10 @@ def check(config: SimpleNamespace) -> SimpleNamespace:
         raise ValueError("--lr_warmup is a share of the optimizer steps: 0 (none) or more, below 1")
     config.num_workers = min(config.num_workers, os.cpu_count() or 1)
     typed = config.sources["precision"] == "command line"
-    if config.precision == "fp16" and not typed and not torch.cuda.is_available():
+    if config.precision == "fp16" and not typed and not gpu.found():
         config.precision, config.sources["precision"] = "fp32", "fp16 needs a GPU"
     if config.precision == "auto":
-        config.precision = "bf16" if torch.cuda.is_available() and torch.cuda.is_bf16_supported() else "fp32"
+        config.precision = "bf16" if gpu.has_bf16() else "fp32"
     if config.pretrained_path == "auto":
         config.pretrained_path = str(default_weights(config.backbone))
     if config.no_pretrained:

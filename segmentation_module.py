@@ -12,9 +12,8 @@ from models import build_backbone
 from modules.deeplab import DeepLabV3Head
 from modules.folding import folded_copy
 from modules.norms import NORMS
+from modules.precisions import PRECISIONS
 from utils.losses.pixelwise import at_least_float32
-
-PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 @dataclass

@@ -3,7 +3,8 @@
 import argparse
 
 from config.flags import FLAGS, Flag
-from methods import METHODS, hyper_parameters
+from methods import METHODS
+from methods.declared import declared
 from utils.naming import closest
 
 DESCRIPTION = """
@@ -51,7 +52,7 @@ def build_parser(method: str) -> Parser:
         for flag in flags:
             add_flag(group, flag)
     group = parser.add_argument_group(f"hyper-parameters of {method}")
-    for name, (kind, default, text) in hyper_parameters(METHODS[method]).items():
+    for name, (kind, default, text) in declared(method).items():
         add_flag(group, Flag(name, default, "weights", text, kind=kind), both_ways=True)
     hidden = {"action": "store_const", "const": "overlap", "help": argparse.SUPPRESS}
     parser.add_argument("--overlap", dest="setting", **hidden)  # the published spelling
@@ -86,8 +87,8 @@ def unknown_flag(word: str, parser: Parser, method: str) -> str:
         return f"unknown flag {flag}; use {HINTS[flag]}"
     if not flag.startswith("-"):
         return f"{word!r} belongs to no flag"
-    for other, kind in METHODS.items():
-        if flag.lstrip("-").removeprefix("no-") in hyper_parameters(kind):
+    for other in METHODS:
+        if flag.lstrip("-").removeprefix("no-") in declared(other):
             return f"{flag} is a hyper-parameter of {other}, not of {method}"
     options = [option for action in parser._actions for option in action.option_strings]
     try:

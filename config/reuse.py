@@ -4,8 +4,8 @@ from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
-from config.build import PER_STEP, flat, of_step
 from config.flags import flag_names
+from config.values import PER_STEP, flat, of_step
 from dataset.increment import IncrementData
 from experiment.files import RunFiles
 from experiment.identity import Scopes, check, describe, differences, say_unchecked
@@ -19,8 +19,6 @@ from tasks import Step
 from utils.files import file_hash
 
 NETWORK = ("output_stride", "pooling", "precision", "norm")  # values that a network can be tested without
-# What identities and tests compare besides configured values.
-CONTENT = ("classes", "images", "pretrained", "previous", "rows", "test_images")
 _NOT_WEIGHTS = flag_names("task", "data", "test", "place", "call")
 _NOT_STEP_0 = _NOT_WEIGHTS | flag_names("images", "later")
 

@@ -11,8 +11,6 @@ from dataset.packs import on_disk
 from dataset.presence import in_threads
 from utils.decoding.decode import as_bytes
 
-PLACES = ("none", "ram", "disk")
-
 
 def cached(data, place: str):
     """An `IncrementData` whose step's training images are decoded once, now.

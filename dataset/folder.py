@@ -12,7 +12,7 @@ from torch import Tensor
 
 from dataset.base import Sample
 from dataset.files import FileDataset
-from dataset.own.description import Description
+from dataset.own.description import Description, described_tasks
 from dataset.own.how import mask_reading, reading
 from dataset.own.labels import ColourLabels, ValueLabels
 from dataset.own.listing import listed_samples, samples_of_steps
@@ -192,9 +192,3 @@ class Folder(FileDataset):
         found = {label: mask.palette[value] for label, value in values.items()}
         different = len({tuple(colour) for colour in found.values()}) == len(found)
         return found if different else {}
-
-
-def described_tasks(description: Path | str) -> tuple[str, ...]:
-    """The task of `steps:` in the YAML file `description`, if it names any, and its `tasks:`."""
-    about = Description(Path(description).expanduser())
-    return (*((STEPS,) if "steps" in about else ()), *map(str, about.typed("tasks", list, [])))

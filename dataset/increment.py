@@ -12,12 +12,11 @@ from dataset.base import Sample, SegmentationDataset
 from dataset.content import contents
 from dataset.images import CroppedImages, StepImages, TrainImages
 from dataset.presence import Presence, presence
-from dataset.rules import MASKINGS, PROTOCOLS, SETTINGS, SPLITS, label_table, select, shows
+from dataset.rules import EVALUATIONS, MASKINGS, PROTOCOLS, SETTINGS, SPLITS, label_table, select, shows
 from tasks import Step
 from utils.distributed import is_main
 from utils.naming import closest
 
-EVALUATIONS = ("crop", "full")
 INDEX_FILES = {"train": "train", "val": "val", "test": "test_on_val"}  # published names: <this>-<step>.npy
 
 log = logging.getLogger(__name__)

@@ -1,0 +1,32 @@
+"""What a resolved configuration says by itself, without any part of the framework built."""
+
+from pathlib import Path
+from types import SimpleNamespace
+
+from config.flags import DEFAULTS
+from experiment.files import RunFiles
+
+PER_STEP = ("lr", "epochs")  # flags with a value for each step of the task
+
+
+def flat(config: SimpleNamespace) -> dict:
+    """All resolved values, the method's own among them, in plain types."""
+    return {name: getattr(config, name) for name in DEFAULTS} | config.hyper
+
+
+def of_step(config: SimpleNamespace, name: str, index: int):
+    """Value of the per-step flag `name` at step `index`; the last value stands for all that follow."""
+    values = getattr(config, name)
+    return values[min(index, len(values) - 1)]
+
+
+def run_files(config: SimpleNamespace) -> RunFiles:
+    """The files of the run; a seed other than the published 42, and other data, are part of its name."""
+    other_data = ["leaky"] * config.leaky_split + [config.masking] * (config.masking != DEFAULTS["masking"])
+    seed = "" if config.seed == DEFAULTS["seed"] else f"seed{config.seed}"
+    backbone = config.backbone.replace(":", "_").replace("/", "_")
+    words = [config.method.replace("*", "_STAR"), backbone, config.name, *other_data, seed]
+    setting = f"{Path(config.dataset).stem}_{config.task}_{config.setting}"
+    run = "_".join(word for word in words if word)
+    roots = Path(config.checkpoint), Path(config.results_dir), Path(config.logdir)
+    return RunFiles(*roots, setting=setting, run=run, kin=run.removeprefix(words[0]) if config.name else "")
