@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from dataset.transform import to_device
-from metrics import ConfusionMatrix
+from metrics.confusion import ConfusionMatrix
 from utils.distributed import is_distributed, of_every_process
 from utils.optimizer import FusedSGD
 from utils.schedule import poly_schedule

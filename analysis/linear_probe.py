@@ -8,7 +8,7 @@ from torch import Tensor
 from analysis.commands import progress
 from analysis.features import Features
 from methods.base import Method
-from metrics import ConfusionMatrix
+from metrics.confusion import ConfusionMatrix
 from segmentation_module import Output, SegmentationModel
 from tasks import Step
 from train import Training, optimizer_step, start

@@ -15,8 +15,8 @@ from dataset.skip import skip_bad_images
 from experiment.autosave import seed_everything
 from methods.base import Method
 from methods.build import build_method, trained_method
+from metrics.filed import read_results
 from metrics.published_csv import published_summary, read_rows
-from metrics.results import read_results
 from metrics.table import table
 from segmentation_module import Parts
 from tasks import Step

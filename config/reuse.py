@@ -13,7 +13,7 @@ from experiment.previous_step import check_finished, read_previous
 from experiment.shared_step0 import SharedStep0, shared_step0
 from methods import METHODS
 from methods.build import step0_as
-from metrics.results import read_results
+from metrics.filed import read_results
 from metrics.view import view_of_config, view_of_result
 from tasks import Step
 from utils.files import file_hash

@@ -19,8 +19,8 @@ from config import build
 from experiment.files import RunFiles
 from methods import METHODS, method_named
 from methods.build import step0_as
-from metrics.results import read_results
-from metrics.scores import average
+from metrics.filed import read_results
+from metrics.numbers import average
 from scripts.side_by_side import Job, run_jobs
 from utils.commands import answer
 from utils.files import write_text

@@ -6,9 +6,9 @@ from functools import cached_property
 from pathlib import Path
 
 from config.flags import DEFAULTS, flag_names
-from metrics.results import over_steps, read_results
-from metrics.scores import average as mean_of_known
-from metrics.scores import intransigence
+from metrics.filed import over_steps, read_results
+from metrics.numbers import average as mean_of_known
+from metrics.numbers import intransigence
 from metrics.view import result_files, view_of_result
 
 # What rows are not told apart by: they average over seeds, and --no_pretrained shows in the path.

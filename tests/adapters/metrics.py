@@ -3,9 +3,10 @@
 import torch
 import torch.nn.functional as F
 
-from metrics import ConfusionMatrix
+from metrics.confusion import ConfusionMatrix
+from metrics.numbers import harmonic
 from metrics.published_csv import published_row, published_summary, read_rows
-from metrics.scores import class_scores, group_scores, harmonic
+from metrics.scores import class_scores, group_scores
 from tests.adapters import adapter
 from tests.published_only import spilled
 from utils.schedule import poly_schedule
