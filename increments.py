@@ -20,11 +20,13 @@ from experiment.heartbeat import heartbeat
 from experiment.leftovers import remove_leftovers
 from experiment.lock import RunLock
 from experiment.log import RunLog
+from experiment.log_pictures import Samples
 from experiment.nonfinite import replay, write_failure
 from experiment.peers import last_words, what_is_saved
 from experiment.previous_step import adopt
 from metrics.cost import Clock, training_cost
 from metrics.results import write_result
+from metrics.table import in_one_line
 from modules.folding import fold_norms
 from tasks import make_step
 from train import NonFiniteLoss, evaluate, fit, start
@@ -158,8 +160,15 @@ def optimise(method, loader, autosave: Autosave, path: Path, *, log: RunLog, dev
 
 
 def test_step(config: SimpleNamespace, data: IncrementData, files: RunFiles, device: torch.device) -> str:
-    """Evaluate a step's saved checkpoint on all classes seen so far, file the numbers; the kind of test."""
+    """Evaluate a step's saved checkpoint on all classes seen so far, file the numbers; the kind of test.
+
+    A test whose result is there is not made again.
+    """
     step = data.step
+    if known := reuse.tested(config, data, files):
+        result, kind = known
+        distributed.say(f"{in_one_line(result)} (tested before; --test tests again)")
+        return kind
     path = Path(config.ckpt) if config.ckpt else files.checkpoint(step.index)
     content = checkpoint.load(path)
     test = reuse.test_of(config, data, files, path, content)
@@ -168,11 +177,12 @@ def test_step(config: SimpleNamespace, data: IncrementData, files: RunFiles, dev
     loader = make_loader(data.test, build.test_batch_size(config), train=False, seed=config.seed,
                          num_workers=config.num_workers)
     log = RunLog(files.log_folder(step.index), f"{config.method} {step.task} step {step.index}")
-    matrix = evaluate(method, loader, device=device, log=log)
+    samples = Samples(data.test, loader.batch_sampler)
+    matrix = evaluate(method, loader, device=device, log=log, look=samples.look)
     if distributed.is_main():
         result = write_result(files.results, matrix, step, data.dataset, content,
                               num_images=len(data.test.ids), **test)
-        log.tested(result, method, data.test)
+        log.tested(result, samples.picture(step.order))
     log.close()
     distributed.barrier()
     return test["kind"]

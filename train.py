@@ -181,8 +181,12 @@ def read_losses(pending: list[dict[str, Tensor]], progress: Progress, batch: int
 
 
 @torch.inference_mode()
-def evaluate(method, loader, *, device: torch.device, log) -> ConfusionMatrix:
+def evaluate(
+    method, loader, *, device: torch.device, log, look: Callable[[Tensor, Tensor, Tensor], None] | None = None
+) -> ConfusionMatrix:
     """Confusion matrix of all seen classes over `loader`, summed over processes.
+
+    `look` is shown every batch of this process: images as they were read, labels and predictions.
 
     Classes that have rows but were not taught yet may win pixels; these count as errors (extra columns).
 
@@ -192,9 +196,12 @@ def evaluate(method, loader, *, device: torch.device, log) -> ConfusionMatrix:
     method.net.eval()
     rows = sum(method.heads(method.step))
     matrix = ConfusionMatrix(method.step.num_seen, num_columns=rows, device=device)
-    for images, labels in log.evaluation(loader):
-        images, labels = to_device(images, labels, device)
+    for pictures, labels in log.evaluation(loader):
+        images, labels = to_device(pictures, labels, device)
         out = method.net(images)
-        matrix.update(labels, method.predict(out.logits))
+        predictions = method.predict(out.logits)
+        matrix.update(labels, predictions)
         matrix.note_broken(out.logits_small)
+        if look:
+            look(pictures, labels, predictions)
     return matrix.reduce()

@@ -15,7 +15,7 @@ from dataset.skip import skip_bad_images
 from experiment.autosave import seed_everything
 from methods.base import Method
 from methods.build import build_method, trained_method
-from metrics.filed import read_results
+from metrics.filed import csv_of, read_results
 from metrics.published_csv import published_summary, read_rows
 from metrics.table import table
 from segmentation_module import Parts
@@ -143,7 +143,7 @@ def closing(config: SimpleNamespace, kind: str = "") -> str:
     """
     files = run_files(config)
     results = read_results(files.results, kind)
-    file = files.results / f"results{f'_{kind}' if kind else ''}.csv"
+    file = csv_of(files.results, kind)
     parts = [table(results)]
     if file.is_file():
         text = file.read_text(encoding="utf-8")

@@ -14,7 +14,8 @@ shares of 1, null where a number does not exist:
     over_steps               steps (that were found), average_miou and average_miou_foreground (the papers'
                              "avg"), mean_forgetting, trainable_percent; see `metrics.scores`
     test                     what was measured: view (see `metrics.view.View`), images (of the whole test set:
-                             number and hash of their content), network (checksum of the tested weights)
+                             number and hash of their content), counted (the same of those of the step, and
+                             a hash of what their labels count as), network (checksum of the tested weights)
     images                   test images
     skipped                  images that cannot be used and were left out: split, id, reason
     drift                    values that differ from those of the step before
@@ -31,7 +32,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from metrics.confusion import ConfusionMatrix
-from metrics.filed import SCHEMA, over_steps, published_csv, read_results
+from metrics.filed import SCHEMA, csv_of, over_steps, published_csv, read_results
 from metrics.scores import class_scores, number, scores
 from metrics.view import View, view_of_config
 from tasks import Step
@@ -50,7 +51,7 @@ CONVENTIONS = {
 
 def write_result(
     folder: Path | str, matrix: ConfusionMatrix, step: Step, dataset, content: dict, *, num_images: int,
-    view: View | None = None, kind: str = "", test_images: str = "",
+    view: View | None = None, kind: str = "", test_images: str = "", counted: str = "",
 ) -> dict:  # fmt: skip
     """File the evaluation of one step as JSON, and rewrite the CSV; returns the JSON's content.
 
@@ -63,7 +64,7 @@ def write_result(
         num_images: images that should have been counted.
         view: what the test looked at; None: what the configuration in `content` says.
         kind: its name among the folder's results, "" for the usual one.
-        test_images: what the images of the test set are.
+        test_images: what the images of the test set are. counted: which of them, and which of their labels.
 
     Raises:
         ValueError: if the matrix counted another number of images.
@@ -71,16 +72,40 @@ def write_result(
     if matrix.images != num_images:
         raise ValueError(f"{matrix.images} test images were counted instead of {num_images}")
     folder, view = Path(folder), view or view_of_config(content["config"])
-    earlier = [result for result in read_results(folder, kind) if result["step"] < step.index]
+    filed = [result for result in read_results(folder, kind) if result["step"] != step.index]
+    earlier = [result for result in filed if result["step"] < step.index]
     result = describe(matrix, step, dataset, content, view)
-    result["test"] = {"view": asdict(view), "images": test_images, "network": content.get("learned")}
-    result["over_steps"] = over_steps([*earlier, result])
+    result["test"] = about_test(view, content, test_images, counted)
+    result["over_steps"], lost = over_steps([*earlier, result])
+    for entry in result["classes"]:
+        entry["forgetting"] = lost.get(entry["label"])
     lines = [f"{json.dumps(key)}: {json.dumps(value, allow_nan=False)}" for key, value in result.items()]
     suffix = f"_{kind}" if kind else ""
     write_text(folder / f"step_{step.index}{suffix}.json", "{\n" + ",\n".join(lines) + "\n}\n")
-    csv = published_csv(read_results(folder, kind), num_classes=step.num_total)
-    write_text(folder / f"results{suffix}.csv", csv)
+    every = sorted([*filed, result], key=lambda one: one["step"])
+    csv = published_csv(every, num_classes=step.num_total)
+    write_text(csv_of(folder, kind), csv)
     return result
+
+
+def about_test(view: View, content: dict, test_images: str, counted: str) -> dict:
+    """What was measured, as the file says it; `content` is the checkpoint."""
+    looked_at = {"view": asdict(view), "images": test_images, "counted": counted}
+    return looked_at | {"network": content.get("learned")}
+
+
+def filed_result(
+    folder: Path | str, index: int, content: dict, *, view: View, kind: str, test_images: str, counted: str
+) -> dict | None:
+    """The result of step `index` in `folder` if it is of just this test of this checkpoint, else None.
+
+    It also has to follow from the earlier steps' results as they are now.
+    """
+    results = [result for result in read_results(folder, kind) if result["step"] <= index]
+    if not results or results[-1]["step"] != index or not csv_of(folder, kind).is_file():
+        return None
+    same = results[-1].get("test") == about_test(view, content, test_images, counted)
+    return results[-1] if same and results[-1]["over_steps"] == over_steps(results)[0] else None
 
 
 def describe(matrix: ConfusionMatrix, step: Step, dataset, content: dict, view: View) -> dict:

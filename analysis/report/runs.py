@@ -84,7 +84,7 @@ class Run:
     def numbers(self, joint: Mapping[str, float | None]) -> dict[str, float | None]:
         """Every number that tables show; shares of 1, seconds, counts. `joint` as for `intransigence`."""
         last, cost = self.last, self.last["cost"]
-        scores, over = last["scores"], over_steps(self.results)
+        scores, (over, _) = last["scores"], over_steps(self.results)
         later = [result["cost"] for result in self.results if result["step"] > 0]
         found = {}
         for suffix in ("", "_foreground"):
