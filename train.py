@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from dataset.transform import to_device
+from dataset.transform import normalize, to_device
 from metrics.confusion import ConfusionMatrix
 from utils.distributed import is_distributed, of_every_process
 from utils.optimizer import FusedSGD
@@ -197,11 +197,15 @@ def evaluate(
     rows = sum(method.heads(method.step))
     matrix = ConfusionMatrix(method.step.num_seen, num_columns=rows, device=device)
     for pictures, labels in log.evaluation(loader):
-        images, labels = to_device(pictures, labels, device)
-        out = method.net(images)
-        predictions = method.predict(out.logits)
-        matrix.update(labels, predictions)
-        matrix.note_broken(out.logits_small)
+        predictions = predict(method, pictures.to(device, non_blocking=True), matrix)
+        matrix.update(labels.to(device, non_blocking=True).long(), predictions)
         if look:
             look(pictures, labels, predictions)
     return matrix.reduce()
+
+
+def predict(method, pictures: Tensor, matrix: ConfusionMatrix) -> Tensor:  # uint8 (N, 3, H, W) -> (N, H, W)
+    """Model index of every pixel's class; `matrix` learns of logits that are not finite."""
+    out = method.net(normalize(pictures.contiguous(memory_format=torch.channels_last)))
+    matrix.note_broken(out.logits_small)
+    return method.decide(out)

@@ -87,5 +87,5 @@ def _statistics(mean: Colour, std: Colour, device: torch.device) -> tuple[Tensor
 
 def to_device(images: Tensor, labels: Tensor, device: torch.device) -> tuple[Tensor, Tensor]:
     """uint8 images (N, 3, H, W) and labels (N, H, W) as normalised float32 and int64 on `device`."""
-    images = normalize(images.to(device, non_blocking=True)).contiguous(memory_format=torch.channels_last)
-    return images, labels.to(device, non_blocking=True).long()
+    images = images.to(device, non_blocking=True).contiguous(memory_format=torch.channels_last)
+    return normalize(images), labels.to(device, non_blocking=True).long()

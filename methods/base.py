@@ -6,7 +6,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from segmentation_module import Parts, SegmentationModel, make_model
+from methods.decision import competing, decide
+from segmentation_module import Output, Parts, SegmentationModel, make_model
 from tasks import Step
 from train import Training
 from utils.losses.pixel_means import pixel_means
@@ -96,9 +97,14 @@ class Method:
     def end_increment(self, loader) -> None:
         """After the last epoch, before the checkpoint is written; `loader` is that of the training images."""
 
+    @competing()
     def predict(self, logits: Tensor) -> Tensor:  # (N, C, H, W) -> (N, H, W)
         """Model index of every pixel's class."""
         return logits.max(1).indices  # the same as argmax, in half the time on CPUs
+
+    def decide(self, out: Output) -> Tensor:  # (N, H, W)
+        """`predict(out.logits)`; where the logits need not all be held for that, they are not."""
+        return decide(self.predict, out)
 
     # -- what a checkpoint keeps besides the network
     def state_dict(self) -> dict:

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from dataset.saliency import SalientImages
 from methods.base import Method
+from methods.decision import competing
 from modules.norms import NORMS
 from modules.small_head import SmallHead
 from segmentation_module import Parts, SegmentationModel
@@ -112,6 +113,7 @@ class SSUL(Method):
             labels = sigmoid_pseudo_labels(old, labels, threshold=self.threshold, first=UNKNOWN + 2)
         return binary_cross_entropy(logits, labels)
 
+    @competing(leading=2, squashed=torch.sigmoid)
     def predict(self, logits: Tensor) -> Tensor:
         return best_with_unknown(logits)
 
