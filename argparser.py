@@ -17,7 +17,7 @@ from config.flags import CONTENT, DEFAULTS, checked, flag_names
 from config.parser import build_parser, peek, unknown_flag
 from config.published_command_lines import Line, translate
 from config.recipes import find_recipes, is_file, named, read_values, source_of
-from config.values import flat, run_files
+from config.values import CACHES, flat, run_files
 from dataset import DATASETS, first_task
 from methods import method_named
 from methods.declared import declared
@@ -176,6 +176,11 @@ def check(config: SimpleNamespace) -> SimpleNamespace:
         config.overwrite = config.overwrite or ["all"]
     known = {*DEFAULTS, *config.hyper, *CONTENT}
     config.accept = [closest(name, known, "value for --accept") for name in config.accept]
+    if not CACHES.fullmatch(config.cache):
+        raise ValueError(
+            f"--cache {config.cache}: it is none, ram, disk, features, or features:V with V views of an "
+            "image (and features:V:exact)"
+        )
     if not 0 <= config.lr_warmup < 1:
         raise ValueError("--lr_warmup is a share of the optimizer steps: 0 (none) or more, below 1")
     config.num_workers = min(config.num_workers, os.cpu_count() or 1)

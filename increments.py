@@ -9,12 +9,14 @@ import torch
 
 from config import announce, build, reuse
 from config.outlook import look_ahead
+from config.values import kept_features
 from dataset.cache import cached
 from dataset.card import data_card
 from dataset.increment import IncrementData
 from dataset.loader import make_loader
 from experiment import checkpoint
 from experiment.autosave import Autosave
+from experiment.features import remembered
 from experiment.files import RunFiles
 from experiment.heartbeat import heartbeat
 from experiment.leftovers import remove_leftovers
@@ -128,7 +130,7 @@ def train_step(config: SimpleNamespace, data: IncrementData, steps: list[int], f
     with heartbeat(f"{title}, without epochs"):
         solved = method.fit_step(loader)
     if not solved:
-        optimise(method, loader, autosave, files.checkpoint(step.index), log=log, device=device)
+        optimise(config, method, loader, autosave, files.checkpoint(step.index), log=log, device=device)
         passes = method.training.epochs
     trained = passes * len(loader) * loader.batch_sampler.batch_size * distributed.world_size()
     about["cost"] = training_cost(method.net, clock, len(loader.dataset), trained, classes=step.num_seen)
@@ -143,20 +145,39 @@ def train_step(config: SimpleNamespace, data: IncrementData, steps: list[int], f
     log.close()
 
 
-def optimise(method, loader, autosave: Autosave, path: Path, *, log: RunLog, device: torch.device) -> None:
+def optimise(config: SimpleNamespace, method, loader, autosave: Autosave, path: Path, *, log: RunLog,
+             device: torch.device) -> None:
     """All epochs of the step that `path` will hold, from where an interrupted run was saved, if one was."""
     compile_network(method)
     method.model = distributed.distribute(method.net, device)
     progress = start(method, method.training, batches=len(loader), device=device)
+    source, showing = feature_source(config, method, loader, log) or (loader, nullcontext())
     with autosave:
         if autosave.restore(progress):
             log.say(f"continuing in epoch {progress.epoch}, batch {progress.batch}")
         try:
-            fit(method, loader, method.training, device=device, log=log, progress=progress,
-                after_iteration=autosave)
+            with showing:
+                fit(method, source, method.training, device=device, log=log, progress=progress,
+                    after_iteration=autosave)
         except NonFiniteLoss as error:
             file = write_failure(path, error, method, loader, autosave.about)
             raise FloatingPointError(f"{error}; look at it again with --replay_batch {file}") from error
+
+
+def feature_source(config: SimpleNamespace, method, loader, log: RunLog):
+    """With --cache features: features in place of the images of `loader`, and the context in which the
+    network takes them; None without, and where the network is not frozen.
+    """
+    views, exact = kept_features(config.cache)
+    if not views:
+        return None
+    if distributed.world_size() > 1 or not method.from_features():
+        why = "its network is not frozen here" if distributed.world_size() == 1 else "one process keeps them"
+        log.say(f"--cache features has no effect on {config.method} at step {method.step.index}: {why}")
+        return None
+    found = remembered(method, loader, views=min(views, method.training.epochs), exact=exact,
+                       folder=Path(config.cache_dir), say=log.say)  # fmt: skip
+    return found, found.in_place_of_images(method.net)
 
 
 def test_step(config: SimpleNamespace, data: IncrementData, files: RunFiles, device: torch.device) -> str:

@@ -62,6 +62,8 @@ class SegmentationModel(nn.Module):
         self.precision = PRECISIONS[precision]
         self._frozen: list[nn.Module] = []
         self._folding, self._folded = False, []  # copies of body and head, no part of the state
+        # Size (H, W) of the images, where `forward` is given their features instead.
+        self.given_features_of: tuple[int, int] | None = None
 
     def forward(self, images: Tensor) -> Output:  # (N, 3, H, W), normalised
         """Forward pass; the `Output` holds every intermediate that a loss may read."""
@@ -69,10 +71,20 @@ class SegmentationModel(nn.Module):
         with torch.autocast(images.device.type, dtype=self.precision if enabled else None, enabled=enabled):
             body, attentions, features = self.encode(images)
             logits_small, extras = self.respond(features)  # (N, C, h, w)
-        return Output(logits_small, features, body, attentions, tuple(images.shape[-2:]), extras)
+        size = self.given_features_of or tuple(images.shape[-2:])
+        return Output(logits_small, features, body, attentions, size, extras)
+
+    @torch.no_grad()
+    def features(self, images: Tensor) -> Tensor:  # (N, 3, H, W) -> (N, D, h, w)
+        """The input of the classifiers alone, in the precision of the network."""
+        enabled = self.precision != torch.float32
+        with torch.autocast(images.device.type, dtype=self.precision if enabled else None, enabled=enabled):
+            return self.encode(images)[2]
 
     def encode(self, images: Tensor) -> tuple[Tensor, dict[str, Tensor], Tensor]:  # (N, 3, H, W)
         """Output of the body (N, B, h', w'), its stage maps, and the features (N, D, h, w)."""
+        if self.given_features_of:  # they are what `images` is, and all that there is
+            return images, {}, images
         if not self._folded:
             body, attentions = self.body(images)
             return body, attentions, self.head(body)

@@ -120,8 +120,9 @@ FLAGS: dict[str, tuple[Flag, ...]] = {
              "seconds after which a process gives up waiting for others", kind=float),
         Flag("cache", "none", "call",
              "decode training images once: ram keeps them in each process of this run, disk "
-             "in --cache_dir for all (VOC: 6 GB); worth it where few cores feed a fast GPU",
-             choices=("none", "ram", "disk")),
+             "in --cache_dir for all (VOC: 6 GB); worth it where few cores feed a fast GPU. features:V, "
+             "where the network is frozen: what it answers to V views of each image (default 4) is computed "
+             "once and kept in 16 bits, features:V:exact in as many as it has"),
         Flag("compile", False, "rounding",
              "compile network and losses (GPUs; the first batch takes minutes)", kind=bool),
         Flag("tf32", False, "weights", "fp32 on a GPU may multiply with 10 bits of mantissa", kind=bool),

@@ -1,11 +1,14 @@
 """What a resolved configuration says by itself, without any part of the framework built."""
 
+import re
 from pathlib import Path
 from types import SimpleNamespace
 
 from config.flags import DEFAULTS
 from experiment.files import RunFiles
 
+CACHES = re.compile(r"none|ram|disk|features(:[1-9]\d*)?(:exact)?")
+VIEWS = 4  # of an image whose features are kept, if nothing else is said
 PER_STEP = ("lr", "epochs")  # flags with a value for each step of the task
 
 
@@ -18,6 +21,13 @@ def of_step(config: SimpleNamespace, name: str, index: int):
     """Value of the per-step flag `name` at step `index`; the last value stands for all that follow."""
     values = getattr(config, name)
     return values[min(index, len(values) - 1)]
+
+
+def kept_features(cache: str) -> tuple[int, bool]:
+    """Views of an image whose features `--cache` wants kept, and whether exactly; none for other caches."""
+    place, *words = cache.split(":")
+    views = next((int(word) for word in words if word.isdigit()), VIEWS)
+    return (views if place == "features" else 0), "exact" in words
 
 
 def run_files(config: SimpleNamespace) -> RunFiles:

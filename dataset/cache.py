@@ -18,12 +18,12 @@ def cached(data, place: str):
     Args:
         data: of the step.
         place: "ram" (of this run), "disk" (files in the data's cache_dir, which later steps, other runs and
-            all processes of a run share), or "none": `data` as it is.
+            all processes of a run share); any other: `data` as it is.
 
     Raises:
         ValueError: if an image or a file of the cache cannot be read or written.
     """
-    if place == "none":
+    if place not in ("ram", "disk"):
         return data
     if place == "ram":
         kept = InMemory(data.dataset, data.samples("train"))

@@ -87,6 +87,12 @@ class Method:
         (ce,) = pixel_means(cross_entropy, [self.model(images).logits_small], [labels])
         return {"ce": ce}
 
+    def from_features(self) -> bool:
+        """Whether `losses` asks the network, as `start_increment` left it, for nothing but what follows from
+        its features; these are then those of a frozen network, and `--cache features` can keep them.
+        """
+        return False
+
     def after_backward(self) -> None:
         """Called between the unscaled gradients and `optimizer.step()`."""
 

@@ -81,6 +81,9 @@ class SSUL(Method):
         net.fold_frozen()
         self.teacher.body, self.teacher.head = net.body, net.head  # they are equal: room for one is enough
 
+    def from_features(self) -> bool:
+        return self.step.index > 0
+
     def param_groups(self, lr: float, weight_decay: float) -> list[dict]:
         net = self.net
         parts = [(net.body, self.body_lr), (net.head, 1.0), *((head, 1.0) for head in net.cls)]
