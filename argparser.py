@@ -7,21 +7,23 @@ came from.
 
 import os
 import sys
-from collections.abc import Set
+from collections.abc import Mapping, Set
 from pathlib import Path
 from types import SimpleNamespace
 
 import yaml
 
 from config.flags import CONTENT, DEFAULTS, checked, flag_names
-from config.parser import build_parser, peek, unknown_flag
+from config.help import answer_help
+from config.parser import build_parser, command_line, one_spelling, peek, unknown_flag
 from config.published_command_lines import Line, translate
 from config.recipes import find_recipes, is_file, named, read_values, source_of
 from config.values import CACHES, flat, run_files
 from dataset import DATASETS, first_task
 from methods import method_named
-from methods.declared import declared
+from methods.declared import declared, declared_of, heads_of
 from models import backbone_name, default_weights
+from modules.heads import HEADS, head_named
 from task_tables import lookup
 from utils import gpu
 from utils.naming import closest
@@ -41,8 +43,10 @@ def parse(argv: list[str] | None = None) -> SimpleNamespace:
     Raises:
         ValueError: for an unknown flag, name or value, naming the nearest right one.
         FileNotFoundError: if a file that the command line names is not there.
+        SystemExit: with 0, if `--help` was asked for and given.
     """
-    argv = list(sys.argv[1:] if argv is None else argv)
+    argv = one_spelling(sys.argv[1:] if argv is None else argv)
+    answer_help(argv)
     config = resolve(argv, {})
     if config.yaml and not config.explain:
         raise ValueError("--yaml says how --explain prints: add --explain")
@@ -55,14 +59,26 @@ def parse(argv: list[str] | None = None) -> SimpleNamespace:
 
             content = checkpoint.load(saved[0])
             typed, config = config, resolve(argv, content["config"])
-            for name in ("method", "task", "setting", "backbone") if typed.ckpt else ():
-                own = content[name] if name in ("method", "task") else content["config"][name]
+            for name in ("method", "task", "setting", "backbone", "head") if typed.ckpt else ():
+                own = content[name] if name in ("method", "task") else (DEFAULTS | content["config"])[name]
                 if getattr(config, name) != own:
                     raise ValueError(
                         f"{config.ckpt} is of {name} {own}: leave out --{name} {getattr(typed, name)}"
                     )
             if config.ckpt:
                 config.step = [str(content["step"])]
+    return config
+
+
+def parse_values(values: Mapping[str, object]) -> SimpleNamespace:
+    """The same for flags and their values by name, from Python: `{"method": "MiB", "epochs": [30, 5]}`.
+
+    Raises:
+        ValueError, FileNotFoundError: as `parse`.
+    """
+    config = parse(command_line(values))
+    for name in [name for name, value in values.items() if value is False and getattr(config, name, False)]:
+        raise ValueError(f"{name} is on by {config.sources[name]}, and no call turns it off: change it there")
     return config
 
 
@@ -88,10 +104,12 @@ def merge(argv: list[str], stored: dict) -> SimpleNamespace:
     setting = below | stored | file | line.values | typed | {"method": method}
     dataset = str((DEFAULTS | setting)["dataset"])
     suggested = {} if "task" in setting or dataset == DEFAULTS["dataset"] else {"task": first_task(dataset)}
-    layers = [("default", DEFAULTS), (f"default of {dataset}", suggested), (f"default of {method}", own)]
+    usual = {"head": heads_of(method)[0]}
+    layers = [("default", DEFAULTS), (f"default of {dataset}", suggested)]
+    layers.append((f"default of {method}", own | (usual if usual.items() - DEFAULTS.items() else {})))
     known = DEFAULTS.keys() | own.keys()
     found_by = {key: (DEFAULTS | suggested | setting)[key] for key in FOUND_BY}
-    for name, recipe in find_recipes(open_setting(suggested | setting), layers_only=bool(line.notes)):
+    for name, recipe in find_recipes(open_setting(suggested | usual | setting), layers_only=bool(line.notes)):
         if not row:  # it was found by these, and they came from elsewhere
             recipe = {key: value for key, value in recipe.items() if (key, value) not in found_by.items()}
         layers.append((f"recipe {name}", from_file(f"recipe {name}", recipe, known, method)))
@@ -99,6 +117,8 @@ def merge(argv: list[str], stored: dict) -> SimpleNamespace:
     layers += [("published default", {} if row else line.defaults), ("checkpoint", stored)]
     layers.append((f"file {chosen.get('config')}", from_file(str(chosen.get("config")), file, known, method)))
     layers += [("published flag", line.values), ("command line", typed)]
+    head = head_named(str([layer["head"] for _, layer in layers if "head" in layer][-1]))
+    layers.insert(1, (f"default of head {head}", declared_of(HEADS, head, "defaults")))
     values, sources = {}, {}
     for source, layer in layers:
         for name in layer.keys() & (DEFAULTS.keys() | own.keys()):
@@ -144,7 +164,8 @@ def read_flags(argv: list[str], method: str) -> dict[str, object]:
     parser = build_parser(method)
     given, unknown = parser.parse_known_args(argv)
     if unknown:
-        raise ValueError(unknown_flag(unknown[0], parser, method))
+        before = argv[argv.index(unknown[0]) - 1] if unknown[0] in argv[1:] else ""
+        raise ValueError(unknown_flag(unknown[0], before, parser, method))
     return {name: value for name, value in vars(given).items() if name != "local_rank"}
 
 
@@ -155,12 +176,13 @@ def open_setting(setting: dict) -> dict:
 
 
 def names_checked(setting: dict) -> dict:
-    """`setting` with the exact names of dataset, task and backbone."""
+    """`setting` with the exact names of dataset, task, backbone and head."""
     dataset = str(setting["dataset"])
     if not dataset.endswith((".yaml", ".yml")):
         dataset = closest(dataset, DATASETS, "dataset")
     task = lookup(Path(dataset).stem, str(setting["task"]))[0]
-    return setting | {"dataset": dataset, "task": task, "backbone": backbone_name(setting["backbone"])}
+    names = {"backbone": backbone_name(setting["backbone"]), "head": head_named(str(setting["head"]))}
+    return setting | {"dataset": dataset, "task": task} | names
 
 
 def check(config: SimpleNamespace) -> SimpleNamespace:
@@ -176,6 +198,8 @@ def check(config: SimpleNamespace) -> SimpleNamespace:
         config.overwrite = config.overwrite or ["all"]
     known = {*DEFAULTS, *config.hyper, *CONTENT}
     config.accept = [closest(name, known, "value for --accept") for name in config.accept]
+    if config.head not in (usable := heads_of(config.method)):
+        raise ValueError(f"{config.method} runs on --head {' or '.join(usable)}, not on {config.head}")
     if not CACHES.fullmatch(config.cache):
         raise ValueError(
             f"--cache {config.cache}: it is none, ram, disk, features, or features:V with V views of an "
@@ -183,6 +207,8 @@ def check(config: SimpleNamespace) -> SimpleNamespace:
         )
     if not 0 <= config.lr_warmup < 1:
         raise ValueError("--lr_warmup is a share of the optimizer steps: 0 (none) or more, below 1")
+    if not 0 <= config.val_share < 1:
+        raise ValueError("--val_share is a share of the training images: 0 (none) or more, below 1")
     config.num_workers = min(config.num_workers, os.cpu_count() or 1)
     typed = config.sources["precision"] == "command line"
     if config.precision == "fp16" and not typed and not gpu.found():

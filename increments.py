@@ -28,6 +28,7 @@ from experiment.peers import last_words, what_is_saved
 from experiment.previous_step import adopt
 from metrics.cost import Clock, training_cost
 from metrics.results import write_result
+from metrics.step_result import StepResult, step_results
 from metrics.table import in_one_line
 from modules.folding import fold_norms
 from tasks import make_step
@@ -36,7 +37,7 @@ from utils import distributed
 from utils.compile import allow_tf32, compile_network, use_compiled
 
 
-def start_run(config: SimpleNamespace) -> None:
+def start_run(config: SimpleNamespace) -> list[StepResult]:
     """Join the other processes, take hold of the folder, run."""
     device = distributed.init(config.timeout)
     if config.notes:
@@ -50,10 +51,10 @@ def start_run(config: SimpleNamespace) -> None:
             for place in build.shared_folders(config):
                 remove_leftovers(place)
         with last_words(lambda: what_is_saved(build.run_files(config))):
-            run(config, device)
+            return run(config, device)
 
 
-def run(config: SimpleNamespace, device: torch.device) -> None:
+def run(config: SimpleNamespace, device: torch.device) -> list[StepResult]:
     """All requested steps, one after another, and the table over them."""
     torch.use_deterministic_algorithms(config.deterministic)
     allow_tf32(config.tf32)
@@ -70,7 +71,8 @@ def run(config: SimpleNamespace, device: torch.device) -> None:
         data = build.step_data(config, failed, dataset)
         previous = reuse.previous_step(config, data, reuse.about_step(config, data), files)
         method = build.method_at(config, failed, device, previous)
-        return distributed.say(replay(config.replay_batch, method, device))
+        distributed.say(replay(config.replay_batch, method, device))
+        return []
     increments = [build.step_data(config, first.at(index), dataset) for index in steps]
     with heartbeat("which image shows which class"):
         notes = look_ahead(config, increments, finished=reuse.finished_steps(config, files, steps))
@@ -86,6 +88,7 @@ def run(config: SimpleNamespace, device: torch.device) -> None:
     distributed.say(build.closing(config, kind))
     distributed.say(announce.seconds_in_words(steps))
     distributed.say(f"Run continue learning in {time.perf_counter() - started:.0f}s")
+    return step_results(files.results, kind, {k: Path(config.ckpt or files.checkpoint(k)) for k in steps})
 
 
 def train_step(config: SimpleNamespace, data: IncrementData, steps: list[int], files: RunFiles,

@@ -5,14 +5,20 @@
     torchrun --nproc_per_node 2 run.py ... --step 1  # continues from the checkpoint of step 0
     python run.py ... --test                         # evaluates the saved checkpoints again
 
-What it then does, step by step, is in increments.py.
+From Python: `from run import run_experiment; results = run_experiment(method="MiB", task="4-1")`.
+
+What is then done, step by step, is in increments.py.
 """
 
 import sys
 from types import SimpleNamespace
+from typing import TYPE_CHECKING
 
 import argparser
 from utils.commands import answer
+
+if TYPE_CHECKING:
+    from metrics.step_result import StepResult
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -20,17 +26,43 @@ def main(argv: list[str] | None = None) -> int:
     try:
         return answer("run.py", lambda: start(argparser.parse(argv)))
     finally:
-        if distributed := sys.modules.get("utils.distributed"):  # else nothing has started
-            distributed.close()
+        leave()
 
 
-def start(config: SimpleNamespace) -> None:
+def run_experiment(**values: object) -> "list[StepResult]":
+    """What the command line does, from Python: train and test, or continue, or find finished; the results.
+
+    Args:
+        values: flags of run.py and hyper-parameters of the method by name, as `method="MiB"`,
+            `epochs=[30, 5]`, `no_share=True`.
+
+    Returns:
+        The tests of the call's steps, in order; none with `explain` and `replay_batch`, which test nothing.
+
+    Raises:
+        ValueError, FileNotFoundError, FloatingPointError: with the line that the command line ends with.
+        Interrupted: on a signal, once the step is saved; the same call continues there.
+    """
+    try:
+        return start(argparser.parse_values(values))
+    finally:
+        leave()
+
+
+def start(config: SimpleNamespace) -> "list[StepResult]":
     """Print the configuration, or do what it says."""
     if config.explain:
-        return print(argparser.explain(config))
+        print(argparser.explain(config))
+        return []
     from increments import start_run  # brings PyTorch, for which --help and a wrong flag need not wait
 
-    start_run(config)
+    return start_run(config)
+
+
+def leave() -> None:
+    """Leave the group of processes, if this one has joined any."""
+    if distributed := sys.modules.get("utils.distributed"):
+        distributed.close()
 
 
 if __name__ == "__main__":

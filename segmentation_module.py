@@ -2,45 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from models import build_backbone
-from modules.deeplab import DeepLabV3Head
 from modules.folding import folded_copy
-from modules.norms import NORMS
+from modules.head import Head
+from modules.heads import HEADS, PUBLISHED
+from modules.output import Output
 from modules.precisions import PRECISIONS
-from utils.losses.pixelwise import at_least_float32
-
-
-@dataclass
-class Output:
-    """The result of a forward pass.
-
-    Attributes:
-        logits_small: classifier outputs at head resolution (N, C, h, w).
-        features: input of the classifiers (N, D, h, w).
-        body: output of the backbone (N, B, h', w').
-        attentions: named maps of the backbone's stages, for distillation.
-        size: (H, W) of the images.
-        extras: further outputs of a method's own network, by name; empty for the common one.
-    """
-
-    logits_small: Tensor
-    features: Tensor
-    body: Tensor
-    attentions: dict[str, Tensor]
-    size: tuple[int, int]
-    extras: dict[str, Tensor] = field(default_factory=dict)
-
-    @cached_property
-    def logits(self) -> Tensor:
-        """Logits at image resolution (N, C, H, W), at least float32; computed when first read."""
-        small = at_least_float32(self.logits_small)
-        return F.interpolate(small, size=self.size, mode="bilinear", align_corners=False)
 
 
 class SegmentationModel(nn.Module):
@@ -50,52 +21,53 @@ class SegmentationModel(nn.Module):
 
     Args:
         body: images (N, 3, H, W) -> (features (N, B, h, w), named stage maps).
-        head: (N, B, h, w) -> (N, D, h, w) with attribute `out_channels` = D.
+        head: what makes features (N, D, h, w) of that, with attribute `out_channels` = D; see `Head`.
         classifiers: rows of each step's classifier.
         precision: "fp32", "bf16" or "fp16", of the autocast around the forward pass; losses are outside it.
     """
 
-    def __init__(self, body: nn.Module, head: nn.Module, classifiers: list[int], *, precision: str = "fp32"):
+    def __init__(self, body: nn.Module, head: Head, classifiers: list[int], *, precision: str = "fp32"):
         super().__init__()
         self.body, self.head = body, head
         self.cls = nn.ModuleList(nn.Conv2d(head.out_channels, rows, 1) for rows in classifiers)
         self.precision = PRECISIONS[precision]
         self._frozen: list[nn.Module] = []
         self._folding, self._folded = False, []  # copies of body and head, no part of the state
-        # Size (H, W) of the images, where `forward` is given their features instead.
+        # Size (H, W) of the images, where `forward` is given what `encode` made of them instead.
         self.given_features_of: tuple[int, int] | None = None
 
     def forward(self, images: Tensor) -> Output:  # (N, 3, H, W), normalised
         """Forward pass; the `Output` holds every intermediate that a loss may read."""
         enabled = self.precision != torch.float32
         with torch.autocast(images.device.type, dtype=self.precision if enabled else None, enabled=enabled):
-            body, attentions, features = self.encode(images)
-            logits_small, extras = self.respond(features)  # (N, C, h, w)
-        size = self.given_features_of or tuple(images.shape[-2:])
-        return Output(logits_small, features, body, attentions, size, extras)
+            body, attentions, encoded = self.encode(images)
+            logits_small, extras = self.respond(encoded)  # (N, C, h, w)
+        size, features = tuple(images.shape[-2:]), self.head.features(encoded)  # (N, D, h, w)
+        size = self.given_features_of or size
+        return self.head.output(logits_small, features, body, attentions, size, extras)
 
     @torch.no_grad()
     def features(self, images: Tensor) -> Tensor:  # (N, 3, H, W) -> (N, D, h, w)
-        """The input of the classifiers alone, in the precision of the network."""
+        """What the head makes of the images alone, in the precision of the network."""
         enabled = self.precision != torch.float32
         with torch.autocast(images.device.type, dtype=self.precision if enabled else None, enabled=enabled):
             return self.encode(images)[2]
 
     def encode(self, images: Tensor) -> tuple[Tensor, dict[str, Tensor], Tensor]:  # (N, 3, H, W)
-        """Output of the body (N, B, h', w'), its stage maps, and the features (N, D, h, w)."""
+        """Output of the body (N, B, h', w'), its stage maps, and what the head makes of them (N, D, h, w)."""
         if self.given_features_of:  # they are what `images` is, and all that there is
             return images, {}, images
         if not self._folded:
             body, attentions = self.body(images)
-            return body, attentions, self.head(body)
+            return body, attentions, self.head.encode(body, attentions)
         encoder, head = self._folded
         with torch.no_grad():
             body, attentions = encoder(images)
-            return body, attentions, head(body)
+            return body, attentions, head.encode(body, attentions)
 
-    def respond(self, features: Tensor) -> tuple[Tensor, dict[str, Tensor]]:  # (N, D, h, w)
-        """The `logits_small` and `extras` of an `Output`; the common network has none of the latter."""
-        return self.classify(features), {}
+    def respond(self, encoded) -> tuple[Tensor, dict[str, Tensor]]:  # of a head per pixel: (N, D, h, w)
+        """The `logits_small` and `extras` of an `Output`; the common head has none of the latter."""
+        return self.head.respond(encoded, self.classify)
 
     def classify(self, features: Tensor) -> Tensor:  # (N, D, h, w)
         """Logits of all classes in learning order (N, C, h, w)."""
@@ -172,6 +144,7 @@ class Parts:
         pooling: window of the head's image pooling in evaluation, 0 for the whole map.
         precision: see `SegmentationModel`.
         norm: key of `modules.norms.NORMS`, for the head and for ResNets.
+        head_name: key of `modules.heads.HEADS`.
         pretrained: path of the backbone's weights, "" for random ones. Only read where training starts, at
         step 0.
         options: further arguments of the backbone's builder.
@@ -182,6 +155,7 @@ class Parts:
     pooling: int = 32
     precision: str = "fp32"
     norm: str = "abn"
+    head_name: str = PUBLISHED
     pretrained: str = ""
     options: Mapping[str, object] = field(default_factory=dict)
 
@@ -193,15 +167,9 @@ class Parts:
             body.load_pretrained(self.pretrained)
         return body
 
-    def head(self, body: nn.Module) -> nn.Module:
-        """The DeepLabV3 head that fits `body`."""
-        return DeepLabV3Head(
-            body.out_channels,
-            body.head_channels,
-            output_stride=self.output_stride,
-            pooling=self.pooling,
-            norm=NORMS[self.norm],
-        )
+    def head(self, body: nn.Module) -> Head:
+        """The head of that name that fits `body`."""
+        return HEADS[self.head_name].fitting(body, self)
 
 
 def make_model(parts: Parts, classifiers: list[int]) -> SegmentationModel:

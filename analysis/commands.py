@@ -71,17 +71,6 @@ def progress(items: Iterable, title: str, **options) -> Iterable:
     return tqdm(items, desc=title, **bar | options)
 
 
-class Bar:
-    """A log for `train.evaluate` that shows a progress bar and nothing else."""
-
-    def __init__(self, title: str):
-        self.title = title
-
-    def evaluation(self, loader: Iterable) -> Iterable:
-        """`loader` with a progress bar."""
-        return progress(loader, self.title)
-
-
 def text_table(header: Sequence[str], rows: Sequence[Sequence[str]], *, left: int = 1) -> str:
     """Columns for the terminal; the first `left` of them are aligned left, the others right."""
     widths = [max(len(row[column]) for row in [header, *rows]) for column in range(len(header))]

@@ -6,8 +6,9 @@ compared.
 
 For every step: the mean feature of each class over training images labelled with all classes (prototype), the
 classifier's rows, their cosines, and how many pixels of each class are still recognised, by the network's own
-classifier and by the nearest class mean of the same features. Writes drift.csv (per run, step and class),
-drift.npz (prototypes, rows and cosines), summary.png, and per run <run>_cosines.png and <run>_classes.png.
+classifier and by the nearest class mean of the same features, among the same classes at every step. Writes
+drift.csv (per run, step and class), drift.npz (prototypes, rows and cosines), summary.png, and per run
+<run>_cosines.png and <run>_classes.png.
 As in RevisitingCSS (run_proto.py), but with true means for every batch size and labels reduced without
 blending classes.
 """
@@ -16,7 +17,7 @@ import io
 import sys
 from argparse import Namespace
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +34,9 @@ from analysis.trained import Trained
 from utils.files import write_bytes
 from utils.pictures.fonts import written
 
+NOTE = "means over the classes of step 0; cosines to what they were when learned; nearest mean of all classes"
+NOTE_ON_BACKGROUND = "; background is left out as in summary.png, +bg: it counts"
+
 
 @dataclass(frozen=True)
 class Measured:
@@ -41,8 +45,8 @@ class Measured:
     Attributes:
         step: its number. taught: step that taught each class.
         prototypes: mean features (C, D). rows: classifier rows (C, D), zero for classes not taught yet.
-        recall, nearest: share of each class's test pixels that the network's own classifier, and the nearest
-            class mean, get right (C,); nan for a class without pixels, or not taught yet.
+        recall, nearest: share of each class's test pixels that the network's own classifier of the classes
+            taught so far, and the nearest of the means of all classes, get right (C,); nan without pixels.
     """
 
     step: int
@@ -87,9 +91,10 @@ def work(options: Namespace) -> None:
     np.savez_compressed(content, **arrays)
     write_bytes(out / "drift.npz", content.getvalue())
     drawn = dict(zip(names, trained.drawn_names, strict=True))
-    draw_all(out, rows, measured, drawn, has_background=trained.dataset.has_background)
-    print(table(rows))
-    print("means over the classes of step 0; cosines to what they were when learned")
+    has_background = trained.dataset.has_background
+    print(table(rows, names[0] if has_background else ""))
+    print(NOTE + NOTE_ON_BACKGROUND * has_background)
+    draw_all(out, rows, measured, drawn, has_background=has_background)
     print(f"tables and figures are in {out}")
 
 
@@ -132,11 +137,12 @@ def measure(trained: Trained, means: ClassMeans, title: str) -> Measured:
     """One pass over the test images: recall of the own classifier and of the nearest class mean."""
     step, net = trained.step, trained.method.net
     rows = torch.cat([classifier.weight.detach().flatten(1) for classifier in net.cls]).double()
-    known = means.counts[: step.num_seen] > 0
-    centres = means.means[: step.num_seen]
+    # All classes of the task at every step, also those to come: more candidates are harder to tell apart, and
+    # a frozen network would seem to lose what it still has.
+    known, centres = means.counts > 0, means.means
     right = torch.zeros(2, step.num_total, dtype=torch.int64, device=trained.device)
     pixels = torch.zeros(step.num_total, dtype=torch.int64, device=trained.device)
-    tested = replace(all_classes(trained), step=step).test
+    tested = all_classes(trained).test  # the same pixels of the same classes at every step
     for features, labels in features_of(trained, trained.loader(tested), f"{title}: test"):
         labels = labels_at(labels, features.shape[-2:]).long()
         vectors = features.movedim(1, -1).double()  # (N, h, w, D)
@@ -193,18 +199,27 @@ def number(value: Tensor) -> float | None:
     return None if torch.isnan(value) else float(value)
 
 
-def table(rows: Sequence[dict]) -> str:
-    """Means over the classes of step 0, per run and step, as text."""
+def table(rows: Sequence[dict], background: str = "") -> str:
+    """Means over the classes of step 0, per run and step, as text: those of summary.png.
+
+    If there is a class `background`, it is left out, and two columns more count it.
+    """
     header = ["run", "step", "feature cosine", "row cosine", "alignment", "recognised", "by nearest mean"]
+    header += ["recognised +bg", "by nearest mean +bg"] if background else []
+    base = [row for row in rows if row["taught"] == 0]
+    objects = [row for row in base if row["class"] != background]
     cells = []
     for run, step in dict.fromkeys((row["run"], row["step"]) for row in rows):
-        own = [row for row in rows if (row["run"], row["step"]) == (run, step) and row["taught"] == 0]
-        means = []
-        for key in ("feature", "row", "alignment", "recall", "nearest_mean"):
-            values = [row[key] for row in own if row[key] is not None]
-            means.append(f"{sum(values) / len(values):.3f}" if values else "-")
-        cells.append([run, str(step), *means])
+        shown = [(objects, key) for key in ("feature", "row", "alignment", "recall", "nearest_mean")]
+        shown += [(base, key) for key in ("recall", "nearest_mean")] if background else []
+        cells.append([run, str(step), *(mean_of(some, run, step, key) for some, key in shown)])
     return text_table(header, cells)
+
+
+def mean_of(rows: Sequence[dict], run: str, step: int, key: str) -> str:
+    """Mean of `key` over `rows` of a step of a run; "-" if none has a value."""
+    values = [row[key] for row in rows if (row["run"], row["step"]) == (run, step) and row[key] is not None]
+    return f"{sum(values) / len(values):.3f}" if values else "-"
 
 
 def parser() -> Parser:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
-from analysis.figures import figure, heat_map, legend, look
+from analysis.figures import figure, heat_map, legend, look, show_all
 
 PANELS = (
     ("feature", "Features: class means,\ncosine to when learned"),
@@ -34,23 +34,22 @@ def draw_summary(rows: Sequence[dict], *, has_background: bool) -> Figure:
     base = [row for row in rows if row["taught"] == 0 and row["class"] != first]
     names, steps = (list(dict.fromkeys(row[key] for row in rows)) for key in ("run", "step"))
     panels = made.subplots(1, 4)
-    found = [value for key, _ in PANELS for name in names for value in means(base, name, key)[1]]
-    lowest = float(np.nanmin([0.0, *found]))
     for axes, (key, title) in zip(panels, PANELS, strict=False):
         for number, name in enumerate(names):
             axes.plot(*means(base, name, key), **look(number))
-        axes.set(title=title, xlabel="network after step", xticks=sorted(steps), ylim=(lowest - 0.05, 1.05))
+        axes.set(title=title, xlabel="network after step", xticks=sorted(steps))
     for number, name in enumerate(names):
         for key, style, filled in (("recall", "-", "full"), ("nearest_mean", "--", "none")):
             places, values = means(base, name, key)
             panels[3].plot(places, 100 * np.array(values), style, fillstyle=filled, **look(number))
     panels[3].set(
-        title="Recognised pixels, %;\ndashed: readable from the features",
+        title="Recognised pixels, %;\ndashed: by the nearest class mean",
         xlabel="network after step",
         xticks=sorted(steps),
-        ylim=(-3, 103),
     )
-    legend(made, names, "own classifier", "nearest class mean")
+    show_all(panels[:3], least=0, most=1)
+    show_all(panels[3:], least=0, most=100)
+    legend(made, names, "own classifier", "nearest mean of all classes")
     return made
 
 

@@ -58,6 +58,22 @@ def legend(made: Figure, names: Sequence[str], solid: str, dashed: str) -> None:
     made.legend(handles=lines, loc="outside lower center", ncols=min(6, len(lines)), handlelength=3)
 
 
+def show_all(panels: Iterable, *, least: float | None = None, most: float | None = None) -> None:
+    """Give `panels` one scale on which every value that they draw, and its whole marker, is to be seen.
+
+    `least` and `most` are on it whatever is drawn. Called when everything is drawn: panels that share an axis
+    would otherwise keep the limits of the first.
+    """
+    panels = list(panels)
+    drawn = [np.ravel(line.get_ydata()).astype(float) for axes in panels for line in axes.get_lines()]
+    values = np.concatenate([*drawn, [value for value in (least, most) if value is not None]])
+    values = values[np.isfinite(values)]
+    low, high = (values.min(), values.max()) if len(values) else (0.0, 1.0)
+    margin = 0.06 * ((high - low) or 1.0)
+    for axes in panels:
+        axes.set_ylim(low - margin, high + margin)
+
+
 def heat_map(axes, values: np.ndarray, rows: Sequence[str], columns: Sequence[str], **scale) -> AxesImage:
     """A heat map with labelled axes and, if it fits, the value in each cell; nan stays empty.
 

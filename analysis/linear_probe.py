@@ -2,13 +2,11 @@
 
 from collections.abc import Callable
 
-import torch
 from torch import Tensor
 
 from analysis.commands import progress
 from analysis.features import Features
 from methods.base import Method
-from metrics.confusion import ConfusionMatrix
 from segmentation_module import Output, SegmentationModel
 from tasks import Step
 from train import Training, optimizer_step, start
@@ -61,29 +59,3 @@ def fit_probe(
                 found.append(loss.detach())
                 bar.update()
     return found
-
-
-@torch.inference_mode()
-def evaluate_probe(probe: Probe, batches: Features) -> ConfusionMatrix:
-    """Confusion matrix of all classes."""
-    matrix = ConfusionMatrix(probe.step.num_total, device=next(probe.net.parameters()).device)
-    for features, labels in batches:
-        matrix.update(labels, probe.output(features, labels.shape[-2:]).logits.argmax(1))
-    return matrix
-
-
-# -- features of images ----------------------------------------------------------------------------
-
-
-
-
-
-
-
-
-
-
-
-
-
-

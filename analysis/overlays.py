@@ -80,7 +80,7 @@ def uncertainty_legend() -> list[tuple[str, tuple[int, int, int]]]:
 
 
 def write_names(tile: Image.Image, labels: ndarray, names: Mapping[int, str], *, size: int = 12) -> None:
-    """Write into `tile`, in place, the name of each region that is large enough.
+    """Write into `tile`, in place, the name of each region into which it fits.
 
     Args:
         tile: the image to draw on. labels: label map of the image, at any resolution (h, w).
@@ -90,18 +90,30 @@ def write_names(tile: Image.Image, labels: ndarray, names: Mapping[int, str], *,
     draw = ImageDraw.Draw(tile)
     taken: list[tuple[int, int, int, int]] = []
     for label, region in regions(labels, names):
-        depth = ndimage.distance_transform_edt(np.pad(region, 1))[1:-1, 1:-1]
-        y, x = np.unravel_index(depth.argmax(), depth.shape)
         letters = font(names[label], size)
         width = round(letters.getlength(names[label]))
-        if depth[y, x] < 0.4 * size:
+        found = place_for(region, width + 2, size)
+        if found is None:
             continue
-        left = int(np.clip(x - width // 2, 2, max(2, tile.width - width - 2)))
-        box = (left, int(y) - size // 2 - 2, left + width, int(y) + size // 2 + 2)
+        x, y = found
+        left = x - width // 2
+        box = (left, y - size // 2 - 2, left + width, y + size // 2 + 2)
         if any(box[0] < b[2] and b[0] < box[2] and box[1] < b[3] and b[1] < box[3] for b in taken):
             continue
         taken.append(box)
         draw.text((left, y), names[label], INK, letters, anchor="lm", stroke_width=2, stroke_fill=PAPER)
+
+
+def place_for(region: ndarray, width: int, height: int) -> tuple[int, int] | None:
+    """Centre (x, y) of the `width` x `height` box that lies in `region` (H, W) best; None if none does.
+
+    A tenth of the box may lie outside: letters do not fill it.
+    """
+    inside = ndimage.uniform_filter(region.astype(np.float32), (height, width), mode="constant")
+    depth = ndimage.distance_transform_edt(np.pad(region, 1))[1:-1, 1:-1]
+    score = inside.round(2) + depth / (100 * max(1.0, depth.max()))  # of equal places the deepest
+    y, x = np.unravel_index(score.argmax(), score.shape)
+    return (int(x), int(y)) if inside[y, x] >= 0.9 else None
 
 
 def regions(labels: ndarray, wanted: Collection[int]) -> list[tuple[int, ndarray]]:

@@ -18,14 +18,16 @@ from pathlib import Path
 
 import torch
 
-from analysis.commands import Bar, Parser, at_least, main, percent, text_table, write_csv
-from analysis.features import all_classes, features_of, fixed_views, part_of, random_views, train_views
-from analysis.figures import figure, legend, look, save_figure, style
-from analysis.linear_probe import Probe, evaluate_probe, fit_probe
+from analysis.commands import Parser, at_least, main, percent, progress, text_table, write_csv
+from analysis.features import all_classes, fixed_views, part_of, random_views, train_views
+from analysis.figures import figure, legend, look, save_figure, show_all, style
+from analysis.linear_probe import Probe, fit_probe
 from analysis.runs import find_runs
 from analysis.trained import Trained
+from metrics.confusion import ConfusionMatrix
 from metrics.scores import group_scores
-from train import Training, evaluate
+from train import Training
+from utils.labels import IGNORE
 
 
 @dataclass(frozen=True)
@@ -46,15 +48,15 @@ def work(options: Namespace) -> None:
     settings = Settings(
         Training(options.epochs, options.lr), options.random_views, options.num_images, options.seed
     )
-    probed: dict[int, torch.Tensor] = {}  # of equal networks, such as those of a method that freezes them
+    probes: dict[int, Probe] = {}  # of equal networks, such as those of a method that freezes them
     rows = []
     for run in runs:
         for trained in run.steps():
             title = f"{run.name} step {trained.step.index}"
             encoder = trained.encoder
-            if encoder not in probed:
-                probed[encoder] = probe(trained, settings, title)
-            rows.append({"run": run.name} | compare(trained, observe(trained, title), probed[encoder]))
+            if encoder not in probes:
+                probes[encoder] = probe(trained, settings, title)
+            rows.append({"run": run.name} | compare(trained, *observe(trained, probes[encoder], title)))
     out = Path(options.out)
     write_csv(out / "probe.csv", rows)
     views = "fresh random crops (published protocol)" if settings.random_views else "fixed central views"
@@ -65,8 +67,8 @@ def work(options: Namespace) -> None:
     print(f"{out / 'probe.csv'} {out / 'probe.png'}")
 
 
-def probe(trained: Trained, settings: Settings, title: str) -> torch.Tensor:
-    """Confusion matrix (C, C) of a fresh classifier of all classes on the frozen features."""
+def probe(trained: Trained, settings: Settings, title: str) -> Probe:
+    """A fresh classifier of all classes, trained on the frozen features."""
     data = all_classes(trained)
     torch.manual_seed(settings.seed)
     fresh = Probe(data.step, trained.method.net)
@@ -77,15 +79,35 @@ def probe(trained: Trained, settings: Settings, title: str) -> torch.Tensor:
         images = part_of(train_views(data), settings.num_images)
         batches, num_batches = fixed_views(trained, images, seed=settings.seed, title=f"{title}: features")
     fit_probe(fresh, batches, settings.training, num_batches=num_batches, title=f"{title}: probe")
-    return evaluate_probe(
-        fresh, features_of(trained, trained.loader(data.test), f"{title}: test")
-    ).counts.cpu()
+    return fresh
 
 
-def observe(trained: Trained, title: str) -> torch.Tensor:
-    """Confusion matrix of the network's own classifiers on the classes seen so far, as `run.py` tests it."""
-    loader = trained.loader(trained.data.test)
-    return evaluate(trained.method, loader, device=trained.device, log=Bar(f"{title}: own test")).counts.cpu()
+@torch.inference_mode()
+def observe(trained: Trained, fresh: Probe, title: str) -> tuple[torch.Tensor, torch.Tensor]:
+    """Confusion matrices of the network's own classifiers on the classes seen so far, as `run.py` tests it,
+    and of the probe `fresh` on all: one pass over the test images.
+    """
+    step, method, device = trained.step, trained.method, trained.device
+    images, table = all_classes(trained).test, own_labels(trained)
+    own = ConfusionMatrix(step.num_seen, num_columns=sum(method.heads(step)), device=device)
+    other = ConfusionMatrix(step.num_total, device=device)
+    counted = {sample.id for sample in trained.data.samples("test")}  # which show a class that it knows
+    tested, done = torch.tensor([name in counted for name in images.ids], device=device), 0
+    for batch, labels in progress(trained.loader(images), f"{title}: test"):
+        out, labels = trained.forward(batch), labels.to(device).long()
+        mine, done = tested[done : done + len(labels)], done + len(labels)
+        other.update(labels, fresh.output(out.features, out.size).logits.argmax(1))
+        own.update(table[labels[mine]], method.predict(out.logits[mine]))
+        own.note_broken(out.logits_small)
+    return own.reduce().counts.cpu(), other.counts.cpu()
+
+
+def own_labels(trained: Trained) -> torch.Tensor:
+    """What the run's test makes of each model index of the whole task, int64 (256,); void stays void."""
+    table, order = trained.data.table("test"), torch.tensor(trained.step.order)
+    made = torch.full((256,), IGNORE)
+    made[: len(order)] = torch.as_tensor(table).long()[order]
+    return made.to(trained.device)
 
 
 def compare(trained: Trained, own: torch.Tensor, fresh: torch.Tensor) -> dict:
@@ -139,9 +161,9 @@ def draw(rows: Sequence[dict], trained: Trained):
         axes.set(
             title=title,
             xlabel="network after step",
-            ylim=(0, None),
             xticks=sorted({row["step"] for row in rows}),
         )
+    show_all(panels, least=0)
     panels[0].set_ylabel("mIoU, %")
     legend(made, names, "own classifier", "fresh linear probe")
     return made

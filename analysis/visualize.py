@@ -21,21 +21,21 @@ from torch import Tensor
 
 from analysis.choose import choose
 from analysis.commands import Parser, at_least, main
+from analysis.layout import Picture, arrange, distinct
 from analysis.overlays import (
     error_legend,
     errors,
-    heading,
     spotlight,
     uncertainty,
     uncertainty_legend,
     write_names,
 )
-from analysis.runs import Run, find_runs
+from analysis.runs import find_runs
 from analysis.trained import Trained
 from dataset.images import StepImages, apply_table
 from utils.decoding.decode import read_photo
 from utils.labels import BACKGROUND, IGNORE
-from utils.pictures.segmentations import PAPER, colour, save, sheet, tile, to_dataset_labels
+from utils.pictures.segmentations import colour, save, sheet, tile, to_dataset_labels
 
 CAPTIONS = {
     "predictions": "What each network sees after every step",
@@ -78,7 +78,7 @@ def work(options: Namespace) -> None:
         for one in run.steps():
             ask(one, run.name, shown)
     out = Path(options.out)
-    for name, picture in draw(shown, runs, trained, side=options.side).items():
+    for name, picture in draw(shown, trained, side=options.side).items():
         save(picture, out / f"{name}.png")
         print(out / f"{name}.png")
 
@@ -111,7 +111,7 @@ def ask(trained: Trained, run: str, shown: Sequence[Shown]) -> None:
 
 
 # -- drawing ---------------------------------------------------------------------------------------
-def draw(shown: Sequence[Shown], runs: Sequence[Run], trained: Trained, *, side: int) -> dict[str, ndarray]:
+def draw(shown: Sequence[Shown], trained: Trained, *, side: int) -> dict[str, ndarray]:
     """The three figures by name; without errors if no image has a ground truth."""
     palette, step, has_background = trained.dataset.palette, trained.step, trained.dataset.has_background
     skip = {BACKGROUND} if has_background else set()
@@ -133,18 +133,23 @@ def draw(shown: Sequence[Shown], runs: Sequence[Run], trained: Trained, *, side:
         write_names(made, to_dataset_labels(predicted, step.order), names)
         return made
 
-    def truth(one: Shown, cell) -> Image.Image:
+    def truth(one: Shown, cell) -> Image.Image | None:
         if one.labels is None:
-            return Image.new("RGB", tile(one.pixels, side).size, PAPER)
+            return None
         plain = spotlight(one.pixels, one.labels, has_background=has_background)
         made = tile(colour(one.labels, palette) if cell is named else plain, side)
         write_names(made, one.labels, names)
         return made
 
     def grid(some: Sequence[Shown], cell, entries, caption: str) -> ndarray:
-        rows = [row for one in some for row in rows_of(one, runs, cell, truth(one, cell), side=side)]
-        ruled = range(len(runs), len(rows), len(runs)) if len(runs) > 1 else ()
-        return sheet(rows, titles(shown, trained), entries, caption=caption, ruled=ruled)
+        pictures = [
+            Picture(one.name, tile(one.pixels, side, smooth=True), truth(one, cell),
+                    lambda key, one=one: cell(one, *one.answers[key]))
+            for one in some
+        ]  # fmt: skip
+        networks = distinct([one.answers for one in shown])
+        rows, titles, ruled = arrange(pictures, networks, step_names(shown, trained))
+        return sheet(rows, titles, entries, caption=caption, ruled=ruled)
 
     pictures = {"predictions": grid(shown, named, class_legend(shown, trained), CAPTIONS["predictions"])}
     with_truth = [one for one in shown if one.labels is not None]
@@ -154,37 +159,14 @@ def draw(shown: Sequence[Shown], runs: Sequence[Run], trained: Trained, *, side:
     return pictures
 
 
-def steps_shown(shown: Sequence[Shown]) -> list[int]:
-    """Numbers of the steps that any run has."""
-    return sorted({index for _, index in shown[0].answers})
-
-
-def titles(shown: Sequence[Shown], trained: Trained) -> list[str]:
-    """Headings of the columns; a step that teaches one class names it."""
-    heads, names = ["", "image", "truth"], dict(zip(trained.step.order, trained.drawn_names, strict=True))
-    for index in steps_shown(shown):
+def step_names(shown: Sequence[Shown], trained: Trained) -> dict[int, str]:
+    """What to call each step that any run has; one that teaches one class names it."""
+    heads, names = {}, dict(zip(trained.step.order, trained.drawn_names, strict=True))
+    for index in sorted({index for _, index in shown[0].answers}):
         step = trained.step.at(index)
         new = f" (+ {names[step.new[0]]})" if step.num_new == 1 and step.grows else ""
-        heads.append(f"after step {index}{new}")
+        heads[index] = f"after step {index}{new}"
     return heads
-
-
-def rows_of(
-    one: Shown, runs: Sequence[Run], cell, truth: Image.Image, *, side: int
-) -> list[list[Image.Image]]:
-    """One row of tiles per run; the first row also has image and ground truth."""
-    image = tile(one.pixels, side, smooth=True)
-    blank = Image.new("RGB", image.size, PAPER)
-    rows = []
-    for run in runs:
-        first = not rows
-        cells = [
-            cell(one, *one.answers[run.name, index]) if (run.name, index) in one.answers else blank
-            for index in steps_shown([one])
-        ]
-        name = heading(run.name, one.name if first else "", height=image.height)
-        rows.append([name, *([image, truth] if first else [blank, blank]), *cells])
-    return rows
 
 
 def class_legend(shown: Sequence[Shown], trained: Trained) -> list[tuple[str, tuple[int, int, int]]]:

@@ -33,7 +33,7 @@ def shared_folders(config: SimpleNamespace) -> list[Path]:
 def network_parts(config: SimpleNamespace, *, pretrained: bool) -> Parts:
     """How this run's networks are built; only a network that starts training needs `pretrained` weights."""
     return Parts(config.backbone, output_stride=config.output_stride, pooling=config.pooling,
-                 precision=config.precision, norm=config.norm,
+                 precision=config.precision, norm=config.norm, head_name=config.head,
                  pretrained=config.pretrained_path if pretrained else "")
 
 
@@ -47,7 +47,7 @@ def run_dataset(config: SimpleNamespace) -> SegmentationDataset:
 
 def step_data(config: SimpleNamespace, step: Step, dataset) -> IncrementData:
     """The images that a step trains and is tested on."""
-    same_name = ("setting", "protocol", "masking", "crop_size", "index_dir", "cache_dir", "seed")
+    same_name = ("setting", "protocol", "masking", "crop_size", "index_dir", "cache_dir", "seed", "val_share")
     options = {name: getattr(config, name) for name in same_name} | {"evaluation": config.eval}
     return increment_data(dataset, step, ignore_background=config.ignore_test_bg, **options)
 
@@ -151,7 +151,7 @@ def closing(config: SimpleNamespace, kind: str = "") -> str:
         if config.date and is_main():
             name = Path(config.dataset).stem
             write_text(files.published_table(config.date, name, config.task, config.name), text)
-    row = None if config.recipe == "none" else row_of(flat(config))
+    row = None if config.recipe == "none" or config.val_share else row_of(flat(config))
     if row and results:
         parts.append(compare(results, row, flat(config)))
     return "\n".join(part for part in parts if part)

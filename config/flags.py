@@ -10,6 +10,7 @@ from dataset.rules import EVALUATIONS, MASKINGS, PROTOCOLS, SETTINGS
 from methods import METHODS
 from methods.declared import declared
 from models import BACKBONES
+from modules.heads import HEADS, PUBLISHED
 from modules.norms import NORMS
 from modules.precisions import PRECISIONS
 
@@ -56,6 +57,9 @@ FLAGS: dict[str, tuple[Flag, ...]] = {
         Flag("ignore_test_bg", False, "test", "leave background pixels out of tests", kind=bool),
         Flag("leaky_split", False, "data",
              "cut Cityscapes' cities as published: tests contain training images", kind=bool),
+        Flag("val_share", 0.0, "images",
+             "share of the training images that no step trains on, and tests are made on: to choose values",
+             kind=float),
         Flag("test", False, "call",
              "evaluate the saved checkpoints of the steps instead of training", kind=bool),
         Flag("explain", False, "call",
@@ -91,6 +95,7 @@ FLAGS: dict[str, tuple[Flag, ...]] = {
     ),
     "network": (
         Flag("backbone", "tiny", "chain", f"one of {', '.join(BACKBONES)}, or timm:<name>"),
+        Flag("head", PUBLISHED, "chain", f"one of {', '.join(HEADS)}"),
         Flag("output_stride", 16, "chain", "stride of the last feature map", kind=int, choices=(8, 16)),
         Flag("pooling", 32, "later", "window of the head's image pooling in evaluation, 0: all", kind=int),
         Flag("precision", "auto", "weights", "auto: bf16 on a GPU that has it, else fp32",

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import yaml
 
+from config.published import published_for
+from modules.heads import PUBLISHED as PUBLISHED_HEAD
 from task_tables import lookup
 from utils.naming import closest
 
@@ -20,9 +22,7 @@ FILE = Path(__file__).resolve().parent.parent / "scripts" / "recipes.yaml"
 TEMPLATES = "templates"  # entry that only holds YAML anchors
 LAYER_FIELDS = {"when", "source", "set"}
 IDENTITY = ("method", "dataset", "task", "setting", "backbone")
-ROW_FIELDS = {*IDENTITY, "system", "source", "gpus", "set", "published"}
-PUBLISHED_FIELDS = {"old", "new", "all", "also", "avg", "convention", "source", "step0"}
-CONVENTIONS = ("I", "X")
+ROW_FIELDS = {*IDENTITY, "system", "source", "gpus", "set", "step0"}
 
 
 @dataclass(frozen=True)
@@ -35,8 +35,7 @@ class Row:
         method, dataset, task, setting, backbone: what the row is about.
         values: flags of run.py and hyper-parameters of the method.
         gpus: number that the system used, 0 if it does not say.
-        published: old, new, all, avg in per cent (what was published), convention (I: background counts
-        as an old class, X: it is left out), source, and step0 as [mIoU, tolerance].
+        published: what `config.published.published_for` knows of the row, and step0 as [mIoU, tolerance].
     """
 
     name: str
@@ -57,9 +56,12 @@ class Row:
         return {name: getattr(self, name) for name in IDENTITY}
 
     def fits(self, setting: Mapping[str, object]) -> bool:
-        """Whether the row is about `setting`, which may leave the backbone open."""
+        """Whether the row is about `setting`, which may leave backbone and head open."""
         wanted = {name: str(setting.get(name, "")).lower() for name in IDENTITY}
         wanted["backbone"] = wanted["backbone"] or self.backbone.lower()
+        head = str(self.values.get("head", PUBLISHED_HEAD)).lower()
+        if str(setting.get("head", head)).lower() != head:
+            return False
         own = self.identity | {"task": lookup(self.dataset, self.task)[0]}
         return wanted == {name: value.lower() for name, value in own.items()}
 
@@ -101,13 +103,9 @@ def entry(name: str, recipe: dict) -> Row | dict:
         closest(str(unknown), fields, f"field of recipe {name}")
     if "when" in recipe:
         return recipe
-    if missing := ROW_FIELDS - {"published", "gpus"} - recipe.keys():
+    if missing := ROW_FIELDS - {"step0", "gpus"} - recipe.keys():
         raise ValueError(f"recipe {name} lacks {', '.join(sorted(missing))} (or `when`, if it is a layer)")
-    published = recipe.get("published", {})
-    for unknown in published.keys() - PUBLISHED_FIELDS:
-        closest(str(unknown), PUBLISHED_FIELDS, f"published number of recipe {name}")
-    if "all" in published and (published.get("convention") not in CONVENTIONS or "source" not in published):
-        raise ValueError(f"recipe {name}: published numbers need a source and the convention I or X")
+    published = dict(published_for(name)) | ({"step0": recipe["step0"]} if "step0" in recipe else {})
     words = {key: str(recipe[key]) for key in (*IDENTITY, "system", "source")}
     return Row(name, values=recipe["set"], gpus=recipe.get("gpus", 0), published=published, **words)
 
@@ -162,9 +160,9 @@ def find_recipes(
     """Name and values of each recipe that applies, from the most general to the most specific.
 
     Args:
-        setting: method, dataset, task, setting, backbone of the run (it may lack the backbone, and then the
-            row's is used), and `recipe`: "auto", "none", a file (whose values are read elsewhere), or the one
-            name to use whatever the setting is.
+        setting: method, dataset, task, setting, head, backbone of the run (it may lack the backbone, and then
+            the row's is used), and `recipe`: "auto", "none", a file (whose values are read elsewhere), or the
+            one name to use whatever the setting is.
         path: the YAML file.
         layers_only: take no row, unless `recipe` names one.
 

@@ -139,7 +139,7 @@ def test_of(
                    weights="" if own else f"{content['learned']:08x}")  # fmt: skip
     usual = read_results(files.results)
     kind = view.name(view_of_result(usual[0]) if usual else view_of_config(content["config"]))
-    images = f"{len(data.dataset.samples(data.dataset.test_split))} ({data.test_content[:16]})"
+    images = data.test_images
     for result in read_results(files.results, kind):
         names = [entry["name"] for entry in result["classes"]][: len(classes)]
         there = {"classes": names, "test_images": result.get("test", {}).get("images", images)}

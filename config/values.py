@@ -31,11 +31,15 @@ def kept_features(cache: str) -> tuple[int, bool]:
 
 
 def run_files(config: SimpleNamespace) -> RunFiles:
-    """The files of the run; a seed other than the published 42, and other data, are part of its name."""
+    """The files of the run; another head, a seed other than the published 42, and other data, are part of its
+    name.
+    """
     other_data = ["leaky"] * config.leaky_split + [config.masking] * (config.masking != DEFAULTS["masking"])
+    other_data += [f"val{config.val_share:g}"] * (config.val_share > 0)
     seed = "" if config.seed == DEFAULTS["seed"] else f"seed{config.seed}"
     backbone = config.backbone.replace(":", "_").replace("/", "_")
-    words = [config.method.replace("*", "_STAR"), backbone, config.name, *other_data, seed]
+    head = config.head if config.head != DEFAULTS["head"] else ""
+    words = [config.method.replace("*", "_STAR"), backbone, head, config.name, *other_data, seed]
     setting = f"{Path(config.dataset).stem}_{config.task}_{config.setting}"
     run = "_".join(word for word in words if word)
     roots = Path(config.checkpoint), Path(config.results_dir), Path(config.logdir)

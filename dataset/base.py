@@ -55,6 +55,8 @@ class SegmentationDataset(ABC):
         surveys_pictures: whether `survey` looks at pictures, too.
         skipped: images that were left out by `dataset.skip`: split, id and reason of each.
         class_order: labels in the order in which tasks of counts take them; (): ascending.
+        tasks: of which the first is taken where nobody names one, such as "6-1"; published ones stand in
+            `task_tables`.
         named_steps: labels of each step of the task `steps`; () if there is none.
     """
 
@@ -70,6 +72,7 @@ class SegmentationDataset(ABC):
     notes: Mapping[str, str] = {}
     skipped: tuple[dict[str, str], ...] = ()
     class_order: tuple[int, ...] = ()
+    tasks: tuple[str, ...] = ()
     named_steps: tuple[tuple[int, ...], ...] = ()
 
     def __init__(self, root: Path | str):

@@ -3,6 +3,8 @@
 import json
 import logging
 import re
+from collections.abc import Iterator
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from torch import Tensor
 from dataset.base import Sample
 from dataset.files import FileDataset
 from dataset.own.description import Description, described_tasks
+from dataset.own.entries import drawn
 from dataset.own.how import mask_reading, reading
 from dataset.own.labels import ColourLabels, ValueLabels
 from dataset.own.listing import listed_samples, samples_of_steps
@@ -27,8 +30,10 @@ from utils.decoding.decode import named
 from utils.decoding.header import BadFileError
 from utils.distributed import is_main
 from utils.labels import IGNORE
+from utils.pictures.palette import borders, tell_apart
 
 SPLITS = ("train", "val", "test")
+LOOKED_AT = 8  # training masks, for colours
 FORMAT = 1  # of how files are read; changes with what a description means
 
 log = logging.getLogger(__name__)
@@ -79,6 +84,7 @@ class Folder(FileDataset):
         means = meaning(about, self.root)
         self.class_names, self.has_background = means.names, means.has_background
         self.labels, self.stored, self._colours = means.labels, means.stored, means.colours
+        self._drawn = drawn(about, means.names)
         self.pictures = reading(about)
         self.masks = mask_reading(about, isinstance(self.labels, ColourLabels), self.pictures)
         coloured = self.masks.colours or about.choice("palette", "ignore") == "ignore"
@@ -175,13 +181,31 @@ class Folder(FileDataset):
 
     @cached_property
     def palette(self) -> np.ndarray:
-        """Colour of each label: those of `colors`, or of the first mask if it is indexed, else VOC's."""
+        """Colour of each label: that of `draw`; else of `colors`, or of the first mask if it is indexed; else
+        one that differs most from those of its neighbours in the masks.
+        """
         palette = super().palette.copy()
-        for label, colour in (self._colours or self._indexed()).items():
+        known = self._colours or self._indexed()
+        known = {label: tuple(map(int, colour)) for label, colour in (known | self._drawn).items()}
+        if len(known.keys() - {IGNORE}) < len(self.class_names):
+            black = {0: (0, 0, 0)} if self.has_background else {}
+            fixed = {IGNORE: tuple(map(int, palette[IGNORE]))} | black | known
+            known |= tell_apart(borders(self._some_labels(), len(self.class_names)), fixed)
+        for label, colour in known.items():
             palette[label] = colour
         return palette
 
-    def _indexed(self) -> dict[int, np.ndarray]:
+    def _some_labels(self) -> Iterator[np.ndarray]:
+        """Label maps of a few training images; of those that can be read."""
+        try:
+            samples = self.samples("train")
+        except (ValueError, OSError):
+            return
+        for sample in samples[:: -(-len(samples) // LOOKED_AT) or 1]:
+            with suppress(ValueError, OSError):
+                yield self.read_mask(sample).numpy()
+
+    def _indexed(self) -> dict[int, tuple]:
         try:
             mask = read_mask(self.samples("train")[0].mask, self.masks)
         except (ValueError, OSError):
@@ -189,6 +213,7 @@ class Folder(FileDataset):
         values = {label: value for label, value in self.stored.items() if isinstance(value, int)}
         if mask.palette is None or not all(0 <= value < 256 for value in values.values()):
             return {}
-        found = {label: mask.palette[value] for label, value in values.items()}
-        different = len({tuple(colour) for colour in found.values()}) == len(found)
-        return found if different else {}
+        found = {label: tuple(mask.palette[value]) for label, value in values.items()}
+        if found.get(IGNORE) in [colour for label, colour in found.items() if label != IGNORE]:
+            del found[IGNORE]  # palettes that end before 255 have nothing there
+        return found if len({*found.values()}) == len(found) else {}

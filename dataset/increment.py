@@ -12,7 +12,8 @@ from dataset.base import Sample, SegmentationDataset
 from dataset.content import contents
 from dataset.images import CroppedImages, StepImages, TrainImages
 from dataset.presence import Presence, presence
-from dataset.rules import EVALUATIONS, MASKINGS, PROTOCOLS, SETTINGS, SPLITS, label_table, select, shows
+from dataset.published_lists import published_rows
+from dataset.rules import EVALUATIONS, MASKINGS, PROTOCOLS, SETTINGS, SPLITS, held_out, label_table, select
 from tasks import Step
 from utils.distributed import is_main
 from utils.naming import closest
@@ -36,6 +37,7 @@ def increment_data(
     index_dir: Path | str = "",
     cache_dir: Path | str = "cache",
     seed: int = 0,
+    val_share: float = 0.0,
 ) -> "IncrementData":
     """The data of `step`.
 
@@ -49,6 +51,8 @@ def increment_data(
         index_dir: folder with published lists of positions, train-<step>.npy and perhaps val-<step>.npy and
             test_on_val-<step>.npy, to use instead of `setting`.
         cache_dir: of the scan of which image shows which class. seed: of the random crops.
+        val_share: share of the training images that no step trains on, and that tests are made on instead of
+            the test images: on those of the steps so far. See `dataset.rules.held_out`.
 
     Raises:
         ValueError: for an unknown name, or classes that the dataset does not have.
@@ -82,6 +86,7 @@ def increment_data(
         index_dir=str(index_dir),
         cache_dir=str(cache_dir),
         seed=seed,
+        val_share=val_share,
     )
 
 
@@ -100,6 +105,7 @@ class IncrementData:
     index_dir: str
     cache_dir: str
     seed: int
+    val_share: float
 
     @property
     def train(self) -> TrainImages:
@@ -114,7 +120,7 @@ class IncrementData:
 
     @property
     def test(self) -> StepImages:
-        """Held-out images that show any class seen so far, labelled with all of them."""
+        """Test images (or held-out ones of training) that show a class seen so far, labelled with all."""
         return self._evaluated("test")
 
     def _evaluated(self, split: str) -> StepImages:
@@ -153,6 +159,21 @@ class IncrementData:
 
     def rows(self, split: str) -> np.ndarray:
         """Positions of the step's images in the dataset's split, ascending."""
+        if not self.val_share or split == "val":
+            return self._rows(split)
+        held = self.held_out
+        if split == "train":
+            return np.array([row for row in self._rows("train") if not held[row]], np.int64)
+        so_far = np.concatenate([self.of(index)._rows("train") for index in range(self.step.index + 1)])
+        return np.array([row for row in np.unique(so_far) if held[row]], np.int64)
+
+    @property
+    def held_out(self) -> np.ndarray:
+        """Which images of "train" no step trains on, bool."""
+        return held_out([sample.id for sample in self.dataset.samples("train")], self.val_share)
+
+    def _rows(self, split: str) -> np.ndarray:
+        """The same without regard to `val_share`."""
         own = self.dataset.rows(self.step, split, lambda: self.presence(split).shown)
         if own is not None:
             return own
@@ -177,10 +198,12 @@ class IncrementData:
         return self._content(self._place(split), self.rows(split))
 
     @property
-    def test_content(self) -> str:
-        """The same of all images of the test set, whichever step they belong to."""
-        place = self.dataset.test_split
-        return self._content(place, range(len(self.dataset.samples(place))))
+    def test_images(self) -> str:
+        """All images that any step of the task can be tested on: how many, and a hash of what is in them."""
+        place = self._place("test")
+        rows = range(len(self.dataset.samples(place)))
+        rows = np.flatnonzero(self.held_out) if self.val_share else rows
+        return f"{len(rows)} ({self._content(place, rows)[:16]})"
 
     def _content(self, place: str, rows: Sequence[int]) -> str:
         samples, digests = self.dataset.samples(place), contents(self.dataset, place, self.cache_dir)
@@ -206,30 +229,6 @@ class IncrementData:
         return "\n".join(lines)
 
     def _place(self, split: str) -> str:
-        return self.dataset.test_split if split == "test" else split
-
-
-def published_rows(path: Path, table: Presence, step: Step, split: str) -> np.ndarray:
-    """The image numbers in a published .npy file, checked against what the images show.
-
-    Raises:
-        FileNotFoundError: if there is no such file.
-        ValueError: if it is no list of image numbers, or was made for another order of the images.
-    """
-    if not path.is_file():
-        raise FileNotFoundError(f"--index_dir: there is no {path}")
-    try:
-        rows = np.load(path, allow_pickle=False)
-    except (ValueError, EOFError, OSError):
-        raise ValueError(f"{path} is no .npy file of image numbers") from None
-    if rows.ndim != 1 or rows.dtype.kind not in "iu" or len(np.unique(rows)) < len(rows):
-        raise ValueError(f"{path} is no list of different image numbers")
-    classes = step.seen if split == "test" else step.new
-    fits = rows.size == 0 or 0 <= rows.min() and rows.max() < len(table.ids)
-    # Another order would show in many images; a few that differ may come from another release of the masks.
-    if not fits or shows(table.shown[rows], step, classes).mean() < 0.99:
-        raise ValueError(
-            f"{path} lists images that show no class of step {step.index}: it counts in the order of the "
-            "published image list (for VOC splits/train_aug.txt), which must be there, too"
-        )
-    return np.sort(rows)
+        if split == "test":
+            return "train" if self.val_share else self.dataset.test_split
+        return split

@@ -47,6 +47,18 @@ def select(
     return chosen & ~shown[:, future].any(axis=1)
 
 
+def held_out(ids: Sequence[str], share: float) -> np.ndarray:
+    """Which of the training images `ids` nobody trains on, so that values can be chosen on them, bool (N,).
+
+    A `share` of them, at least one if it is not 0: those whose ids have the lowest hashes. The same images
+    for every method, seed, step and machine.
+    """
+    kept = np.zeros(len(ids), bool)
+    order = sorted(range(len(ids)), key=lambda row: hashlib.sha256(f"held out {ids[row]}".encode()).digest())
+    kept[order[: max(1, round(share * len(ids))) if share else 0]] = True
+    return kept
+
+
 def partition(shown: np.ndarray, ids: Sequence[str], step: Step) -> np.ndarray:
     """The step that each image belongs to in setting partitioned, int (N,); -1 if it shows no class."""
     serves = np.stack([shows(shown, step.at(k), step.at(k).new) for k in range(step.num_steps)], axis=1)

@@ -8,6 +8,7 @@ from experiment import checkpoint
 from tasks import Step
 from utils.distributed import say
 
+UNSAID = {"head": "deeplab"}  # what files from before a value existed mean by it
 # How checkpoints from before `step0_as` named whose step 0 they hold.
 STEP0_AS = {
     "cross entropy": "FT",
@@ -77,6 +78,7 @@ def step0_of(about: Mapping) -> str:
 
 def differences(there: Mapping, here: Mapping, ignored: Set[str] = frozenset()) -> list[Difference]:
     """Values that both know, that differ and are not `ignored`, by name."""
+    there = UNSAID | dict(there)
     names = [name for name in here if name in there and name not in ignored]
     found = []
     for name in sorted(names):

@@ -118,7 +118,7 @@ class RunLog:
             return
         self.say(in_one_line(result))
         step = result["step"]
-        for name, value in result["scores"].items():
+        for name, value in (result["scores"] | result["over_steps"]).items():
             if isinstance(value, int | float):
                 self.events.scalar(f"test/{name}", value, step)
         for entry in result["classes"]:

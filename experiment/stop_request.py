@@ -2,6 +2,7 @@
 
 import os
 import signal
+import threading
 import time
 
 from utils.commands import say_stopping
@@ -23,7 +24,9 @@ class StopRequest:
         self.received, self._at, self.process = 0, 0.0, os.getpid()
 
     def __enter__(self) -> "StopRequest":
-        self._handlers = {number: signal.signal(number, self._notice) for number in SIGNALS}
+        # Python hands signals to its main thread alone; a run in another one is not interrupted by them.
+        heard = SIGNALS if threading.current_thread() is threading.main_thread() else ()
+        self._handlers = {number: signal.signal(number, self._notice) for number in heard}
         return self
 
     def __exit__(self, *_) -> None:

@@ -10,12 +10,11 @@ from methods.decision import competing, decide
 from segmentation_module import Output, Parts, SegmentationModel, make_model
 from tasks import Step
 from train import Training
-from utils.losses.pixel_means import pixel_means
-from utils.losses.pixelwise import cross_entropy
 
 
 class Method:
-    """Fine-tuning: cross entropy on the labels of the step, nothing kept of the old classes (lower bound).
+    """Fine-tuning: the head's own losses (cross entropy) on the labels of the step, nothing kept of the old
+    classes (lower bound).
 
     Hyper-parameters are class attributes annotated as `name: Annotated[type, "help with source"] = default`;
     each becomes a flag of `run.py`. `methods.build.build_method` makes a complete method; one made from step
@@ -32,6 +31,8 @@ class Method:
 
     registered: ClassVar[str]  # the value of --method, set by the registry
     needs_teacher: ClassVar[bool] = False
+    # Heads it can be run on: keys of `modules.heads.HEADS`, or what they answer for ("pixels": all such).
+    heads_supported: ClassVar[tuple[str, ...]] = ("pixels",)
     needs_background: ClassVar[bool] = False  # refuse datasets whose class 0 is a real class
     needs_new_classes: ClassVar[bool] = False  # refuse tasks whose steps bring no class (domain-incremental)
     # The method whose step 0 has the same weights, bit for bit; "": derived, see `methods.build.step0_as`.
@@ -80,12 +81,11 @@ class Method:
 
         A group may name a `min_lr`, which its learning rate does not fall below.
         """
-        return [{"params": self.net.trainable(), "lr": lr, "weight_decay": weight_decay}]
+        return self.net.head.param_groups(self.net, lr, weight_decay)
 
     def losses(self, images: Tensor, labels: Tensor) -> dict[str, Tensor]:  # (N, 3, H, W), (N, H, W)
         """Named scalars of one batch; the trainer minimises their sum."""
-        (ce,) = pixel_means(cross_entropy, [self.model(images).logits_small], [labels])
-        return {"ce": ce}
+        return self.net.head.losses(self.model(images), labels)
 
     def from_features(self) -> bool:
         """Whether `losses` asks the network, as `start_increment` left it, for nothing but what follows from

@@ -1,15 +1,18 @@
 """The network of closed-form methods: classifiers that are computed, on features or random ones of them."""
 
+from collections.abc import Mapping
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from modules.head import Head
 from segmentation_module import SegmentationModel
 from utils.losses.closed_form import expand
 from utils.losses.pixelwise import at_least_float32
 
 
-class NoHead(nn.Identity):
+class NoHead(Head, nn.Identity):
     """The body's output as it is."""
 
     def __init__(self, channels: int):
@@ -17,7 +20,7 @@ class NoHead(nn.Identity):
         self.out_channels = channels
 
 
-class WideHead(nn.Module):
+class WideHead(Head):
     """What computed classifiers see of a head's features f; in training mode f itself.
 
     Args:
@@ -26,7 +29,7 @@ class WideHead(nn.Module):
         unit_length: whether f is scaled to length 1 in every cell.
     """
 
-    def __init__(self, head: nn.Module, *, num_random: int = 0, unit_length: bool = False):
+    def __init__(self, head: Head, *, num_random: int = 0, unit_length: bool = False):
         super().__init__()
         self.head, self.unit_length = head, unit_length
         bound = head.out_channels**-0.5
@@ -34,8 +37,14 @@ class WideHead(nn.Module):
         self.register_buffer("projection", projection)
         self.out_channels = num_random or head.out_channels
 
+    def encode(self, body: Tensor, maps: Mapping[str, Tensor]) -> Tensor:  # (N, B, h, w)
+        return self.widen(self.head.encode(body, maps))
+
     def forward(self, x: Tensor) -> Tensor:  # (N, B, h, w)
-        features = self.head(x)
+        return self.widen(self.head(x))
+
+    def widen(self, features: Tensor) -> Tensor:  # (N, D, h, w)
+        """The `features` f of the head as the classifiers see them."""
         if self.training:
             return features
         # In full precision: what is computed is not trained against any rounding.

@@ -1,18 +1,35 @@
 """Hyper-parameters as the source of a method declares them, so that `--help` need not wait for PyTorch."""
 
 import ast
+import sys
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
 from methods import METHODS, hyper_parameters
+from modules.heads import HEADS
+from utils.registry import Registry
 
+ROOMS = ("methods.", "modules.")  # where parts and what they derive from stand
 KINDS = {"bool": bool, "float": float, "int": int, "str": str}
 
 
 class _Open:
     """Stands for a kind or a value that only running the code can tell."""
+
+
+def declared_of(parts: Registry, name: str, attribute: str) -> object:
+    """The class attribute of a part, from the source where it is plain there."""
+    place = parts.data[name]
+    found = getattr(outline(place), attribute, _Open) if is_only_source(place) else _Open
+    return getattr(parts[name], attribute) if found is _Open else found
+
+
+def heads_of(method: str) -> list[str]:
+    """The heads that a method can be run on, the one to take unless another is asked for first."""
+    wanted = declared_of(METHODS, method, "heads_supported")
+    return [name for name in HEADS if name in wanted or declared_of(HEADS, name, "answers") in wanted]
 
 
 def declared(name: str) -> dict[str, tuple[type, object, str]]:
@@ -22,26 +39,32 @@ def declared(name: str) -> dict[str, tuple[type, object, str]]:
     `methods/` that it derives from; of any other form the class itself is asked.
     """
     place = METHODS.data[name]
-    if isinstance(place, str):
-        found = hyper_parameters(_outline(*place.split(":")))
+    if is_only_source(place):
+        found = hyper_parameters(outline(place))
         if not any(_Open in entry for entry in found.values()):
             return found
     return hyper_parameters(METHODS[name])
 
 
+def is_only_source(place: object) -> bool:
+    """Whether a registry has a place that nobody has imported yet."""
+    return isinstance(place, str) and place.partition(":")[0] not in sys.modules
+
+
 @cache
-def _outline(module: str, name: str) -> type:
-    """A class with the annotations and plain values of the class `name`, and outlines as its bases."""
+def outline(place: str) -> type:
+    """A class with the annotations and plain values of the class at `place`, and outlines as its bases."""
+    module, _, name = place.partition(":")
     file = Path(find_spec(module).origin)
     homes, nodes = {}, {}
     for node in ast.parse(file.read_text(encoding="utf-8")).body:
-        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("methods."):
-            homes |= {alias.asname or alias.name: (node.module, alias.name) for alias in node.names}
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(ROOMS):
+            homes |= {alias.asname or alias.name: f"{node.module}:{alias.name}" for alias in node.names}
         elif isinstance(node, ast.ClassDef):
             nodes[node.name] = node
-            homes[node.name] = module, node.name
+            homes[node.name] = f"{module}:{node.name}"
     named = [base.id for base in nodes[name].bases if isinstance(base, ast.Name)]
-    bases = tuple(_outline(*homes[base]) for base in named if base in homes)
+    bases = tuple(outline(homes[base]) for base in named if base in homes)
     body = {"__annotations__": {}}
     for node in nodes[name].body:
         if isinstance(node, ast.AnnAssign):

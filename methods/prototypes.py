@@ -16,6 +16,7 @@ class Prototypes(ClosedForm):
     sequential, which hides none.
     """
 
+    heads_supported = ("deeplab",)  # none is built: the answer is read from the backbone's own features
     with_products = False
     hides: bool = True  # whether later steps' background may be another class
 

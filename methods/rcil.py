@@ -29,6 +29,8 @@ class RCIL(WithTeacher):
     factors belong to the dataset; the defaults are those of VOC.
     """
 
+    heads_supported = ("deeplab",)  # of which it builds its own, with two branches
+
     loss_kd: Annotated[float, "weight of unbiased distillation (published scripts: 100)"] = 100.0
     pckd_maps: Annotated[float, "spatial pooled cube factor of stage maps and features (VOC; train.py)"] = (
         0.01

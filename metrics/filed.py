@@ -5,29 +5,22 @@ import math
 from functools import lru_cache
 from pathlib import Path
 
-from metrics.numbers import average, forgetting, trainable_percent
 from metrics.published_csv import published_row
+from metrics.reported import computed
+from metrics.scores import forgetting
 from metrics.view import result_files
 
 SCHEMA = 1  # see `metrics.results`
 
 
-def over_steps(results: list[dict]) -> tuple[dict, dict[int, float | None]]:
-    """Numbers over the steps in `results`, in order; and the forgetting of each class by its label."""
+def over_steps(results: list[dict]) -> dict:
+    """Numbers over the steps in `results`, in order; fills in the forgetting of the last one's classes."""
+    last = results[-1]
     by_label = [{entry["label"]: entry["iou"] for entry in result["classes"]} for result in results]
     lost = forgetting(by_label)
-    costs = [result["cost"] for result in results if result["step"] > 0]
-    costs = [cost for cost in costs if {"trainable_parameters", "finetuning_parameters"} <= cost.keys()]
-    return {
-        "steps": [result["step"] for result in results],
-        "average_miou": average([result["scores"]["miou_all"] for result in results]),
-        "average_miou_foreground": average([result["scores"]["miou_all_foreground"] for result in results]),
-        "mean_forgetting": average(list(lost.values())),
-        "trainable_percent": trainable_percent(
-            [cost["trainable_parameters"] for cost in costs],
-            [cost["finetuning_parameters"] for cost in costs],
-        ),
-    }, lost
+    for entry in last["classes"]:
+        entry["forgetting"] = lost.get(entry["label"])
+    return {"steps": [result["step"] for result in results]} | computed("over_steps", results)
 
 
 def published_csv(results: list[dict], *, num_classes: int) -> str:

@@ -10,30 +10,33 @@ shares of 1, null where a number does not exist:
                              it), pixels (in the test labels), iou, accuracy, forgetting (null until an
                              earlier step had it)
     confusion, columns       pixels; rows are `classes`, columns are named (they may include untaught classes)
-    scores                   every number of `metrics.scores.scores`
-    over_steps               steps (that were found), average_miou and average_miou_foreground (the papers'
-                             "avg"), mean_forgetting, trainable_percent; see `metrics.scores`
+    scores                   every number of that section in `metrics.reported.METRICS`
+    over_steps               steps (that were found), and the numbers of that section: average_miou and
+                             average_miou_foreground (the papers' "avg"), mean_forgetting, trainable_percent
+    metrics                  unit and direction of every number
     test                     what was measured: view (see `metrics.view.View`), images (of the whole test set:
                              number and hash of their content), counted (the same of those of the step, and
                              a hash of what their labels count as), network (checksum of the tested weights)
     images                   test images
     skipped                  images that cannot be used and were left out: split, id, reason
     drift                    values that differ from those of the step before
-    cost                     what training recorded (seconds, images, trainable_parameters, ...), and
-                             images_per_second
+    cost                     what training recorded (seconds, images, trainable_parameters, ...), and the
+                             numbers of that section that follow from it
     config, versions         of the run that trained the checkpoint
 
 Intransigence needs joint training, which is another run: `python -m analysis.report` computes it, per class,
 from the files of both.
 """
 
+import copy
 import json
 from dataclasses import asdict
 from pathlib import Path
 
 from metrics.confusion import ConfusionMatrix
 from metrics.filed import SCHEMA, csv_of, over_steps, published_csv, read_results
-from metrics.scores import class_scores, number, scores
+from metrics.reported import METRICS, computed, scores
+from metrics.scores import class_scores, number
 from metrics.view import View, view_of_config
 from tasks import Step
 from utils.files import write_text
@@ -76,9 +79,7 @@ def write_result(
     earlier = [result for result in filed if result["step"] < step.index]
     result = describe(matrix, step, dataset, content, view)
     result["test"] = about_test(view, content, test_images, counted)
-    result["over_steps"], lost = over_steps([*earlier, result])
-    for entry in result["classes"]:
-        entry["forgetting"] = lost.get(entry["label"])
+    result["over_steps"] = over_steps([*earlier, result])
     lines = [f"{json.dumps(key)}: {json.dumps(value, allow_nan=False)}" for key, value in result.items()]
     suffix = f"_{kind}" if kind else ""
     write_text(folder / f"step_{step.index}{suffix}.json", "{\n" + ",\n".join(lines) + "\n}\n")
@@ -104,8 +105,12 @@ def filed_result(
     results = [result for result in read_results(folder, kind) if result["step"] <= index]
     if not results or results[-1]["step"] != index or not csv_of(folder, kind).is_file():
         return None
-    same = results[-1].get("test") == about_test(view, content, test_images, counted)
-    return results[-1] if same and results[-1]["over_steps"] == over_steps(results)[0] else None
+    *earlier, last = results
+    if last.get("test") != about_test(view, content, test_images, counted):
+        return None
+    anew = copy.deepcopy(last)
+    follows = last["over_steps"] == over_steps([*earlier, anew]) and last["classes"] == anew["classes"]
+    return last if follows else None
 
 
 def describe(matrix: ConfusionMatrix, step: Step, dataset, content: dict, view: View) -> dict:
@@ -126,8 +131,7 @@ def describe(matrix: ConfusionMatrix, step: Step, dataset, content: dict, view: 
         for row, label in enumerate(step.seen)
     ]
     config, cost = content["config"], dict(content.get("cost", {}))
-    if cost.get("seconds") and "images_trained" in cost:
-        cost["images_per_second"] = cost["images_trained"] / cost["seconds"]
+    cost |= {name: one for name, one in computed("cost", cost).items() if one is not None}
     names = [dataset.class_names[label] for label in step.order]
     return {
         "schema": SCHEMA,
@@ -145,10 +149,12 @@ def describe(matrix: ConfusionMatrix, step: Step, dataset, content: dict, view: 
         "confusion": counts.tolist(),
         "columns": names[: counts.shape[1]],
         "scores": scores(counts, num_base=len(step.groups[0]), has_background=step.has_background),
+        "metrics": {name: {"unit": one.unit, "higher_is_better": one.higher_is_better}
+                    for name, one in METRICS.items()},
         "images": matrix.images,
         "skipped": list(dataset.skipped),
         "drift": content.get("drift", []),
         "cost": cost,
         "config": config,
         "versions": content["versions"],
-    }
+    }  # fmt: skip

@@ -1,4 +1,4 @@
-"""Every number that is reported of one evaluation, from its confusion matrix.
+"""The formulas of reported numbers, from a confusion matrix or from those of several steps.
 
 Definitions. M[y, p] = pixels of true class y predicted as p; columns may outnumber rows, see
 `ConfusionMatrix`. With d = diagonal, gt = row sums, pr = column sums of the taught classes and e = 1e-6:
@@ -20,19 +20,18 @@ if no class of the group occurs.
 # most later papers count background as an old class; those of MiB and UCD leave it out (../REPRODUCING.md).
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor
-
-from metrics.numbers import harmonic
+if TYPE_CHECKING:
+    from torch import Tensor
 
 EPSILON = 1e-6
 
 
 def class_scores(
-    counts: Tensor, *, absent: str = "skip", accuracy_epsilon: float = EPSILON, iou_epsilon: float = EPSILON
-) -> dict[str, Tensor]:
+    counts: "Tensor", *, absent: str = "skip", accuracy_epsilon: float = EPSILON, iou_epsilon: float = EPSILON
+) -> "dict[str, Tensor]":
     """Numbers per class.
 
     Args:
@@ -55,11 +54,11 @@ def class_scores(
     iou = hits / (pixels + predicted - hits + iou_epsilon)
     present = pixels > 0
     if absent == "skip":
-        accuracy, iou = accuracy.where(present, torch.nan), iou.where(present, torch.nan)
+        accuracy, iou = accuracy.where(present, math.nan), iou.where(present, math.nan)
     return {"accuracy": accuracy, "iou": iou, "pixels": pixels, "present": present}
 
 
-def group_scores(counts: Tensor, classes: Sequence[int], **options) -> dict[str, float | None]:
+def group_scores(counts: "Tensor", classes: Sequence[int], **options) -> dict[str, float | None]:
     """Pixel accuracy, mean accuracy, mIoU and frequency-weighted IoU of the rows `classes`.
 
     `options` are those of `class_scores`. Pixel accuracy is over the pixels whose true class is in the group.
@@ -67,7 +66,7 @@ def group_scores(counts: Tensor, classes: Sequence[int], **options) -> dict[str,
     per_class = class_scores(counts, **options)
     if options.get("absent") == "zero":
         per_class |= {name: per_class[name].nan_to_num(0.0) for name in ("accuracy", "iou")}
-    rows = torch.as_tensor(list(classes), dtype=torch.int64, device=counts.device)
+    rows = list(classes)
     accuracy, iou, pixels = (per_class[name][rows] for name in ("accuracy", "iou", "pixels"))
     hits = counts.diagonal()[rows].sum().double()
     return {
@@ -78,46 +77,74 @@ def group_scores(counts: Tensor, classes: Sequence[int], **options) -> dict[str,
     }
 
 
-def scores(
-    counts: Tensor, *, num_base: int, has_background: bool = True, **options
-) -> dict[str, float | None]:
-    """Every number of one evaluation, by name.
-
-    Args:
-        counts: (C, K) in learning order.
-        num_base: classes of step 0, background included.
-        has_background: whether class 0 is background.
-        options: those of `class_scores`.
-
-    Returns:
-        `{pixel_accuracy, mean_accuracy, miou, frequency_weighted_iou}_{all, old, new}`;
-        `miou_{all, old, new}_foreground`, background left out (equal to the above for data without
-        background, and for the new classes always); `harmonic` and `harmonic_foreground`, the harmonic mean
-        of the mIoU of old and new classes; `miou_all_predicted_counts`, as other libraries report it.
-    """
-    num_classes = counts.shape[0]
-    first = int(has_background)
-    groups = {"all": range(num_classes), "old": range(num_base), "new": range(num_base, num_classes)}
-    found = {}
-    for group, classes in groups.items():
-        values = group_scores(counts, classes, **options)
-        found |= {f"{name}_{group}": value for name, value in values.items()}
-    for group, classes in groups.items():
-        foreground = [label for label in classes if label >= first]
-        found[f"miou_{group}_foreground"] = group_scores(counts, foreground, **options)["miou"]
-    for suffix in ("", "_foreground"):
-        found[f"harmonic{suffix}"] = harmonic(found[f"miou_old{suffix}"], found[f"miou_new{suffix}"])
-    return found | {"miou_all_predicted_counts": miou_predicted_counts(counts)}
-
-
-def miou_predicted_counts(counts: Tensor) -> float | None:  # (C, K)
+def miou_predicted_counts(counts: "Tensor") -> float | None:  # (C, K)
     """Mean IoU in which a class that is predicted and has no pixel in the labels counts as 0."""
     per_class = class_scores(counts, absent="zero")
     predicted = counts.sum(0)[: counts.shape[0]] > 0
     return number(per_class["iou"][per_class["present"] | predicted].mean())
 
 
-def number(value: Tensor) -> float | None:
+def harmonic(old: float | None, new: float | None) -> float | None:
+    """Harmonic mean; 0 if both are 0, None if either is None."""
+    if old is None or new is None:
+        return None
+    return 2 * old * new / (old + new) if old + new > 0 else 0.0
+
+
+def average(values: Sequence[float | None]) -> float | None:
+    """Mean over the values that are not None; over the mIoU of all steps it is the papers' "avg"."""
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if known else None
+
+
+def forgetting(iou_by_step: Sequence[Mapping[str, float | None]]) -> dict[str, float | None]:
+    """Forgetting of each class: its best IoU after an earlier step, minus that after the last step.
+
+    Negative if the class got better (Chaudhry et al., Riemannian Walk, ECCV 2018, with IoU in place of
+    accuracy).
+
+    Args:
+        iou_by_step: for each step in order, IoU by class; a class is missing until it is learned.
+
+    Returns:
+        value by class known before the last step; None for one that never occurred in the labels.
+    """
+    if not iou_by_step:
+        return {}
+    *earlier, last = iou_by_step
+    lost = {}
+    for name, now in last.items():
+        if not any(name in step for step in earlier):
+            continue
+        best = [step[name] for step in earlier if step.get(name) is not None]
+        lost[name] = max(best) - now if best and now is not None else None
+    return lost
+
+
+def intransigence(
+    joint: Mapping[str, float | None], when_learned: Mapping[str, float | None]
+) -> dict[str, float | None]:
+    """How much worse each class was learned than by joint training: IoU of `joint` minus IoU when learned.
+
+    Same source as `forgetting`. Both by class name; None where one of the two does not exist.
+    """
+    values = {name: (joint.get(name), when_learned[name]) for name in when_learned}
+    return {name: None if None in pair else pair[0] - pair[1] for name, pair in values.items()}
+
+
+def trainable_percent(trainable: Sequence[int], finetuning: Sequence[int]) -> float | None:
+    """Percentage of the parameters that incremental steps train, as the RevisitingCSS paper counts it.
+
+    The mean of `trainable` over the incremental steps (step 0 left out), divided by the mean of `finetuning`
+    over the same steps; None without any. Gives the paper's 0.000271 % (19-1, Swin-B) and 0.033194 % (50-50,
+    ResNet-101).
+    """
+    if not trainable:
+        return None
+    return 100 * sum(trainable) / sum(finetuning)
+
+
+def number(value: "Tensor") -> float | None:
     """A plain float for files, None for nan."""
     value = float(value)
     return None if math.isnan(value) else value

@@ -1,36 +1,11 @@
 """The numbers of a run for the terminal: a line per step, and the table over all steps."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
+from metrics.reported import columns, value
 from metrics.view import view_of_result
 
 NOTE = "+bg: background counts as an old class; -bg: it is left out of the mean"
-
-
-def columns(has_background: bool) -> dict[str, Callable[[Mapping], str]]:
-    """Heads of the table, and how a result becomes their cell; they say whether background counts."""
-
-    def score(name: str) -> Callable[[Mapping], str]:
-        return lambda result: percent(result["scores"][name])
-
-    counted, left_out = ("+bg", "-bg") if has_background else ("", "")
-    found = {
-        "step": lambda result: str(result["step"]),
-        "classes": lambda result: str(len(result["classes"])),
-        f"all{counted}": score("miou_all"),
-        f"old{counted}": score("miou_old"),
-        "new": score("miou_new"),
-        "harmonic": score("harmonic"),
-    }
-    if has_background:
-        found |= {f"all{left_out}": score("miou_all_foreground"),
-                  f"old{left_out}": score("miou_old_foreground")}  # fmt: skip
-    return found | {
-        "average": lambda result: percent(result["over_steps"]["average_miou"]),
-        "forgetting": lambda result: percent(result["over_steps"]["mean_forgetting"]),
-        "trainable": lambda result: count(result["cost"].get("trainable_parameters")),
-        "seconds": lambda result: count(result["cost"].get("seconds")),
-    }
 
 
 def table(results: Sequence[Mapping]) -> str:
@@ -38,8 +13,11 @@ def table(results: Sequence[Mapping]) -> str:
     if not results:
         return "no results yet"
     last = results[-1]
-    cells = columns(last["has_background"])
-    rows = [list(cells), *([cell(result) for cell in cells.values()] for result in results)]
+    shown = list(columns(last["has_background"]))
+    rows = [["step", "classes", *(one.head(last["has_background"]) for _, one in shown)]]
+    for result in results:
+        cells = [one.text(value(result, name)) for name, one in shown]
+        rows.append([str(result["step"]), str(len(result["classes"])), *cells])
     title = [last["method"], f"{last['dataset']} {last['task']}", last["setting"],
              f"protocol {last['protocol']}"]  # fmt: skip
     notes = [f"mIoU in %, {view_of_result(last)} view"] + [NOTE] * last["has_background"]

@@ -19,6 +19,7 @@ class View:
         background: whether pixels of the background are scored.
         weights: checksum of the tested network if it is not the run's own, else "".
         network: with what the network was tested other than trained, such as "pooling 1"; else "".
+        val_share: share of the training images that was held out and tested on; 0: the test images.
     """
 
     evaluation: str
@@ -27,10 +28,12 @@ class View:
     background: bool = True
     weights: str = ""
     network: str = ""
+    val_share: float = 0.0
 
     def __str__(self) -> str:
         size = f" {self.crop_size}" if self.crop_size else ""
-        parts = [f"{self.evaluation}{size}"]
+        parts = [f"held-out training images ({100 * self.val_share:g} %)"] if self.val_share else []
+        parts += [f"{self.evaluation}{size}"]
         parts += [] if self.background else ["background left out"]
         parts += [f"network {self.weights}"] if self.weights else []
         return ", ".join([*parts, *filter(None, [self.network])])
@@ -44,6 +47,8 @@ class View:
             parts.append(self.protocol)
         if self.background != usual.background:
             parts.append("bg" if self.background else "nobg")
+        if self.val_share != usual.val_share:
+            parts.append(f"val{100 * self.val_share:g}".replace(".", "p") if self.val_share else "test")
         if self.weights:
             parts.append(f"net{self.weights}")
         if self.network:
@@ -56,7 +61,8 @@ def view_of_config(config: Mapping) -> View:
     evaluation = config.get("eval", "crop")
     crop_size = config.get("crop_size", 512) if evaluation == "crop" else 0
     background = not config.get("ignore_test_bg", False)
-    return View(evaluation, crop_size, config.get("protocol", "plop"), background)
+    share = config.get("val_share", 0.0)
+    return View(evaluation, crop_size, config.get("protocol", "plop"), background, val_share=share)
 
 
 def view_of_result(result: Mapping) -> View:

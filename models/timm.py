@@ -12,8 +12,10 @@ from timm.data.constants import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
 from timm.layers import resample_abs_pos_embed
 from torch import Tensor, nn
 
-from models.pretrained import faults, read_weights
+from models.pretrained import faults, read_file
 from models.timm_grid import Grid, find_grid
+from models.variant import contradiction
+from models.wrapping import network_in
 from modules.synced_norm import synchronise
 
 HUB = "hub"  # --pretrained_path that asks for timm's own download
@@ -148,8 +150,10 @@ class TimmBackbone(nn.Module):
 
     def _fill(self, model: nn.Module, path: str) -> None:
         """Load a file into the whole model; only what is pruned later may be missing."""
-        own = model.state_dict()
-        weights = original_names(model)(read_weights(path, own))
+        own, content = model.state_dict(), read_file(path)
+        if words := contradiction(content, model):
+            raise ValueError(f"{path} is not a file for timm:{self.name}: {words}")
+        weights = original_names(model)(network_in(content, path, own)[0])
         for key in weights.keys() & own.keys():
             if "pos_embed" in key and weights[key].shape != own[key].shape:
                 weights[key] = _resample(weights[key], own[key])

@@ -7,12 +7,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from modules.abn import ABN, SLOPE
+from modules.head import Head
+from modules.norms import NORMS
 
 # The third dilation at stride 8 is 32 in every published system, not 36 as in the paper.
 DILATIONS = {16: (6, 12, 18), 8: (12, 24, 32)}
 
 
-class DeepLabV3Head(nn.Module):
+class DeepLabV3Head(Head):
     """Features for the classifiers from the body's output (Chen et al. 2017, as MiB runs it).
 
     A 1x1 and three dilated 3x3 convolutions, concatenated, normalised and reduced, plus a branch that sees
@@ -55,6 +57,11 @@ class DeepLabV3Head(nn.Module):
         self.pool_red_conv = nn.Conv2d(hidden, channels, 1, bias=False)
         self.red_bn = norm(channels)
         self.reset_parameters()
+
+    @classmethod
+    def fitting(cls, body: nn.Module, parts) -> "DeepLabV3Head":
+        options = {"output_stride": parts.output_stride, "pooling": parts.pooling, "norm": NORMS[parts.norm]}
+        return cls(body.out_channels, body.head_channels, **options)
 
     def reset_parameters(self) -> None:
         """Initialise every convolution: Xavier normal, scaled for the activation."""

@@ -7,12 +7,16 @@ The exit status is 1 if a file that is there is bad.
 """
 
 import argparse
-import hashlib
 import re
+import shlex
 import sys
 from pathlib import Path
 
 from models import WEIGHTS, build_backbone
+from models.pretrained import read_file
+from models.variant import reader
+from pretrained.catalogue import OFFERS, original
+from pretrained.get import sha256
 
 SUFFIXES = (".pth", ".tar", ".pt", ".bin", ".safetensors", ".npz")
 
@@ -25,12 +29,16 @@ def readers() -> dict[str, list[str]]:
     return found
 
 
-def backbone_for(file: str) -> str:
-    """The backbone whose weights `file` holds, judging by its name; other files are taken for timm's."""
-    stem = file
+def backbone_for(path: Path) -> str:
+    """The backbone whose weights `path` holds: as the file says, else judging by its name, else timm's."""
+    try:
+        said = reader(read_file(path))
+    except (ValueError, OSError):
+        said = ""
+    stem = path.name
     while Path(stem).suffix in SUFFIXES:
         stem = Path(stem).stem
-    return readers().get(file, [f"timm:{re.sub('-[0-9a-f]{8}$', '', stem)}"])[0]
+    return said or readers().get(path.name, [f"timm:{re.sub('-[0-9a-f]{8}$', '', stem)}"])[0]
 
 
 def known_hash(path: Path) -> str:
@@ -45,19 +53,19 @@ def known_hash(path: Path) -> str:
     return named[1] if named else ""
 
 
-def sha256(path: Path) -> str:
-    """The file's SHA-256 in hexadecimal digits."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def fault(path: Path) -> str:
     """What is wrong with the file, in one line; "" if it is whole and fits."""
     want, got = known_hash(path), sha256(path)
     if not got.startswith(want):
         return f"its SHA-256 is {got[:16]}..., not {want[:16]}...: download it again"
+    if name := original(path.name):
+        place = shlex.quote(str(path.parent))
+        return (
+            f"its entries have other names than {OFFERS[name].backbone} gives them: "
+            f"python -m pretrained.get {name} --archives {place} writes a file that fits"
+        )
     try:
-        build_backbone(backbone_for(path.name)).load_pretrained(str(path))
+        build_backbone(backbone_for(path)).load_pretrained(str(path))
     except (ValueError, OSError) as error:
         return " ".join(str(error).split())
     return ""
@@ -76,7 +84,7 @@ def report(folder: Path) -> tuple[list[str], int]:
         wrong = fault(path)
         bad += bool(wrong)
         checked = "hash as expected" if known_hash(path) else "nothing known to compare the hash with"
-        verdict = wrong or f"fits --backbone {backbone_for(file)}; {checked}"
+        verdict = wrong or f"fits --backbone {backbone_for(path)}; {checked}"
         lines.append(f"{'BAD' if wrong else 'ok':8} {facts}\n         {verdict}")
     return lines, bad
 

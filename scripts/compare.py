@@ -1,61 +1,70 @@
 """Compare methods: train each for every seed, share step 0 where methods train it alike, print one table.
 
     python -m scripts.compare --methods FT MiB PLOP --seeds 42 1 2 --out outputs/compare -- --dataset shapes
+    python -m scripts.compare --methods FT MiB --grid loss_kd=1,10,100 lr=0.01,0.001 --val_share 0.2 -- ...
 
 What follows `--` goes to every call of run.py. `--jobs 2` makes two runs at a time. The table grows with
 every run that ends; what a run says is in OUT/output. Runs that are finished are not made again, so that an
 interrupted comparison continues, and a method can be added later.
+
+With `--grid` every method first runs with each combination of those flags that it knows, without the share
+`--val_share` of the training images, and is tested on these (OUT/search). The values with the best mean over
+seeds are then run on all training images, and tested on the test images. Values of several words, one per
+step, are quoted: --grid lr="0.01 0.001,0.1 0.01".
 """
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import mean, stdev
 
 import argparser
 from config import build
+from config.flags import DEFAULTS
+from config.parser import peek
 from experiment.files import RunFiles
 from methods import METHODS, method_named
 from methods.build import step0_as
 from metrics.filed import read_results
-from metrics.numbers import average
+from scripts import search
+from scripts.comparison_table import JOINT, Runs, differences, table
 from scripts.side_by_side import Job, run_jobs
 from utils.commands import answer
 from utils.files import write_text
 
-JOINT = "joint"
-COLUMNS = ("all+bg", "old+bg", "new", "forgetting", "s / step", "peak MB")
+
+@dataclass
+class Comparison(Job):
+    """A run of the comparison: the row of the table that it is for, whose step 0 it trains, and its files."""
+
+    row: tuple[str, search.Values] = ("", ())
+    step0: tuple = ()
+    files: RunFiles | None = None
 
 
-def numbers(results: list[dict], taught: dict[int, int]) -> list[float | None]:
-    """The values of COLUMNS for one run; `taught` says at which step a class (by label) is taught in the
-    task, and is empty while nobody knows.
+def job(
+    out: Path, name: str, seed: int, words: Sequence[str], others: Sequence[Job], values: search.Values = ()
+) -> Job:
+    """The run of one method with one seed; it waits for the step 0 of an other one that it may take over.
 
-    mIoU in % after the last step, background, if there is one, among the old classes; forgetting is the mean
-    over classes of the best earlier IoU minus the last, None after one step; seconds are the mean over the
-    incremental steps; peak memory of the whole run.
+    Args:
+        values: flags chosen for the method; they are part of the run's name.
     """
-    last = results[-1]
-    iou = {entry["label"]: entry["iou"] for entry in last["classes"]}
-    groups = [list(iou), [k for k in iou if taught.get(k) == 0], [k for k in iou if taught.get(k, 0) > 0]]
-    shares = [average([iou[label] for label in group]) for group in groups]
-    shares.append(last["over_steps"]["mean_forgetting"])
-    seconds = mean(result["cost"]["seconds"] for result in results[1:] or results)
-    peak = max(result["cost"]["peak_memory_bytes"] for result in results)
-    return [*(None if share is None else 100 * share for share in shares), seconds, peak / 1e6]
-
-
-def job(out: Path, name: str, seed: int, words: Sequence[str], others: Sequence[Job]) -> Job:
-    """The run of one method with one seed; it waits for the step 0 of an other one that it may take over."""
     task = ["--method", "FT", "--task", "offline"] if name == JOINT else ["--method", name]
     roots = {"checkpoint": "checkpoints", "results_dir": "results", "logdir": "logs", "cache_dir": "cache"}
     places = [word for flag, folder in roots.items() for word in (f"--{flag}", str(out / folder))]
-    arguments = [*words, *task, "--seed", str(seed), *places]
+    arguments = [*words, *task, "--seed", str(seed), *places, *search.words_of(values)]
+    if values:
+        given = peek([*words], "name").get("name", "")
+        arguments += ["--name", "_".join(filter(None, [given, search.folder_name(values)]))]
     owner = JOINT if name == JOINT else step0_as(METHODS[name])
-    made = Comparison(f"{name}, seed {seed}", arguments, out / "output" / f"{safe(name)}_{seed}.log",
-                      method=name, step0=(owner, seed), files=build.run_files(argparser.parse(arguments)))
+    matters = tuple(pair for pair in values if pair[0] in DEFAULTS or owner != "FT")
+    log = "_".join(filter(None, [safe(name), search.folder_name(values), str(seed)]))
+    title = ", ".join([name, *[search.in_words(values)] * bool(values), f"seed {seed}"])
+    files = build.run_files(argparser.parse(arguments))
+    made = Comparison(title, arguments, out / "output" / f"{log}.log", row=(name, values),
+                      step0=(owner, seed, matters), files=files)  # fmt: skip
     made.after = next((other for other in others if other.step0 == made.step0), None)
     if made.after:
         made.there = made.after.files.checkpoint(0).is_file
@@ -67,34 +76,33 @@ def safe(name: str) -> str:
     return name.replace("*", "_STAR")
 
 
-@dataclass
-class Comparison(Job):
-    """A run of the comparison: its method, whose step 0 it trains with which seed, and its files."""
+def plan(out: Path, rows: Sequence[tuple[str, search.Values]], seeds: Sequence[int], words: Sequence[str]):
+    """The jobs of every row with every seed; `out` is the folder of all."""
+    planned: list[Comparison] = []
+    for name, values in rows:
+        planned += [job(out, name, seed, words, planned, values) for seed in seeds]
+    return planned
 
-    method: str = ""
-    step0: tuple[str, int] = ("", 0)
-    files: RunFiles | None = None
 
+def carry_out(planned: Sequence[Comparison], jobs: int, file: Path, *, note: str = "") -> dict:
+    """Make the runs, print and write the table with each that ends; the results of every seed by row.
 
-def compare(out: Path, names: Sequence[str], seeds: Sequence[int], words: Sequence[str], jobs: int) -> str:
-    """Train every method with every seed and return the table; `out`/table.md grows with every run.
+    Args:
+        file: of the table. note: what stands under it.
 
     Raises:
         ValueError: if a run did not finish, after all others have.
     """
-    planned: list[Comparison] = []
-    for name in names:
-        planned += [job(out, name, seed, words, planned) for seed in seeds]
-    done: dict[str, list[list[dict]]] = {name: [] for name in names}
-    failed, text = [], ""
+    done: dict[tuple[str, search.Values], list[list[dict]]] = {one.row: [] for one in planned}
+    failed = []
     for one in run_jobs(planned, at_once=jobs, say=lambda words: print(words, flush=True)):
         if one.process.exitcode:
             failed.append(one)
             print(f"== {one.name} did not finish: see {one.log}", flush=True)
             continue
-        done[one.method].append(read_results(one.files.results))
-        text = table({name: runs for name, runs in done.items() if runs})
-        write_text(out / "table.md", text + "\n")
+        done[one.row].append(read_results(one.files.results))
+        text = table_of(done, note)
+        write_text(file, text + "\n")
         left = len(planned) - sum(map(len, done.values())) - len(failed)
         print(f"\n{text}\n{left} of {len(planned)} runs left\n", flush=True)
     if failed:
@@ -102,25 +110,35 @@ def compare(out: Path, names: Sequence[str], seeds: Sequence[int], words: Sequen
             f"{', '.join(one.name for one in failed)} did not finish: see {failed[0].log}; the same command "
             "continues, and repeats nothing that is done"
         )
-    return text
+    return done
 
 
-def table(runs: dict[str, list[list[dict]]]) -> str:
-    """Methods by numbers (+bg: background counts): mean over seeds and, of several, standard deviation; "-"
-    where there is none.
+def table_of(done: Mapping[tuple[str, search.Values], list[list[dict]]], note: str = "") -> str:
+    """The tables of the runs that have ended, and the note under them."""
+    several = len({name for name, _ in done}) < len(done)
+    found: Runs = {
+        f"{name}, {search.in_words(values)}" if several else name: seeds
+        for (name, values), seeds in done.items()
+        if seeds
+    }
+    return "\n\n".join(filter(None, [table(found), differences(found), note]))
+
+
+def compare(out: Path, names: Sequence[str], seeds: Sequence[int], words: Sequence[str], jobs: int,
+            grid: Mapping[str, Sequence[str]] | None = None, share: float = 0.0) -> None:  # fmt: skip
+    """Choose the values of `grid` for every method, if there is one; then train all methods with every seed.
+
+    Raises:
+        ValueError: if a run did not finish, after all others have.
     """
-    example = next((seeds[0][-1] for name, seeds in runs.items() if name != JOINT), None)
-    taught = {entry["label"]: entry["step"] for entry in example["classes"]} if example else {}
-    last = next(iter(runs.values()))[0][-1]
-    heads = [head if last["has_background"] else head.removesuffix("+bg") for head in COLUMNS]
-    rows = [["method", *heads], ["---"] * (1 + len(COLUMNS))]
-    for name, seeds in runs.items():
-        cells = []
-        for values in zip(*(numbers(results, taught) for results in seeds), strict=True):
-            spread = f" +- {stdev(values):.1f}" if len(values) > 1 and None not in values else ""
-            cells.append("-" if None in values else f"{mean(values):.1f}{spread}")
-        rows.append([name, *cells])
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    rows, note = [(name, ()) for name in names], ""
+    if grid:
+        tried = [(name, values) for name in names for values in search.combinations(grid, name)]
+        held = [*words, "--val_share", str(share)]
+        found = carry_out(plan(out / "search", tried, seeds, held), jobs, out / "search.md")
+        chosen = search.choose(found)
+        rows, note = [*chosen.items()], search.chosen_lines(found, chosen)
+    carry_out(plan(out, rows, seeds, words), jobs, out / "table.md", note=note)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -142,13 +160,27 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--jobs", type=int, default=1, help="runs beside each other, which divide the cores (default: 1)"
     )
+    parser.add_argument(
+        "--grid", nargs="+", default=[], metavar="FLAG=VALUE,VALUE", help="flags and values to choose from"
+    )
+    parser.add_argument(
+        "--val_share", type=float, default=0.0, help="with --grid: share of the training images to choose on"
+    )
     options = parser.parse_args(words[:split])
 
     def work() -> None:
         if options.jobs < 1:
             raise ValueError("--jobs must be at least 1")
+        if options.grid and not 0 < options.val_share < 1:
+            raise ValueError(
+                "--grid needs a share of the training images to choose on, such as --val_share 0.2: the test "
+                "images are for the values that were chosen"
+            )
+        if options.val_share and not options.grid:
+            raise ValueError("--val_share is for --grid; runs without their share of images have it after --")
         names = [JOINT if name.lower() == JOINT else method_named(name) for name in options.methods]
-        compare(options.out, names, options.seeds, words[split + 1 :], options.jobs)
+        grid = search.read_grid(options.grid, names)
+        compare(options.out, names, options.seeds, words[split + 1 :], options.jobs, grid, options.val_share)
 
     return answer("compare", work)
 

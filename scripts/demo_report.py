@@ -10,7 +10,7 @@ import torch
 
 from analysis.trained import load_step
 from metrics.filed import read_results
-from metrics.numbers import average
+from metrics.scores import average
 from utils.pictures.segmentations import comparison, save, to_dataset_labels
 
 JOINT = "joint"

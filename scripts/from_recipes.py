@@ -11,8 +11,9 @@ from pathlib import Path
 
 import yaml
 
+from config.published import CONVENTIONS
 from config.published_command_lines import num_steps
-from config.published_numbers import CONVENTIONS, band
+from config.published_numbers import band
 from config.recipes import Row, rows
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -16,23 +17,19 @@ from tests.trained_runs import make_runs
 
 ROOT = Path(__file__).resolve().parent.parent
 SMALL = [
-    "--crop_size",
-    "32",
-    "--batch_size",
-    "4",
-    "--epochs",
-    "1",
-    "--num_workers",
-    "0",
-    "--recipe",
-    "none",
-    "--backbone",
-    "tiny",
-    "--output_stride",
-    "8",
+    *("--crop_size", "32", "--batch_size", "4", "--epochs", "1", "--num_workers", "0"),
+    *("--recipe", "none", "--backbone", "tiny", "--output_stride", "8"),
 ]
 
 torch.set_num_threads(1)
+
+
+def until(condition, seconds: float = 120.0) -> bool:
+    """Whether `condition` came true in time."""
+    deadline = time.monotonic() + seconds
+    while not condition() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    return bool(condition())
 
 
 @pytest.fixture(scope="session")

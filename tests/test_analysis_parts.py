@@ -2,18 +2,22 @@
 
 import io
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from PIL import Image
 from torch import nn
 
-from analysis import commands
+from analysis import commands, drift, probe
 from analysis.choose import coarse, disagreement, diverse
 from analysis.commands import text_table, write_csv
+from analysis.drift_figures import draw_summary, means
 from analysis.features import gathered, order
-from analysis.linear_probe import Probe, evaluate_probe, fit_probe
+from analysis.figures import COLOURS
+from analysis.linear_probe import Probe, fit_probe
 from analysis.overlays import ERRORS, blend, errors, spotlight, uncertainty, write_names
 from analysis.prototypes import (
     ClassMeans,
@@ -99,9 +103,8 @@ def test_a_probe_reads_out_what_is_linear_in_the_features():
     labels = torch.randint(0, 3, (4, 6, 6), generator=torch.Generator().manual_seed(1))
     features = nn.functional.one_hot(labels, 3).movedim(-1, 1).float()
     losses = fit_probe(probe, lambda epoch: [(features, labels)], Training(60, 1.0), num_batches=1)
-    counts = evaluate_probe(probe, [(features, labels)]).counts
     assert losses[-1] < losses[0]
-    assert counts.diagonal().sum() == counts.sum() == labels.numel()
+    assert torch.equal(probe.output(features, (6, 6)).logits.argmax(1), labels)
 
 
 def test_every_epoch_sees_every_fixed_view_once_in_another_order():
@@ -172,6 +175,17 @@ def test_names_are_written_where_there_is_room():
     assert len(changed) and changed.min() > 20 and changed.max() < 140
 
 
+def test_a_name_that_is_wider_than_its_region_is_not_written():
+    labels = np.zeros((40, 40), np.uint8)
+    labels[:, 18:22] = 1  # 16 px of the tile, deep enough for letters of 12 px
+    tile = Image.new("RGB", (160, 160), (200, 0, 0))
+    write_names(tile, labels, {1: "pavement"})
+    assert len(tile.getcolors()) == 1
+    write_names(tile, np.rot90(labels), {1: "pavement"})
+    changed = np.argwhere((np.asarray(tile) != (200, 0, 0)).any(2))
+    assert len(changed) and changed[:, 0].min() >= 70 and changed[:, 0].max() < 90
+
+
 def test_tables_align_and_files_are_tidy(tmp_path):
     assert text_table(["run", "x"], [["FT", "10.0"], ["long", "-"]]) == "run      x\nFT    10.0\nlong     -"
     write_csv(tmp_path / "a" / "b.csv", [{"x": 1, "y": None}])
@@ -201,3 +215,45 @@ def test_progress_shows_once_the_program_has_run_for_five_seconds(monkeypatch, a
     monkeypatch.setattr(commands, "BEGAN", time.monotonic() - age)
     bar = commands.progress(range(3), "x", disable=False, file=io.StringIO())
     assert bar.delay == pytest.approx(delay, abs=0.5)
+
+
+# -- figures ---------------------------------------------------------------------------------------
+def markers_of(made, colour):
+    """Whether top and bottom of every round marker of `made` have its `colour`."""
+    made.set_dpi(100)
+    canvas = FigureCanvasAgg(made)
+    canvas.draw()
+    pixels = np.asarray(canvas.buffer_rgba())[..., :3].astype(int)
+    found = []
+    for axes in made.axes:
+        for line in axes.get_lines():
+            reach = round(line.get_markersize() * made.dpi / 72 / 2)
+            for x, y in axes.transData.transform(np.column_stack(line.get_data())):
+                top, bottom = (round(len(pixels) - y + way * reach) for way in (-1, 1))
+                shown = [pixels[top, round(x)], pixels[bottom, round(x)]]
+                found += [abs(one - colour).sum() < 60 for one in shown]
+    return found
+
+
+def test_no_figure_cuts_a_marker_off():
+    colour = np.array([int(COLOURS[0][at : at + 2], 16) for at in (1, 3, 5)])
+    kinds = {"observed": 0.2, "probed": 0.3, "probed_seen": 0.3, "observed_base": 0.95, "probed_base": 0.0}
+    rows = [{"run": "FT", "step": step, **kinds} for step in range(2)]
+    trained = SimpleNamespace(dataset=SimpleNamespace(has_background=True))
+    curves = [{"run": "FT", "step": step, "class": name, "taught": 0, "feature": 1.0, "row": -0.9,
+               "alignment": 0.0, "recall": step, "nearest_mean": 0.0} for step in range(2)
+              for name in ("background", "disc")]  # fmt: skip
+    for made in (probe.draw(rows, trained), draw_summary(curves, has_background=True)):
+        found = markers_of(made, colour)
+        assert len(found) >= 16 and all(found), found
+
+
+def test_background_is_left_out_of_the_printed_means_as_of_the_picture_and_counted_beside():
+    row = {"run": "FT", "step": 0, "taught": 0, "feature": 1.0, "row": 1.0, "alignment": 0.5}
+    rows = [row | {"class": name, "recall": share, "nearest_mean": share / 2} for name, share in
+            (("background", 1.0), ("disc", 0.2))]  # fmt: skip
+    header, line = drift.table(rows, "background").splitlines()
+    assert header.endswith("recognised +bg  by nearest mean +bg")
+    assert line.split() == ["FT", "0", "1.000", "1.000", "0.500", "0.200", "0.100", "0.600", "0.300"]
+    assert drift.table(rows).splitlines()[1].split()[-2:] == ["0.600", "0.300"]
+    assert means([rows[1]], "FT", "recall") == ([0], [0.2])

@@ -4,9 +4,13 @@ import csv
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from analysis import drift, predict, probe, visualize
+from analysis.features import all_classes
+from analysis.trained import load_step
+from train import evaluate
 
 
 def rows_of(path):
@@ -26,7 +30,7 @@ def test_visualize_draws_chosen_images_of_all_steps(runs, here):
     )
     shapes = {path.stem: picture(path).shape for path in (here / "pictures").iterdir()}
     assert shapes.keys() == {"predictions", "errors", "uncertainty"}
-    assert all(shape[0] > 4 * 64 and shape[1] > 5 * 64 for shape in shapes.values())
+    assert all(shape[0] > 2 * 64 and shape[1] > 8 * 64 for shape in shapes.values())
 
 
 def test_visualize_shows_the_images_one_names_and_photos(runs, here, capsys):
@@ -68,6 +72,18 @@ def test_probing_compares_every_step_with_a_fresh_classifier(runs, here, capsys,
     )  # DFT* keeps body and head, so the probe says the same
     assert ("published protocol" in capsys.readouterr().out) == bool(views)
     assert picture(here / "probing" / "probe.png").std() > 0
+
+
+def test_a_probe_sees_the_networks_own_classifier_as_the_runs_test_does(runs, here):
+    trained = load_step(runs["DFT*"] / "step_1.pt")
+
+    class Quiet:
+        evaluation = staticmethod(lambda loader: loader)
+
+    fresh = probe.Probe(all_classes(trained).step, trained.method.net)
+    own, other = probe.observe(trained, fresh, "")
+    tested = evaluate(trained.method, trained.loader(trained.data.test), device=trained.device, log=Quiet)
+    assert torch.equal(own, tested.counts) and own.shape == (6, 7) and other.shape == (7, 7)
 
 
 def test_probing_the_same_network_again_gives_the_same_numbers(runs, here):

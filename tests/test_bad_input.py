@@ -6,6 +6,8 @@ import shutil
 import pytest
 from PIL import Image
 
+import argparser
+
 MISTAKES = {
     "unknown method": (["--method", "MBI"], "did you mean MiB"),
     "unknown task": (["--task", "4-9"], "4-1"),
@@ -29,6 +31,9 @@ MISTAKES = {
     "test of what is no checkpoint": (["--test", "--ckpt", __file__], "damaged or no checkpoint"),
     "test without a checkpoint": (["--test"], "no checkpoint"),
     "word that belongs to no flag": (["hello"], "hello"),
+    "value after a switch": (["--method", "DFT*", "--pre_allocate", "false"], "--no_pre_allocate"),
+    "value in a switch": (["--method", "DFT*", "--pre_allocate=no"], "--no_pre_allocate turns it off"),
+    "value after a switch that is off": (["--no_share", "false"], "leave it out to turn it off"),
     "value of the wrong kind": (["--epochs", "many"], "--epochs"),
     "unknown recipe": (["--recipe", "shape"], "shapes"),
 }
@@ -42,6 +47,12 @@ def test_mistake_gets_one_line_and_status_2(cli, tmp_path, mistake):
     assert err.count("\n") == 1 and err.startswith("run.py: error: ")
     assert cure in err
     assert not list(tmp_path.rglob("*.pt"))
+
+
+@pytest.mark.parametrize("no", ["--no-", "--no_"])
+def test_both_spellings_of_what_is_off_are_understood(no):
+    config = argparser.parse(["--method", "DFT*", f"{no}pre_allocate", f"{no}pretrained"])
+    assert config.no_pretrained and not config.hyper["pre_allocate"] and config.hyper["freeze_backbone"]
 
 
 def test_truncated_previous_checkpoint_is_named(cli, tmp_path):

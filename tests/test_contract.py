@@ -14,7 +14,7 @@ from experiment.identity import Scopes
 from methods import METHODS, hyper_parameters
 from methods.base import Method
 from methods.build import step0_as, why_step0
-from methods.declared import declared
+from methods.declared import outline
 from tests.builders import SilentLog, TinyLoader, begun, make_images, make_labels, make_method
 from train import Training, fit, start
 
@@ -234,11 +234,10 @@ def test_why_step_0_is_shared_or_not_is_said_with_the_hook_that_decides():
 
 
 @methods
-def test_hyper_parameters_have_help_and_plain_defaults(monkeypatch, name):
+def test_hyper_parameters_have_help_and_plain_defaults(name):
     # As the command line reads them from the source, without importing it.
     place = f"{METHODS[name].__module__}:{METHODS[name].__name__}"
-    monkeypatch.setitem(METHODS.data, name, place)
-    assert declared(name) == hyper_parameters(METHODS[name])
+    assert hyper_parameters(outline(place)) == hyper_parameters(METHODS[name])
     for hyper, (kind, default, text) in hyper_parameters(METHODS[name]).items():
         assert len(text) > 10, hyper
         assert isinstance(default, kind), hyper

@@ -7,7 +7,7 @@ import tarfile
 import pytest
 from PIL import Image
 
-from data import check, fetch, prepare, sources
+from data import camvid, check, fetch, prepare, sources
 from data.sources import Archive
 from data.unpack import unpack
 from data.voc_aug import class_mask
@@ -16,6 +16,7 @@ from dataset.ade import ADE
 from dataset.cityscapes import CityscapesClasses
 from dataset.voc import VOC
 from tests.archives import (
+    SIZE,
     ade_archive,
     cityscapes_archives,
     mat,
@@ -126,6 +127,34 @@ def test_too_few_images_are_reported(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(ADE, "expected", {"train": 3, "val": 1})
     assert prepare.main(["ade", "--root", str(tmp_path)]) == 1
     assert "1 missing" in capsys.readouterr().out
+
+
+def test_camvid_comes_from_segnets_folder_or_archive_with_background_first(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(camvid, "PHOTOS", dict.fromkeys(camvid.PHOTOS, 1))
+    monkeypatch.setattr(camvid, "SIZE", SIZE)
+    files = {f"CamVid/{split}{end}/a.png": png(value) for split, end, value in
+             (("train", "annot", 0), ("val", "annot", 11), ("test", "annot", 10), ("train", "", 9),
+              ("val", "", 9), ("test", "", 9))}  # fmt: skip
+    for name, data in files.items():
+        (tmp_path / "copy" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "copy" / name).write_bytes(data)
+    zipped(tmp_path / "zip" / camvid.CAMVID.name, {f"SegNet-master/{k}": v for k, v in files.items()})
+    for place in ("copy", "zip"):
+        root = tmp_path / f"from_{place}"
+        command = ["camvid", "--root", str(root), "--archives", str(tmp_path / place)]
+        assert prepare.main(command) == 1
+        assert "the masks are not those of SegNet" in capsys.readouterr().out
+        masks = {split: {"a": root / f"annotations/{split}/a.png"} for split in camvid.PHOTOS}
+        labels = [read_index_mask(one["a"]).unique().tolist() for one in masks.values()]
+        assert labels == [[1], [0], [11]]
+        with monkeypatch.context() as known:
+            known.setattr(camvid, "DIGESTS", {split: camvid.digest(one) for split, one in masks.items()})
+            assert prepare.main(command) == 0
+
+
+def test_masks_that_are_not_camvids_are_refused():
+    with pytest.raises(ValueError, match="other values than 0..11"):
+        camvid.shifted(png(12))
 
 
 # -- archives that cannot be trusted -----------------------------------------------------------------------

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import torch
 
+from data.camvid import CLASSES
 from dataset import build_dataset
 from dataset.folder import Folder
 from dataset.increment import increment_data
@@ -142,7 +143,7 @@ def test_masks_of_one_name_in_two_folders_are_refused(tmp_path):
 def test_shipped_camvid_description_fits_the_data_set(tmp_path):
     from pathlib import Path
 
-    names = ["background", *(f"class{number}" for number in range(1, 12))]
+    names = CLASSES
     (tmp_path / "classes.txt").write_text("\n".join(names))
     for split in ("train", "val", "test"):
         write_image(tmp_path / f"images/{split}/x.jpg")
@@ -151,3 +152,4 @@ def test_shipped_camvid_description_fits_the_data_set(tmp_path):
     assert dataset.class_names == tuple(names) and dataset.tasks == ("6-5", "6-1", "8-3")
     image, labels = dataset.read(dataset.samples(dataset.test_split)[0])
     assert torch.equal(labels.unique(), torch.tensor([0, 11], dtype=torch.uint8))
+    assert dataset.palette[names.index("road")].tolist() == [128, 64, 128]

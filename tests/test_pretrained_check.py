@@ -42,9 +42,9 @@ def test_a_file_of_another_network_is_bad(tmp_path, capsys):
 
 
 def test_names_tell_reader_and_hash(tmp_path):
-    assert backbone_for("resnet50-0676ba61.pth") == "timm:resnet50"
-    assert backbone_for("resnet101_iabn_sync.pth.tar") == "resnet101"
-    assert backbone_for("convnext_tiny.fb_in1k.safetensors") == "timm:convnext_tiny.fb_in1k"
+    assert backbone_for(tmp_path / "resnet50-0676ba61.pth") == "timm:resnet50"
+    assert backbone_for(tmp_path / "resnet101_iabn_sync.pth.tar") == "resnet101"
+    assert backbone_for(tmp_path / "convnext_tiny.fb_in1k.safetensors") == "timm:convnext_tiny.fb_in1k"
     assert known_hash(tmp_path / "resnet50-0676ba61.pth") == "0676ba61"
     assert known_hash(tmp_path / "swin_base_patch4_window12_384.pth") == ""
 

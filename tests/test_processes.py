@@ -5,13 +5,12 @@ import os
 import re
 import subprocess
 import sys
-import time
 
 import pytest
 import torch.utils.data
 
 import dataset.images
-from tests.conftest import ROOT, SMALL
+from tests.conftest import ROOT, SMALL, until
 from tests.test_distributed import launched
 
 pytestmark = pytest.mark.slow
@@ -37,14 +36,12 @@ def children_named(marker: str) -> list[str]:
     [("raise", "the disk of this process caught fire"), ("die", "SIGKILL"), ("hang", "imed out")],
 )
 def test_a_rank_that_fails_ends_all_and_its_cause_is_printed(small_data, tmp_path, fault, cause):
-    began = time.monotonic()
     done = start(small_data, tmp_path, fault, 2, "--timeout", "10")
     assert done.returncode != 0
     assert cause in done.stderr, done.stderr[-3000:]
     words = "Saved: nothing yet; the same command begins again"
     said = [line for line in done.stderr.splitlines() if words in line]
     assert len(said) == 1 and said[0].startswith("run.py: rank 1 of 2 "), done.stderr[-3000:]
-    assert time.monotonic() - began < 120
     assert not list(tmp_path.rglob("step_0.pt"))
     assert not children_named(str(tmp_path)) and not children_named(str(small_data))
 
@@ -119,14 +116,9 @@ def test_a_worker_that_dies_ends_the_run_with_its_cause_last(cli, monkeypatch, t
 def test_loader_processes_end_with_a_killed_run(small_data, tmp_path):
     command = [sys.executable, str(ROOT / "run.py"), "--dataset", str(small_data), "--task", "4-1", *SMALL]
     command += ["--num_workers", "2", "--epochs", "500", "--step", "0", "--name", "killed_with_workers"]
-    process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 60
-    while len(children_named("killed_with_workers")) < 3 and time.monotonic() < deadline:
-        time.sleep(0.1)
-    assert len(children_named("killed_with_workers")) >= 3
-    process.kill()
-    process.wait()
-    deadline = time.monotonic() + 30
-    while children_named("killed_with_workers") and time.monotonic() < deadline:
-        time.sleep(0.2)
-    assert not children_named("killed_with_workers")
+    silent = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    with subprocess.Popen(command, cwd=tmp_path, **silent) as process:
+        begun = until(lambda: len(children_named("killed_with_workers")) >= 3)
+        process.kill()
+    assert begun
+    assert until(lambda: not children_named("killed_with_workers"))

@@ -214,11 +214,7 @@ def test_a_task_that_nobody_named_is_one_of_the_data_set(tmp_path):
         ("a: {when: {}, set: {}}\na: {when: {}, set: {}}", "given twice"),
         ("a: {when: {}, set: {lr: 1, lr: 2}}", "lr is given twice"),
         ("a: {unclosed", "cannot be read"),
-        (
-            "a: {system: X, source: Y, method: FT, dataset: voc, task: 15-1, setting: overlap,\n"
-            "  backbone: tiny, set: {}, published: {all: 3}}",
-            "convention",
-        ),
+        ("a: {system: X, published: {all: 3}}", "unknown field of recipe a"),
     ],
 )
 def test_a_broken_recipe_file_is_refused_with_the_reason(tmp_path, text, says):

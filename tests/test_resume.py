@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 
 import pytest
 import torch
@@ -18,7 +17,7 @@ from experiment.autosave import Autosave
 from methods import nest, plop, reminder
 from methods.base import Method
 from metrics.cost import Clock
-from tests.conftest import ROOT, SMALL
+from tests.conftest import ROOT, SMALL, until
 
 
 class Killed(BaseException):
@@ -207,9 +206,7 @@ def test_kill_9_of_real_processes_loses_nothing(small_data, tmp_path, count):
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
-    deadline = time.monotonic() + 100
-    while not list(tmp_path.glob("checkpoints/*/*/step_0.last.pt")) and time.monotonic() < deadline:
-        time.sleep(0.02)
+    until(lambda: list(tmp_path.glob("checkpoints/*/*/step_0.last.pt")))
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     done = subprocess.run(argv, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=200)

@@ -79,7 +79,7 @@ def test_background_row_stays_frozen_after_step_1(cli, tmp_path):
 
 @pytest.mark.parametrize("off", ["freeze_backbone", "freeze_classifiers", "pre_allocate"])
 def test_each_switch_of_dft_star_can_be_turned_off(cli, tmp_path, off):
-    status, _, err = cli("--method", "dft_star", f"--no-{off}", "--step", "0", "1", "--name", off)
+    status, _, err = cli("--method", "dft_star", f"--no_{off}", "--step", "0", "1", "--name", off)
     assert status == 0, err
     first, second = (
         weights(tmp_path / "checkpoints/small_4-1_overlap" / f"DFT_STAR_tiny_{off}" / f"step_{k}.pt")

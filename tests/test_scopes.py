@@ -21,13 +21,13 @@ OTHER = {
     "norm": "lean", "epochs": 2, "lr": 0.02, "batch_size": 8, "accumulate": 2, "weight_decay": 0.1,
     "lr_warmup": 0.2, "crop_size": 24, "seed": 1, "num_workers": 1, "print_interval": 3, "ckpt_interval": 0.0,
     "timeout": 60.0,
-    "cache": "ram", "compile": True, "tf32": True, "deterministic": True,
+    "val_share": 0.2, "cache": "ram", "compile": True, "tf32": True, "deterministic": True,
 }  # fmt: skip
-# What names a file, cuts one data set only, or says what is to be done at all; `task` and `method` have tests
-# of their own.
+# What names a file, cuts one data set only, or says what is to be done at all; `task`, `method` and `head`
+# have tests of their own.
 NOT_VARIED = {
     *("method", "dataset", "task", "step", "test", "explain", "data_root", "index_dir", "pretrained_path"),
-    *("yaml", "config", "step_ckpt", "ckpt", "replay_batch", "leaky_split", "accept"),
+    *("head", "yaml", "config", "step_ckpt", "ckpt", "replay_batch", "leaky_split", "accept"),
 }
 
 

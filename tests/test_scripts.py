@@ -6,14 +6,13 @@ import signal
 import stat
 import subprocess
 import sys
-import time
 
 import pytest
 import torch
 
 from experiment import checkpoint
 from scripts.slurm import jobs
-from tests.conftest import ROOT
+from tests.conftest import ROOT, until
 from tests.dataset_trees import write_voc
 
 NAME = "RevisitingCSS/ft_resnet101_15-1-FixBC-P"
@@ -48,14 +47,6 @@ def finished(process) -> str:
     return out
 
 
-def wait_for(path):
-    for _ in range(2000):
-        if path.exists():
-            return
-        time.sleep(0.05)
-    raise AssertionError(f"{path} never appeared")
-
-
 def run_folder(folder):
     return folder / "checkpoints/voc_15-5s_overlap/DFT_STAR_tiny"
 
@@ -69,12 +60,12 @@ def test_a_script_killed_twice_ends_with_the_numbers_of_an_undisturbed_one(voc, 
     assert re.fullmatch(r"Run continue learning in \d+s", lines[-1])
 
     first = call(disturbed, environment(voc), "cpu", "1")
-    wait_for(run_folder(disturbed) / "step_0.pt")
+    assert until(run_folder(disturbed) / "step_0.pt".exists)
     os.kill(first.pid, signal.SIGTERM)  # the process that was started is run.py by now
     said = first.communicate(timeout=60)[0]
     assert first.returncode in (143, -signal.SIGTERM), said
     second = call(disturbed, environment(voc), "cpu", "1")
-    wait_for(run_folder(disturbed) / "step_2.pt")
+    assert until(run_folder(disturbed) / "step_2.pt".exists)
     os.kill(second.pid, signal.SIGKILL)
     second.communicate(timeout=60)
     again = finished(call(disturbed, environment(voc), "cpu", "1"))
@@ -184,7 +175,7 @@ def test_a_job_that_is_told_to_stop_ends_its_steps_and_requeues_itself(voc, tmp_
     (tmp_path / "job.sh").write_text(jobs.job("rows", [NAME], nodes=1, gpus=1))
     path = f"{programs}:{os.environ['PATH']}"
     process = call(tmp_path, environment(voc, PATH=path, **slurm), script=tmp_path / "job.sh")
-    wait_for(tmp_path / "running")
+    assert until(tmp_path / "running".exists)
     os.kill(process.pid, number)
     assert finished(process).split() == ["saved", "requeued", "7"]
 
@@ -194,7 +185,7 @@ def test_two_nodes_meet_train_and_continue_after_a_preemption(voc, tmp_path, mon
     monkeypatch.setenv("DATA_ROOT", str(voc))
     monkeypatch.setenv("EXTRA", SMALL + " --step 0 1")
     first = job_on_loopback(tmp_path, voc)
-    wait_for(run_folder(tmp_path) / "step_0.pt")
+    assert until(run_folder(tmp_path) / "step_0.pt".exists)
     os.kill(first.pid, signal.SIGTERM)
     out, _ = first.communicate(timeout=120)
     assert first.returncode == 0 and "requeued" in out, out

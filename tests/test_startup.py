@@ -19,6 +19,7 @@ print(len(sys.modules), *sorted(heavy))
 """
 WORDS = [
     ["--help"],
+    ["--help", "all"],
     ["--method", "PLOP", "--dataset", "voc", "--task", "15-1", "--explain"],
     ["--batch_sise", "4"],
     ["--method", "MiB", "--pod_factor", "1"],  # a hyper-parameter of other methods

@@ -6,6 +6,8 @@ import sys
 import traceback
 from collections.abc import Callable
 
+from utils.colours import RED, paint
+
 
 class Interrupted(Exception):
     """The system asked to stop; the unfinished step is saved."""
@@ -42,7 +44,8 @@ def answer(program: str, work: Callable[[], None]) -> int:
     except (ValueError, OSError, FloatingPointError) as error:
         if os.environ.get("CSS_TRACEBACK"):
             raise
-        print(f"{program}: error: {' '.join(str(error).split())}", file=sys.stderr, flush=True)
+        begin = paint(f"{program}: error:", RED, sys.stderr)
+        print(f"{begin} {' '.join(str(error).split())}", file=sys.stderr, flush=True)
         return 2
     except Exception as error:  # a bug: print the traceback, and the cause last
         traceback.print_exc()

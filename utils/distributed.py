@@ -7,6 +7,8 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
+from utils.colours import with_warning
+
 store: dist.Store | None = None  # small messages between processes that do not wait for each other
 
 
@@ -53,7 +55,7 @@ def is_main() -> bool:
 def say(text: str) -> None:
     """Print on the first process."""
     if is_main():
-        print(text, flush=True)
+        print(with_warning(text), flush=True)
 
 
 def all_reduce_sum(tensor: Tensor) -> Tensor:

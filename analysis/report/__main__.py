@@ -18,7 +18,7 @@ from analysis.commands import Parser, main, text_table, write_csv
 from analysis.report.page import page
 from analysis.report.runs import read_runs
 from analysis.report.settings import CONVENTIONS, Setting, make_settings
-from analysis.report.tables import Table, cost_table, latex, letter, markdown, overview, score_table
+from analysis.report.tables import Table, latex, letter, markdown, number_tables, overview, score_table
 from analysis.report.tidy_csv import class_lines, result_lines, run_lines
 from utils.files import write_text
 
@@ -35,7 +35,7 @@ def work(options: Namespace) -> None:
     write_text(out / "report.html", page(settings, out))
     for setting in settings:
         print(f"\n{setting.title}, {setting.detail}")
-        for table in [*(score_table(setting, name) for name in setting.conventions), cost_table(setting)]:
+        for table in number_tables(setting):
             print(f"\n{plain(table)}")
     print(f"\n{out / 'report.html'}, and the tables as .md, .tex and .csv beside it")
 
@@ -61,8 +61,7 @@ def all_markdown(settings: Sequence[Setting]) -> str:
     parts = [markdown(table) for _, table in overviews(settings)]
     for setting in settings:
         parts.append(f"## {setting.title}\n\n{setting.detail}\n")
-        tables = [*(score_table(setting, name) for name in setting.conventions), cost_table(setting)]
-        parts += [markdown(table) for table in tables]
+        parts += [markdown(table) for table in number_tables(setting)]
     return "\n".join(parts)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from analysis.report.rows import Row
-from metrics.numbers import average as mean_of_known
+from metrics.scores import average as mean_of_known
 from utils.pictures.confusion import NAMED, VALUED, by_row, colours, is_dark
 
 LEVELS = 21  # colours of the cells: one per five points

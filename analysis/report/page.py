@@ -14,7 +14,7 @@ from analysis.report.runs import Run
 from analysis.report.scatter import Point, scatter
 from analysis.report.settings import CONVENTIONS, Setting, joint_iou, suffix
 from analysis.report.svg import Series, lines, swatch
-from analysis.report.tables import config_table, cost_table, letter, overview, percent, score_table
+from analysis.report.tables import config_table, letter, number_tables, overview, percent
 from metrics.view import result_files
 
 TEMPLATES = Path(__file__).resolve().parent / "templates"
@@ -47,8 +47,7 @@ def about(setting: Setting) -> dict:
     devices = {run.last["versions"].get("device") for row in setting.everyone for run in row.runs}
     return {
         "key": setting.key, "title": setting.title, "detail": setting.detail, "summary": summary(setting),
-        "tables": [score_table(setting, name) for name in setting.conventions],
-        "cost": cost_table(setting),
+        "tables": number_tables(setting),
         "config": config_table(setting),
         "legend": legend(setting),
         "curves": curves(setting), "tradeoff": tradeoff(setting), "prices": prices(setting),

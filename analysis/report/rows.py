@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from statistics import mean, stdev
 
 from analysis.report.runs import Run, written
-from metrics.numbers import average as mean_of_known
-from metrics.numbers import harmonic
+from metrics.scores import average as mean_of_known
+from metrics.scores import harmonic
 
 
 @dataclass(frozen=True)

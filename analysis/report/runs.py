@@ -7,13 +7,21 @@ from pathlib import Path
 
 from config.flags import DEFAULTS, flag_names
 from metrics.filed import over_steps, read_results
-from metrics.numbers import average as mean_of_known
-from metrics.numbers import intransigence
+from metrics.reported import METRICS, Metric, value
+from metrics.scores import average as mean_of_known
+from metrics.scores import intransigence
 from metrics.view import result_files, view_of_result
 
 # What rows are not told apart by: they average over seeds, and --no_pretrained shows in the path.
 UNRELATED = flag_names("place", "call", "rounding") | {"seed", "no_pretrained"}
 PATHS = ("pretrained_path", "index_dir")  # of which the last part counts; other folders do not matter
+GROUPS = ("all", "old", "new")
+# Metrics for which tables and figures have a place of their own, by the name that they have there.
+PLACES = {
+    **{f"{group}{end}": f"miou_{group}{end}" for group in GROUPS for end in ("", "_foreground")},
+    **{"harmonic": "harmonic", "average": "average_miou", "forgetting": "mean_forgetting"},
+    **{"seconds": "seconds", "trainable": "trainable_parameters"},
+}
 IDENTITY = ("dataset", "task", "setting", "backbone", "protocol", "evaluation")
 
 
@@ -84,11 +92,11 @@ class Run:
     def numbers(self, joint: Mapping[str, float | None]) -> dict[str, float | None]:
         """Every number that tables show; shares of 1, seconds, counts. `joint` as for `intransigence`."""
         last, cost = self.last, self.last["cost"]
-        scores, (over, _) = last["scores"], over_steps(self.results)
+        scores, over = last["scores"], over_steps(self.results)
         later = [result["cost"] for result in self.results if result["step"] > 0]
         found = {}
         for suffix in ("", "_foreground"):
-            found |= {f"{group}{suffix}": scores[f"miou_{group}{suffix}"] for group in ("all", "old", "new")}
+            found |= {f"{group}{suffix}": scores[f"miou_{group}{suffix}"] for group in GROUPS}
             found[f"harmonic{suffix}"] = scores[f"harmonic{suffix}"]
             found[f"average{suffix}"] = over[f"average_miou{suffix}"] if self.has_all_steps else None
         new = {entry["name"] for entry in last["classes"] if entry["step"] > 0}
@@ -102,7 +110,18 @@ class Run:
             "trainable": mean_of_known([one.get("trainable_parameters") for one in later or [cost]]),
             "trainable_percent": over["trainable_percent"] if later else None,
             "peak_memory": max(one.get("peak_memory_bytes") or 0 for one in [*later, cost]) or None,
-        }
+        } | {name: value(last, name) for name in further()}
+
+
+def further() -> dict[str, Metric]:
+    """Metrics that tables show, and have no place of their own for."""
+    return {name: one for name, one in METRICS.items() if one.column and name not in PLACES.values()}
+
+
+def lower_is_better() -> set[str]:
+    """Numbers of tables that are the better the lower they are."""
+    own = {name: METRICS[metric] for name, metric in PLACES.items()} | further()
+    return {name for name, one in own.items() if not one.higher_is_better} | {"intransigence"}
 
 
 def total(costs: Sequence[Mapping], name: str) -> float | None:

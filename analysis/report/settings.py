@@ -8,10 +8,9 @@ from functools import cached_property
 
 from analysis.report.published import Published, published_values
 from analysis.report.rows import Row, Stat, make_rows, regroup, stat
-from analysis.report.runs import IDENTITY, Run
+from analysis.report.runs import IDENTITY, Run, lower_is_better
 from task_tables import ALIASES
 
-LOWER_IS_BETTER = {"forgetting", "intransigence", "seconds", "trainable"}
 CONVENTIONS = {
     "I": "background counts as an old class",
     "X": "background is left out of every mean",
@@ -76,9 +75,11 @@ class Setting:
     @cached_property
     def published(self) -> dict[str, list[Published]]:
         """What was published for each row, by label."""
-        names = {row.label: row.runs[0].last["method"] for row in self.rows}
-        return {label: published_values(self.about | {"method": method}, self.num_steps)
-                for label, method in names.items()}  # fmt: skip
+        found = {}
+        for row in self.rows:
+            own = {"method": row.runs[0].last["method"], "head": row.runs[0].config["head"]}
+            found[row.label] = published_values(self.about | own, self.num_steps)
+        return found
 
     def best(self, name: str) -> set[str]:
         """Labels of the rows whose mean of a number is ahead of every other row by more than the spread.
@@ -88,7 +89,7 @@ class Setting:
         """
         found = {row.label: row.of(name) for row in self.rows if row.complete and not unlike(row)}
         rivals = {label: one for label, one in found.items() if one}
-        sign = -1 if name in LOWER_IS_BETTER else 1
+        sign = -1 if name in lower_is_better() else 1
         top = max((round(sign * one.mean, 3) for one in rivals.values()), default=0.0)
         first = {label: one for label, one in rivals.items() if round(sign * one.mean, 3) == top}
         others = [one for label, one in rivals.items() if label not in first]

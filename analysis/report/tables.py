@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 
 from analysis.report.published import nearest
 from analysis.report.rows import Row, Stat
-from analysis.report.runs import IDENTITY
+from analysis.report.runs import IDENTITY, further
 from analysis.report.settings import CONVENTIONS, Setting, named, suffix
+from metrics.reported import SHARE
 from metrics.table import significant
 
 GROUPS = ("old", "new", "all", "harmonic", "average")
@@ -124,6 +125,26 @@ def cost_table(setting: Setting) -> Table:
         cells.append(Cell(f"{memory.mean / 2**20:,.0f}" if memory else "–", memory and memory.mean))
         made.rows.append(cells)
     return made
+
+
+def further_table(setting: Setting) -> Table | None:
+    """Methods by the metrics that no other table shows, with unit and direction; None without any."""
+    heads = [one.words for one in further().values()]
+    made = Table("further metrics, after the last step", ["method", *heads])
+    for row in setting.everyone if heads else ():
+        cells = [Cell(row.label, row.label, mark=made.mark(row.marks))]
+        for name, metric in further().items():
+            one = row.of(name)
+            text = percent(one) if metric.unit == SHARE else "–" if one is None else significant(one.mean)
+            cells.append(Cell(text, one and one.mean, row.label in setting.best(name)))
+        made.rows.append(cells)
+    return made if made.rows else None
+
+
+def number_tables(setting: Setting) -> list[Table]:
+    """Every table of numbers of a setting."""
+    made = [*(score_table(setting, name) for name in setting.conventions), cost_table(setting)]
+    return [*made, *filter(None, [further_table(setting)])]
 
 
 def config_table(setting: Setting) -> Table | None:

@@ -10,7 +10,7 @@ from utils.naming import closest
 KEYS = (
     "name", "root", "classes", "background", "ignore", "train", "val", "test", "tasks",
     "order", "steps",
-    "values", "colors", "divide_by", "page", "channel", "lossy", "palette",
+    "values", "colors", "draw", "divide_by", "page", "channel", "lossy", "palette",
     "bands", "range", "exif", "max_pixels", "prefix", "suffix", "unlabelled",
 )  # fmt: skip
 KINDS = {str: "text", bool: "true or false", list: "list", dict: "mapping", int: "whole number"}

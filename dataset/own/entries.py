@@ -1,5 +1,6 @@
 """The entries of a description that say which value or colour of a mask file means which class."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from dataset.files import inside
@@ -89,9 +90,19 @@ def colours_of(about: Description, root: Path) -> list[tuple[str, Colour]]:
     return found
 
 
-def _colour(about: Description, name: object, given: object) -> Colour:
+def drawn(about: Description, names: Sequence[str]) -> dict[int, Colour]:
+    """Colours that `draw` gives to labels for pictures, whatever masks hold; none without that key."""
+    found = {}
+    for name, colour in about.typed("draw", dict, {}).items():
+        made = _colour(about, name, colour, "draw")
+        exact = closest(name, [*names, VOID], f"class in {about.path}, draw:")
+        found[IGNORE if exact == VOID and VOID not in names else names.index(exact)] = made
+    return found
+
+
+def _colour(about: Description, name: object, given: object, key: str = "colors") -> Colour:
     if not isinstance(name, str):
-        raise about.wrong(f"has the class name {name!r} in colors, which is no text to YAML; quote it")
+        raise about.wrong(f"has the class name {name!r} in {key}, which is no text to YAML; quote it")
     if isinstance(given, str) and len(given) == 7 and given[0] == "#":
         try:
             return tuple(bytes.fromhex(given[1:]))

@@ -4,6 +4,7 @@ import torch
 from torch import nn
 
 from methods import METHODS
+from modules.head import Head as BaseHead
 from segmentation_module import SegmentationModel
 from tests.adapters import adapter
 from tests.adapters.mib_methods import CPU, Head, step_of
@@ -135,7 +136,7 @@ class TinyBody(nn.Module):
         return nn.functional.leaky_relu(self.bn(self.conv(images)), 0.01), {}
 
 
-class TinyHead(nn.Module):
+class TinyHead(BaseHead):
     """The goldens' head: 1x1 convolution, batch norm, leaky ReLU."""
 
     def __init__(self, weight, params):

@@ -5,8 +5,7 @@ from torch import nn
 
 from methods.sigmoid_heads import sigmoid_decision
 from metrics.confusion import ConfusionMatrix
-from metrics.numbers import harmonic
-from metrics.scores import group_scores
+from metrics.scores import group_scores, harmonic
 from modules.classifiers import init_from_first
 from tests.adapters import adapter
 from tests.adapters.losses import graded

@@ -4,9 +4,8 @@ import torch
 import torch.nn.functional as F
 
 from metrics.confusion import ConfusionMatrix
-from metrics.numbers import harmonic
 from metrics.published_csv import published_row, published_summary, read_rows
-from metrics.scores import class_scores, group_scores
+from metrics.scores import class_scores, group_scores, harmonic
 from tests.adapters import adapter
 from tests.published_only import spilled
 from utils.schedule import poly_schedule

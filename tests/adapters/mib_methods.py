@@ -9,6 +9,7 @@ from methods.pi import PI
 from methods.rw import RW
 from metrics.confusion import ConfusionMatrix
 from modules.classifiers import init_from_background
+from modules.head import Head as BaseHead
 from segmentation_module import SegmentationModel
 from tasks import Step
 from tests.adapters import adapter
@@ -138,7 +139,7 @@ def init_balanced(inputs, params):
     }
 
 
-class Head(nn.Sequential):
+class Head(BaseHead, nn.Sequential):
     """A head of given layers."""
 
     def __init__(self, out_channels, *layers):

@@ -6,6 +6,7 @@ from torch import nn
 from methods.star import STAR, SilentBackground
 from tasks import Step
 from tests.adapters import adapter
+from tests.adapters.mib_methods import Head
 from tests.adapters.plop import family
 from utils.losses.cells import Cells
 from utils.losses.prototype_replay import (
@@ -95,9 +96,7 @@ class Body(nn.Module):
 def network(state, classes, stride):
     """The network of the case, whose classifiers start with that of class 1."""
     weight = state["backbone.c.weight"]
-    head = nn.ReLU()
-    head.out_channels = len(weight)
-    net = SilentBackground(Body(weight, stride), head, [1, *classes]).double()
+    net = SilentBackground(Body(weight, stride), Head(len(weight), nn.ReLU()), [1, *classes]).double()
     named = {key.replace("backbone", "body"): value for key, value in state.items()}
     for key in [key for key in named if key.startswith("cls.")]:
         _, number, kind = key.split(".")

@@ -1,0 +1,17 @@
+"""The heads by name: values of `--head`."""
+
+from utils.naming import closest
+from utils.registry import Registry
+
+# One line per head. Without --head a method takes the first that it supports.
+HEADS = Registry(
+    {
+        "deeplab": "modules.deeplab:DeepLabV3Head",
+    }
+)
+PUBLISHED = "deeplab"  # what files, recipes and command lines mean that name no head
+
+
+def head_named(name: str) -> str:
+    """The key of HEADS that `name` means, without regard to case; ValueError names the nearest."""
+    return closest(name, HEADS, "head")
