@@ -19,14 +19,15 @@ from config.parser import build_parser, command_line, one_spelling, peek, unknow
 from config.published_command_lines import Line, translate
 from config.recipes import find_recipes, is_file, named, read_values, source_of
 from config.values import CACHES, flat, run_files
-from dataset import DATASETS, first_task
+from dataset import DATASETS, first_task, has_one_label
 from methods import method_named
-from methods.declared import declared, declared_of, heads_of
+from methods.declared import declared, heads_of
 from models import backbone_name, default_weights
 from modules.heads import HEADS, head_named
 from task_tables import lookup
 from utils import gpu
 from utils.naming import closest
+from utils.outline import declared_of
 
 # What a checkpoint does not decide for a test of it, or for an analysis.
 NOT_FROM_CHECKPOINTS = flag_names("place", "call", "rounding")
@@ -104,12 +105,14 @@ def merge(argv: list[str], stored: dict) -> SimpleNamespace:
     setting = below | stored | file | line.values | typed | {"method": method}
     dataset = str((DEFAULTS | setting)["dataset"])
     suggested = {} if "task" in setting or dataset == DEFAULTS["dataset"] else {"task": first_task(dataset)}
+    if has_one_label(dataset):
+        suggested["head"] = next(name for name in HEADS if declared_of(HEADS, name, "answers") == "images")
     usual = {"head": heads_of(method)[0]}
     layers = [("default", DEFAULTS), (f"default of {dataset}", suggested)]
     layers.append((f"default of {method}", own | (usual if usual.items() - DEFAULTS.items() else {})))
     known = DEFAULTS.keys() | own.keys()
     found_by = {key: (DEFAULTS | suggested | setting)[key] for key in FOUND_BY}
-    for name, recipe in find_recipes(open_setting(suggested | usual | setting), layers_only=bool(line.notes)):
+    for name, recipe in find_recipes(open_setting(usual | suggested | setting), layers_only=bool(line.notes)):
         if not row:  # it was found by these, and they came from elsewhere
             recipe = {key: value for key, value in recipe.items() if (key, value) not in found_by.items()}
         layers.append((f"recipe {name}", from_file(f"recipe {name}", recipe, known, method)))
@@ -209,6 +212,8 @@ def check(config: SimpleNamespace) -> SimpleNamespace:
         raise ValueError("--lr_warmup is a share of the optimizer steps: 0 (none) or more, below 1")
     if not 0 <= config.val_share < 1:
         raise ValueError("--val_share is a share of the training images: 0 (none) or more, below 1")
+    if config.clip_grad < 0:
+        raise ValueError("--clip_grad is the largest norm of the gradients: 0 (any) or more")
     config.num_workers = min(config.num_workers, os.cpu_count() or 1)
     typed = config.sources["precision"] == "command line"
     if config.precision == "fp16" and not typed and not gpu.found():

@@ -1,6 +1,7 @@
 """The story of one increment: build, load the step before, train, save, test from the file it saved."""
 
 import time
+from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
@@ -26,6 +27,7 @@ from experiment.log_pictures import Samples
 from experiment.nonfinite import replay, write_failure
 from experiment.peers import last_words, what_is_saved
 from experiment.previous_step import adopt
+from experiment.track import Tracker, tracked
 from metrics.cost import Clock, training_cost
 from metrics.results import write_result
 from metrics.step_result import StepResult, step_results
@@ -44,17 +46,19 @@ def start_run(config: SimpleNamespace) -> list[StepResult]:
         distributed.say("\n".join(config.notes))
     for line in announce.assumed(config):
         distributed.say(line)
-    folder = build.run_files(config).checkpoint(0).parent
+    files = build.run_files(config)
+    folder = files.checkpoint(0).parent
     with nullcontext() if config.test else RunLock(folder):
         if distributed.is_main() and not config.test:
             remove_leftovers(folder, alone=True)
             for place in build.shared_folders(config):
                 remove_leftovers(place)
-        with last_words(lambda: what_is_saved(build.run_files(config))):
-            return run(config, device)
+        with last_words(lambda: what_is_saved(files)):
+            with tracked(config.track, files, build.flat(config)) as trackers:
+                return run(config, device, trackers)
 
 
-def run(config: SimpleNamespace, device: torch.device) -> list[StepResult]:
+def run(config: SimpleNamespace, device: torch.device, trackers: Sequence[Tracker]) -> list[StepResult]:
     """All requested steps, one after another, and the table over them."""
     torch.use_deterministic_algorithms(config.deterministic)
     allow_tf32(config.tf32)
@@ -83,8 +87,8 @@ def run(config: SimpleNamespace, device: torch.device) -> list[StepResult]:
         if index == 1:
             started = time.perf_counter()  # published convention: the incremental steps without step 0
         if not config.test:
-            train_step(config, data, steps, files, device)
-        kind = test_step(config, data, files, device)
+            train_step(config, data, steps, files, device, trackers=trackers)
+        kind = test_step(config, data, files, device, trackers=trackers)
     distributed.say(build.closing(config, kind))
     distributed.say(announce.seconds_in_words(steps))
     distributed.say(f"Run continue learning in {time.perf_counter() - started:.0f}s")
@@ -92,7 +96,7 @@ def run(config: SimpleNamespace, device: torch.device) -> list[StepResult]:
 
 
 def train_step(config: SimpleNamespace, data: IncrementData, steps: list[int], files: RunFiles,
-               device: torch.device) -> None:
+               device: torch.device, *, trackers: Sequence[Tracker]) -> None:
     """Train one increment and save its checkpoint, unless it is there already."""
     clock, step = Clock(), data.step
     title = f"{config.method} {step.task} step {step.index}"
@@ -125,7 +129,7 @@ def train_step(config: SimpleNamespace, data: IncrementData, steps: list[int], f
         with heartbeat(f"{title}, preparations of the method"):
             method.start_increment(loader)
     log = RunLog(files.log_folder(step.index), title,
-                 ahead=announce.batches_ahead(config, steps, data, files))
+                 ahead=announce.batches_ahead(config, steps, data, files), trackers=trackers)
     log.say(announce.ready(config, data, images=len(loader.dataset), clock=clock))
 
     # Optimisation, unless the method solves the step itself; then the file that test and next step read.
@@ -183,7 +187,8 @@ def feature_source(config: SimpleNamespace, method, loader, log: RunLog):
     return found, found.in_place_of_images(method.net)
 
 
-def test_step(config: SimpleNamespace, data: IncrementData, files: RunFiles, device: torch.device) -> str:
+def test_step(config: SimpleNamespace, data: IncrementData, files: RunFiles, device: torch.device, *,
+              trackers: Sequence[Tracker]) -> str:
     """Evaluate a step's saved checkpoint on all classes seen so far, file the numbers; the kind of test.
 
     A test whose result is there is not made again.
@@ -200,13 +205,15 @@ def test_step(config: SimpleNamespace, data: IncrementData, files: RunFiles, dev
     fold_norms(method.net)
     loader = make_loader(data.test, build.test_batch_size(config), train=False, seed=config.seed,
                          num_workers=config.num_workers)
-    log = RunLog(files.log_folder(step.index), f"{config.method} {step.task} step {step.index}")
+    title = f"{config.method} {step.task} step {step.index}"
+    log = RunLog(files.log_folder(step.index), title, trackers=trackers)
     samples = Samples(data.test, loader.batch_sampler)
     matrix = evaluate(method, loader, device=device, log=log, look=samples.look)
     if distributed.is_main():
         result = write_result(files.results, matrix, step, data.dataset, content,
                               num_images=len(data.test.ids), **test)
         log.tested(result, samples.picture(step.order))
+        log.filed(files.results)
     log.close()
     distributed.barrier()
     return test["kind"]

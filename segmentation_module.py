@@ -140,11 +140,11 @@ class Parts:
 
     Args:
         backbone: name in `models.BACKBONES`, or `timm:<name>`.
-        output_stride: stride of the body's last map, 8 or 16.
+        output_stride: stride of the body's last map, 8, 16 or 32.
         pooling: window of the head's image pooling in evaluation, 0 for the whole map.
         precision: see `SegmentationModel`.
         norm: key of `modules.norms.NORMS`, for the head and for ResNets.
-        head_name: key of `modules.heads.HEADS`.
+        head_name: key of `modules.heads.HEADS`. head_options: further arguments of heads that take any.
         pretrained: path of the backbone's weights, "" for random ones. Only read where training starts, at
         step 0.
         options: further arguments of the backbone's builder.
@@ -156,6 +156,7 @@ class Parts:
     precision: str = "fp32"
     norm: str = "abn"
     head_name: str = PUBLISHED
+    head_options: Mapping[str, object] = field(default_factory=dict)
     pretrained: str = ""
     options: Mapping[str, object] = field(default_factory=dict)
 

@@ -81,6 +81,7 @@ TASKS: dict[str, dict[str, tuple[str, str]]] = {
         **{f"50{letter}": ("50-50", order) for letter, order in ADE_ORDERS.items()},
     },
     "cityscape": {"10-9": ("10-9", "")},
+    "imagenet100": {"offline": ("100", ""), "50-10": ("50-10", "")},
     # Portions of domains (cities), not of classes.
     "cityscapes_domain": {
         "offline": ("21", ""),
@@ -100,6 +101,7 @@ ALIASES: dict[str, dict[str, str]] = {
     },
     "ade": {"50-50": "50", "50-50b": "50b", "50-50c": "50c"},
     "cityscape": {},
+    "imagenet100": {},
     "cityscapes_domain": {},
 }
 

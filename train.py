@@ -11,14 +11,13 @@ from torch import Tensor
 from dataset.transform import normalize, to_device
 from metrics.confusion import ConfusionMatrix
 from utils.distributed import is_distributed, of_every_process
-from utils.optimizer import FusedSGD
+from utils.optimizer import make_optimizer
 from utils.schedule import poly_schedule
 
 
 @dataclass(frozen=True)
 class Training:
-    """Numbers of one step's optimisation (SGD with Nesterov momentum 0.9, poly schedule, as all published
-    systems).
+    """Numbers of one step's optimisation (poly schedule; SGD with Nesterov momentum 0.9 in most systems).
 
     Args:
         epochs: passes over the step's images.
@@ -26,7 +25,7 @@ class Training:
         lr_power: exponent of the poly schedule, per optimizer step. lr_warmup: share of them that warm up.
         accumulate: batches whose gradients are averaged into one optimizer step.
         print_interval: iterations between two looks at the losses; in between nothing waits for the device.
-        scale_loss: dynamic loss scaling, for fp16 only.
+        scale_loss: dynamic loss scaling, for fp16 only. optimizer, clip: see `make_optimizer`.
     """
 
     epochs: int
@@ -37,6 +36,8 @@ class Training:
     accumulate: int = 1
     print_interval: int = 10
     scale_loss: bool = False
+    optimizer: str = "sgd"
+    clip: float = 0.0
 
 
 class NonFiniteLoss(FloatingPointError):
@@ -85,12 +86,11 @@ def start(method, training: Training, *, batches: int, device: torch.device) -> 
             f"an epoch has {batches} batches, fewer than --accumulate {training.accumulate}: lower one of "
             "--accumulate and --batch_size"
         )
-    groups = [group for group in method.param_groups(training.lr, training.weight_decay) if group["params"]]
-    if not groups:
+    if not (groups := [g for g in method.param_groups(training.lr, training.weight_decay) if g["params"]]):
         raise ValueError("nothing is trainable at this step: every part of the network is frozen")
-    optimizer = FusedSGD(groups, lr=training.lr, names={p: name for name, p in method.net.named_parameters()})
-    iterations = training.epochs * steps
-    scheduler = poly_schedule(optimizer, iterations, training.lr_power, warmup=training.lr_warmup)
+    optimizer = make_optimizer(training.optimizer, groups, method.net, lr=training.lr, clip=training.clip)
+    updates, power = training.epochs * steps, training.lr_power
+    scheduler = poly_schedule(optimizer, updates, power, warmup=training.lr_warmup)
     scaler = torch.amp.GradScaler(device.type, enabled=training.scale_loss)
     return Progress(optimizer, scheduler, scaler)
 

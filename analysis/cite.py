@@ -63,9 +63,9 @@ def backbone_topics(name: str) -> list[str]:
 def topics_of(run: Run) -> list[str]:
     """What a run used."""
     last, config = run.last, run.last["config"]
-    head = [f"head {config['head']}"] if config.get("head") else []
-    return [f"method {last['method']}", f"dataset {last['dataset']}", *head,
-            *backbone_topics(str(config.get("backbone", "")))]  # fmt: skip
+    head, *body = backbone_topics(str(config.get("backbone", "")))
+    head = f"head {config['head']}" if config.get("head") else head
+    return [f"method {last['method']}", f"dataset {last['dataset']}", head, *body]
 
 
 def project_entry() -> str:

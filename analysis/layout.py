@@ -67,7 +67,7 @@ def arrange(
         rows.append([_named(one), *truth, *(one.draw(key) for key in networks)])
     titles = ["image", *["truth"] * truths]
     for (_, step), names in networks.items():
-        who = "" if len(names) == len(runs) else f"{', '.join(names)} "
+        who = "" if len(names) == len(runs) else f"{', '.join(names)}\n"
         titles.append(f"{who}{after[step]}")
     return rows, titles, ()
 

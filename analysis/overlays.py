@@ -92,7 +92,7 @@ def write_names(tile: Image.Image, labels: ndarray, names: Mapping[int, str], *,
     for label, region in regions(labels, names):
         letters = font(names[label], size)
         width = round(letters.getlength(names[label]))
-        found = place_for(region, width + 2, size)
+        found = place_for(region, width + 6, size)  # with the rim of the letters
         if found is None:
             continue
         x, y = found
@@ -107,9 +107,14 @@ def write_names(tile: Image.Image, labels: ndarray, names: Mapping[int, str], *,
 def place_for(region: ndarray, width: int, height: int) -> tuple[int, int] | None:
     """Centre (x, y) of the `width` x `height` box that lies in `region` (H, W) best; None if none does.
 
-    A tenth of the box may lie outside: letters do not fill it.
+    A tenth of the box may lie outside of the region, for letters do not fill it, but none of it outside of
+    the picture.
     """
+    if width > region.shape[1] or height > region.shape[0]:
+        return None
     inside = ndimage.uniform_filter(region.astype(np.float32), (height, width), mode="constant")
+    inside[:, : width // 2 + 1] = inside[:, region.shape[1] - width // 2 - 1 :] = 0
+    inside[: height // 2] = inside[region.shape[0] - height // 2 :] = 0
     depth = ndimage.distance_transform_edt(np.pad(region, 1))[1:-1, 1:-1]
     score = inside.round(2) + depth / (100 * max(1.0, depth.max()))  # of equal places the deepest
     y, x = np.unravel_index(score.argmax(), score.shape)

@@ -26,6 +26,7 @@ from methods.base import Method
 from segmentation_module import Output
 from tasks import Step, make_step
 from utils.pictures.fonts import legible
+from utils.workers import WORTH_A_START
 
 BATCH_SIZE = 16  # images per forward pass; in evaluation mode no result depends on it
 
@@ -71,10 +72,13 @@ class Trained:
         return self.method.predict(logits).to("cpu", torch.uint8), unsure.float().cpu()
 
     def loader(self, images: StepImages) -> DataLoader:
-        """Batches of `images` in their order."""
-        return make_loader(
-            images, BATCH_SIZE, train=False, num_workers=min(self.num_workers, len(images) // 64)
-        )
+        """Batches of `images` in their order.
+
+        On a CPU without workers: the network takes tens of times as long as reading an image, on the same
+        cores.
+        """
+        workers = 0 if self.device.type == "cpu" else min(self.num_workers, len(images) // WORTH_A_START)
+        return make_loader(images, BATCH_SIZE, train=False, num_workers=workers)
 
     def view(self, photo: Tensor) -> Tensor:  # uint8 (3, H, W)
         """`photo` at the scale of training: shorter side as long as a crop, nothing cut off."""

@@ -4,6 +4,7 @@ from types import SimpleNamespace
 
 from config import build, reuse
 from config.outlook import names
+from dataset import has_one_label
 from dataset.increment import IncrementData
 from experiment.files import RunFiles
 from methods import METHODS
@@ -27,7 +28,8 @@ def assumed(config: SimpleNamespace) -> list[str]:
         weights = f"with the weights of {config.pretrained_path}" if config.pretrained_path else "at random"
         lines.append(f"backbone {config.backbone} starts {weights}")
     chosen = config.sources["no_pretrained"] == "command line" and config.no_pretrained
-    if not config.pretrained_path and not chosen and config.dataset != GENERATED and not config.test:
+    usual = config.dataset == GENERATED or has_one_label(config.dataset)  # no pre-training
+    if not config.pretrained_path and not chosen and not usual and not config.test:
         lines.append(
             f"warning: {config.backbone} starts from random weights, with which no published number can be "
             "reached; take --backbone resnet101 with the file that pretrained/README.md names, or say "

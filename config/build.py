@@ -17,12 +17,19 @@ from methods.base import Method
 from methods.build import build_method, trained_method
 from metrics.filed import csv_of, read_results
 from metrics.published_csv import published_summary, read_rows
+from metrics.reported import IMAGES, labels_of
 from metrics.table import table
+from modules.heads import HEADS
 from segmentation_module import Parts
 from tasks import Step
 from train import Training
 from utils.distributed import is_main, world_size
 from utils.files import write_text
+
+HEAD_OPTIONS = {  # flags of the mask head, and what it calls them
+    "queries": "queries", "decoder_layers": "layers", "mask_points": "points", "backbone_lr": "backbone_lr",
+    "pixel_decoder": "pixel_decoder", "unlabelled_background": "unlabelled_background",
+}  # fmt: skip
 
 
 def shared_folders(config: SimpleNamespace) -> list[Path]:
@@ -34,12 +41,22 @@ def network_parts(config: SimpleNamespace, *, pretrained: bool) -> Parts:
     """How this run's networks are built; only a network that starts training needs `pretrained` weights."""
     return Parts(config.backbone, output_stride=config.output_stride, pooling=config.pooling,
                  precision=config.precision, norm=config.norm, head_name=config.head,
+                 head_options={name: getattr(config, flag) for flag, name in HEAD_OPTIONS.items()},
                  pretrained=config.pretrained_path if pretrained else "")
 
 
 def run_dataset(config: SimpleNamespace) -> SegmentationDataset:
-    """The data set of the run."""
+    """The data set of the run.
+
+    Raises:
+        ValueError: if its labels are not what the head answers for.
+    """
     dataset = build_dataset(config.dataset, config.data_root, leaky=config.leaky_split)
+    per_image = [name for name, head in HEADS.items() if head.answers == "images"]
+    if dataset.one_label and config.head not in per_image:
+        raise ValueError(f"{config.dataset} has one label per image: give --head {per_image[0]}")
+    if config.head in per_image and not dataset.one_label:
+        raise ValueError(f"--head {config.head} answers for whole images, and {config.dataset} has masks")
     if config.skip_bad_images:
         skip_bad_images(dataset)
     return dataset
@@ -77,6 +94,7 @@ def training(config: SimpleNamespace, index: int) -> Training:
         epochs=of_step(config, "epochs", index), lr=of_step(config, "lr", index),
         lr_warmup=config.lr_warmup, weight_decay=config.weight_decay, accumulate=config.accumulate,
         print_interval=config.print_interval, scale_loss=config.precision == "fp16",
+        optimizer=config.optimizer, clip=config.clip_grad,
     )
 
 
@@ -147,7 +165,8 @@ def closing(config: SimpleNamespace, kind: str = "") -> str:
     parts = [table(results)]
     if file.is_file():
         text = file.read_text(encoding="utf-8")
-        parts += published_summary(read_rows(text.splitlines()))
+        by_image = bool(results) and labels_of(results[-1]) == IMAGES
+        parts += [] if by_image else published_summary(read_rows(text.splitlines()))  # of IoUs, in words
         if config.date and is_main():
             name = Path(config.dataset).stem
             write_text(files.published_table(config.date, name, config.task, config.name), text)

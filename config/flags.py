@@ -7,12 +7,15 @@ from dataclasses import dataclass
 
 from dataset import DATASETS
 from dataset.rules import EVALUATIONS, MASKINGS, PROTOCOLS, SETTINGS
+from experiment.trackers import TRACKERS
 from methods import METHODS
 from methods.declared import declared
 from models import BACKBONES
 from modules.heads import HEADS, PUBLISHED
 from modules.norms import NORMS
+from modules.pixel_decoders import PIXEL_DECODERS
 from modules.precisions import PRECISIONS
+from utils.optimizers import OPTIMIZERS
 
 # What a flag decides, in one word. Resuming, sharing step 0, continuing, testing and the report derive
 # from it.
@@ -96,13 +99,24 @@ FLAGS: dict[str, tuple[Flag, ...]] = {
     "network": (
         Flag("backbone", "tiny", "chain", f"one of {', '.join(BACKBONES)}, or timm:<name>"),
         Flag("head", PUBLISHED, "chain", f"one of {', '.join(HEADS)}"),
-        Flag("output_stride", 16, "chain", "stride of the last feature map", kind=int, choices=(8, 16)),
+        Flag("output_stride", 16, "chain", "stride of the last feature map; 32: for --head pooled or mask",
+             kind=int, choices=(8, 16, 32)),
         Flag("pooling", 32, "later", "window of the head's image pooling in evaluation, 0: all", kind=int),
         Flag("precision", "auto", "weights", "auto: bf16 on a GPU that has it, else fp32",
              choices=("auto", *PRECISIONS)),
         Flag("norm", "abn", "weights",
              "norm of ResNets and heads; lean: same, with 44 % less memory; iabn: the package",
              choices=tuple(NORMS)),
+    ),
+    "mask head": (
+        Flag("queries", 100, "chain", "masks that the network answers with", kind=int),
+        Flag("decoder_layers", 9, "chain", "layers of the transformer decoder", kind=int),
+        Flag("pixel_decoder", "fpn", "chain", "of the body's maps; deformable: attention, as published rows",
+             choices=tuple(PIXEL_DECODERS)),
+        Flag("unlabelled_background", False, "chain",
+             "class 0 is what nobody labelled (ADE20K): it has no mask", kind=bool),
+        Flag("mask_points", 12544, "weights", "points at which two masks are compared", kind=int),
+        Flag("backbone_lr", 0.1, "weights", "learning rate of the body over that of all else", kind=float),
     ),
     "training": (
         Flag("epochs", (30,), "weights", "one per step of the task; the last stands for all that follow",
@@ -114,11 +128,16 @@ FLAGS: dict[str, tuple[Flag, ...]] = {
         Flag("accumulate", 1, "weights",
              "split each optimizer step into this many batches (less memory)", kind=int),
         Flag("weight_decay", 1e-4, "weights", "on every trainable parameter", kind=float),
+        Flag("optimizer", "sgd", "weights", "sgd: Nesterov momentum 0.9, as most systems; adamw",
+             choices=tuple(OPTIMIZERS)),
+        Flag("clip_grad", 0.0, "weights", "largest norm of all gradients together, 0: any", kind=float),
         Flag("crop_size", 512, "weights", "side of the training crops and of the test view", kind=int),
         Flag("eval", "crop", "test",
              "test on the centre crop (published) or on full images", choices=EVALUATIONS),
         Flag("seed", 42, "weights", "of weights, order and augmentation", kind=int),
         Flag("num_workers", 4, "call", "loader processes per process, at most one per core", kind=int),
+        Flag("track", (), "call", "also log to wandb or mlflow (optional packages)",
+             choices=tuple(TRACKERS), nargs="+"),
         Flag("print_interval", 10, "call", "iterations between two looks at the losses", kind=int),
         Flag("ckpt_interval", 10.0, "call", "minutes between two saves of an unfinished step", kind=float),
         Flag("timeout", 1800.0, "call",

@@ -148,9 +148,9 @@ def general(found: dict, dataset: str, task: str) -> tuple[dict, list[str]]:
 
 
 def num_steps(dataset: str, task: str) -> int:
-    """Number of steps of a task of a published data set; 0 for a folder data set."""
+    """Number of steps of a task of a published data set; 0 for one's own."""
     kind = DATASETS.get(dataset)
-    if kind is None:
+    if kind is None or not kind.class_names:
         return 0
     return named_step(dataset, len(kind.class_names), task, has_background=kind.has_background).num_steps
 

@@ -46,7 +46,7 @@ def compare(results: Sequence[Mapping], row: Row, values: Mapping[str, object]) 
 
 def final(result: Mapping, row: Row) -> str:
     """The line of the last step."""
-    published, left_out = row.published, row.published["convention"] == "X"
+    published, left_out = row.published, row.published["convention"] in ("X", "N")
     suffix, mark = ("_foreground", "-bg") if left_out else ("", "+bg")
     marks = dict.fromkeys(("old", "all", "avg"), mark)  # no background among the new classes
     scores, over = result["scores"], result["over_steps"]

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from dataset.own.description import described_tasks
 from task_tables import TASKS
 from utils.naming import closest
+from utils.outline import declared_of
 from utils.registry import Registry
 
 if TYPE_CHECKING:
@@ -18,6 +19,8 @@ DATASETS = Registry(
         "ade": "dataset.ade:ADE",
         "cityscapes_domain": "dataset.cityscapes:CityscapesDomain",
         "cityscape": "dataset.cityscapes:CityscapesClasses",
+        "imagenet100": "dataset.image_folders:ImageNet100",
+        "image_folders": "dataset.image_folders:ImageFolders",
     }
 )
 LEAKY = "cityscapes_domain"  # has a published cut whose tests contain training images
@@ -33,14 +36,21 @@ def first_task(name: str) -> str:
         tasks, line = described_tasks(name), "tasks: [6-1]"
     else:
         name = closest(name, DATASETS, "dataset")
-        tasks, line = TASKS.get(name) or DATASETS[name].tasks, 'tasks = ("6-1",)'
+        tasks = (*TASKS.get(name, ()), *declared_of(DATASETS, name, "tasks"))
+        line = "" if DATASETS[name].one_label else 'tasks = ("6-1",)'  # folders have no file for it
     several = [task for task in tasks if task != "offline"]
     if not tasks:
         raise ValueError(
             f"{name} names no tasks: choose one with --task, such as 6-1 (6 classes first, then 1 per step) "
-            f"or offline (all at once), or add a line `{line}`"
+            f"or offline (all at once){f', or add a line `{line}`' if line else ''}"
         )
     return (several or tasks)[0]
+
+
+def has_one_label(name: str) -> bool:
+    """Whether each picture of the data set called `name` has one label; one's own data by YAML have masks."""
+    own = name.lower().endswith((".yaml", ".yml"))
+    return not own and declared_of(DATASETS, closest(name, DATASETS, "dataset"), "one_label")
 
 
 def build_dataset(name: str, root: Path | str = "", *, leaky: bool = False) -> "SegmentationDataset":

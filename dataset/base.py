@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from dataset.survey import Survey, count, strange
+from dataset.transform import AREA
 from tasks import Step
 from utils.decoding.decode import AS_THEY_ARE, BadFileError, Reading, read_image, read_index_mask
 from utils.labels import IGNORE
@@ -46,10 +47,13 @@ class SegmentationDataset(ABC):
         name: e.g. "voc".
         class_names: name of each dataset label, background (if any) first.
         has_background: whether label 0 is background: what pixels of unlearned classes turn into.
+        one_label: whether a picture has one label for all of it; then label maps are (1, 1).
         background_is_unlabelled: whether label 0 means "not labelled" (ADE20K); not scored by protocol mib.
         label_map: table (256,) from values in mask files to dataset labels; None if they are the same.
         test_split: split that results are reported on.
         notes: what a user of a certain setting ("disjoint") should know about this dataset.
+        crop_area: least and largest share of a picture that a training crop is drawn to have.
+        view_margin: side of the resized picture over that of the central square that tests look at.
         pictures: how picture files become 8-bit RGB.
         reading: text of all else that decides what is read from a file.
         surveys_pictures: whether `survey` looks at pictures, too.
@@ -63,9 +67,12 @@ class SegmentationDataset(ABC):
     name: str
     class_names: tuple[str, ...]
     has_background: bool = True
+    one_label: bool = False
     background_is_unlabelled: bool = False
     label_map: np.ndarray | None = None
     test_split: str = "val"
+    crop_area: tuple[float, float] = AREA
+    view_margin: float = 1.0
     pictures: Reading = AS_THEY_ARE
     reading: str = ""
     surveys_pictures: bool = False

@@ -25,6 +25,8 @@ def cached(data, place: str):
     """
     if place not in ("ram", "disk"):
         return data
+    if data.dataset.one_label:
+        raise ValueError(f"--cache keeps pictures with masks, and {data.dataset.name} has none: leave it out")
     if place == "ram":
         kept = InMemory(data.dataset, data.samples("train"))
     else:

@@ -55,7 +55,7 @@ def check(samples: list[Sample], what: str) -> None:
     if times > 1:
         raise ValueError(f"{what} lists {id} {times} times; every image may be listed once")
     # One look into each folder instead of one question per file: seconds against minutes on network storage.
-    paths = [os.path.split(path) for sample in samples for path in (sample.image, sample.mask)]
+    paths = [os.path.split(path) for sample in samples for path in (sample.image, sample.mask) if path]
     folders = {folder for folder, _ in paths}
     there = {folder: set(os.listdir(folder)) if os.path.isdir(folder) else set() for folder in folders}
     missing = [os.path.join(folder, name) for folder, name in paths if name not in there[folder]]

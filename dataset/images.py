@@ -37,7 +37,7 @@ class StepImages(Dataset):
         return len(self.samples)
 
     def read(self, index: int) -> tuple[Tensor, Tensor]:
-        """The whole image uint8 (3, H, W), and its labels uint8 (H, W) as the step sees them."""
+        """The whole image uint8 (3, H, W), and its labels uint8 (H, W), or (1, 1), as the step sees them."""
         image, labels = self.dataset.read(self.samples[index])
         return image, apply_table(self.table, labels)
 
@@ -56,7 +56,7 @@ class CroppedImages(StepImages):
 
     def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
         image, labels = self.read(index)
-        return central_crop(image, labels, self.size)
+        return central_crop(image, labels, self.size, margin=self.dataset.view_margin)
 
 
 class TrainImages(StepImages):
@@ -84,7 +84,7 @@ class TrainImages(StepImages):
         epoch, index = key
         rng = random.Random(f"{self.seed}/{epoch}/{self.samples[index].id}")
         image, labels = self.read(index)
-        return train_crop(image, labels, self.size, rng)
+        return train_crop(image, labels, self.size, rng, area=self.dataset.crop_area)
 
 
 def apply_table(table: np.ndarray, labels: Tensor) -> Tensor:  # (256,), (H, W)

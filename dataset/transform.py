@@ -18,17 +18,19 @@ RATIO = (3 / 4, 4 / 3)  # width by height
 ATTEMPTS = 10
 
 
-def crop_box(rng: random.Random, width: int, height: int) -> tuple[int, int, int, int]:
+def crop_box(
+    rng: random.Random, width: int, height: int, *, area: tuple[float, float] = AREA
+) -> tuple[int, int, int, int]:
     """Random crop (top, left, height, width) of an image, as the published training transform draws it.
 
     Up to ten attempts draw area and aspect ratio and, if the crop fits, top and left; else the largest
     central crop of an allowed ratio. Source: RandomResizedCrop of the published systems, the same draws in
-    the same order.
+    the same order. `area` is the least and largest share of the image that is drawn.
     """
     for _ in range(ATTEMPTS):
-        area = rng.uniform(*AREA) * width * height
+        pixels = rng.uniform(*area) * width * height
         ratio = math.exp(rng.uniform(math.log(RATIO[0]), math.log(RATIO[1])))
-        w, h = round(math.sqrt(area * ratio)), round(math.sqrt(area / ratio))
+        w, h = round(math.sqrt(pixels * ratio)), round(math.sqrt(pixels / ratio))
         if w <= width and h <= height:
             return rng.randint(0, height - h), rng.randint(0, width - w), h, w
     w = min(width, round(height * RATIO[1]))
@@ -37,24 +39,36 @@ def crop_box(rng: random.Random, width: int, height: int) -> tuple[int, int, int
 
 
 def train_crop(
-    image: Tensor, labels: Tensor, size: int, rng: random.Random
+    image: Tensor, labels: Tensor, size: int, rng: random.Random, *, area: tuple[float, float] = AREA
 ) -> tuple[Tensor, Tensor]:  # uint8 (3, H, W), (H, W)
-    """Random crop of the image, resized to `size` x `size`, mirrored in half of the cases."""
-    top, left, height, width = crop_box(rng, labels.shape[1], labels.shape[0])
+    """Random crop of the image, resized to `size` x `size`, mirrored in half of the cases.
+
+    One label for the whole image (1, 1) stays as it is.
+    """
+    top, left, height, width = crop_box(rng, image.shape[2], image.shape[1], area=area)
     flip = rng.random() < 0.5
-    rows, columns = slice(top, top + height), slice(left, left + width)
+    rows, columns, whole = slice(top, top + height), slice(left, left + width), image.shape[1:]
     image = resize(image[:, rows, columns], size, size)
+    if labels.shape != whole:
+        return image.flip(-1) if flip else image, labels
     labels = resize_labels(labels[rows, columns], (size, size))
     return (image.flip(-1), labels.flip(-1)) if flip else (image, labels)
 
 
-def central_crop(image: Tensor, labels: Tensor, size: int) -> tuple[Tensor, Tensor]:  # (3, H, W), (H, W)
-    """Shorter side resized to `size`, then the central square: the view of published results."""
-    height, width = shorter_side(*labels.shape, size)
+def central_crop(
+    image: Tensor, labels: Tensor, size: int, *, margin: float = 1.0
+) -> tuple[Tensor, Tensor]:  # (3, H, W), (H, W)
+    """Shorter side resized to `margin` x `size`, then the central square: the view of published results.
+
+    One label for the whole image (1, 1) stays as it is.
+    """
+    whole = image.shape[1:]
+    height, width = shorter_side(*whole, round(margin * size))
     top, left = round((height - size) / 2), round((width - size) / 2)
     rows, columns = slice(top, top + size), slice(left, left + size)
-    labels = resize_labels(labels, (height, width))
-    return resize(image, height, width)[:, rows, columns], labels[rows, columns]
+    if labels.shape == whole:
+        labels = resize_labels(labels, (height, width))[rows, columns]
+    return resize(image, height, width)[:, rows, columns], labels
 
 
 def resize_labels(labels: Tensor, size: Sequence[int]) -> Tensor:  # (H, W) -> (height, width) = size

@@ -2,14 +2,14 @@
 
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
-from experiment.events import Events
 from experiment.pace import Pace, duration
+from experiment.track import TrackedEvents, Tracker
 from metrics.cost import peak_memory
 from metrics.table import in_one_line
 from utils.distributed import is_main
@@ -27,12 +27,12 @@ class RunLog:
 
     Args:
         folder: TensorBoard folder of this step. title: what bar and lines begin with.
-        ahead: batches that this call trains in later steps.
+        ahead: batches that this call trains in later steps. trackers: that are told the same as TensorBoard.
     """
 
-    def __init__(self, folder: Path | str, title: str, *, ahead: int = 0):
+    def __init__(self, folder: Path | str, title: str, *, ahead: int = 0, trackers: Sequence[Tracker] = ()):
         self.title, self.pace = title, Pace(ahead)
-        self.events = Events(folder) if is_main() else None
+        self.events = TrackedEvents(folder, trackers) if is_main() else None
         self.lines = is_main() and not (sys.stdout.isatty() and sys.stderr.isatty())
         self.bar: tqdm | None = None
         self.now, self.values, self.lr = "", {}, 0.0  # epoch in words, losses last seen
@@ -131,6 +131,11 @@ class RunLog:
         self.events.picture("test/confusion", confusion_picture(shares, list(drawn.values()), columns), step)
         if samples is not None:
             self.events.picture("test/samples", samples, step)
+
+    def filed(self, folder: Path) -> None:
+        """Result files in `folder` are complete, and trackers may have them."""
+        for tracker in self.events.trackers if self.events else ():
+            tracker.files(folder)
 
     def close_bar(self) -> None:
         """End the training bar."""

@@ -53,6 +53,10 @@ METHODS = Methods(
         "STAR-M": "methods.star_memory:STARM",
         "BARM": "methods.barm:BARM",
         "SDR": "methods.sdr:SDR",
+        "CoMFormer": "methods.comformer:CoMFormer",
+        "ECLIPSE": "methods.eclipse:ECLIPSE",
+        "BalConpas": "methods.balconpas:BalConpas",
+        "BalConpas-M": "methods.balconpas_memory:BalConpasM",
     }
 )
 SPELLINGS = {"DFT_STAR": "DFT*"}  # a shell expands the star

@@ -16,7 +16,13 @@ from utils.losses.pixel_means import mean_within, pixel_means
 class ALIFE(WithTeacher):
     """Background pixels answer to the teacher's whole softmax, and never to one class.
 
-    L = CE on new classes + ali ALI on background + kd distillation elsewhere. The cross entropy is a mean
+    So no wrong label is believed where the teacher is not sure. Everywhere else the old channels are
+    distilled as in LwF.
+
+    Equation: L = CE(z, y) on new classes + ali (logsumexp(z) - sum_c q_c z_c) on background
+        + kd KD(z, u) elsewhere, q = softmax(u)
+
+    The cross entropy is a mean
     over all pixels, the others over their own, as published. After step 0 all norms are frozen.
     """
 

@@ -22,8 +22,12 @@ from utils.schedule import poly
 
 
 class ALIFEM(ALIFE):
-    """ALIFE; then remembered features are rotated to where the new network has theirs, and the classifiers
-    trained on them and on the images. A step ends by remembering mean features of its classes.
+    """ALIFE; then remembered features are turned to where the new network has theirs, a rotation per class.
+
+    Then the classifiers alone train on them and on the images. A step ends by remembering mean features.
+
+    Equation: a_k := R_k a_k by share (1 - cos) + (1 - share) CE; then L = focal CE(z, y) + refine_ali ALI
+        + refine_memory CE(a, k)
     """
 
     memory_size: Annotated[int, "features kept of each class (ALIFE-M)"] = 1000
@@ -89,10 +93,8 @@ class ALIFEM(ALIFE):
 
     def classifier(self) -> tuple[Tensor, Tensor]:
         """Weight (C, D) and bias (C,) of all classes, as constants."""
-        weight, bias = (
-            torch.cat([getattr(c, kind).detach() for c in self.net.cls]) for kind in ("weight", "bias")
-        )
-        return weight.flatten(1), bias
+        rows = [torch.cat([getattr(c, kind).detach() for c in self.net.cls]) for kind in ("weight", "bias")]
+        return rows[0].flatten(1), rows[1]
 
     # -- third stage ---------------------------------------------------------------------------------------
     def refine_classifiers(self, memory: Tensor, owners: Tensor, loader) -> None:  # (K, M, D), (K,)
@@ -117,15 +119,13 @@ class ALIFEM(ALIFE):
         ali = self.refine_ali * mean_within(ali, labels == BACKGROUND)
         return {"ce": ce, "ali": ali, "memory": self.refine_memory * F.cross_entropy(remembered, owners)}
 
-    def optimise(
-        self, parameters: list[Tensor], make: Callable, loss: Callable, loader, num_epochs: int
-    ) -> None:
+    def optimise(self, parameters: list[Tensor], make: Callable, loss: Callable, loader, epochs: int) -> None:
         """Move `parameters` along `loss(images, labels)`, with the poly schedule and averaged gradients."""
-        assert num_epochs > 0, "a stage needs an epoch"
+        assert epochs > 0, "a stage needs an epoch"
         optimizer = make(parameters, weight_decay=self.training.weight_decay)
-        factor = poly(num_epochs * len(loader), self.training.lr_power)
+        factor = poly(epochs * len(loader), self.training.lr_power)
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
-        for images, labels in self.batches(loader, num_epochs):
+        for images, labels in self.batches(loader, epochs):
             gradients = torch.autograd.grad(loss(images, labels), parameters)
             for parameter, gradient in zip(parameters, gradients, strict=True):
                 parameter.grad = all_reduce_sum(gradient.contiguous()).div_(world_size())

@@ -53,9 +53,14 @@ class ResidualBranches(SegmentationModel):
 class BARM(WithTeacher):
     """Each step adds a branch, which learns its classes and where they take the place of the background.
 
-    L = BCE with pseudo-labels, of the newest branch alone + loss_bg (corrections are not negative on
-    background) + loss_new (but low on new classes) + loss_features (old branches' features on background)
-    + loss_kd (old branches' logits). After step 0 norms are frozen; those of new branches stay at mean 0 and
+    Its first row corrects the background's logit: it is low on new classes, and not negative elsewhere. Old
+    branches are held to the teacher's, and only the newest one learns from labels.
+
+    Equation: L = BCE(z, pseudo y), newest branch + loss_bg max(1 - 2 sigmoid(b), 0) on background
+        + loss_new softplus(b) on new classes + loss_features |f_j - f_j,old|^2 on background
+        + loss_kd BCE(z_j, sigmoid(u_j)) over the old branches j
+
+    After step 0 norms are frozen; those of new branches stay at mean 0 and
     variance 1, as published.
     """
 

@@ -13,8 +13,12 @@ from train import Training
 
 
 class Method:
-    """Fine-tuning: the head's own losses (cross entropy) on the labels of the step, nothing kept of the old
-    classes (lower bound).
+    """Fine-tuning: the whole network trains by its head's own losses on the labels of the step (lower bound).
+
+    Old classes are background there, so that each step unlearns what earlier ones taught. Nothing is done
+    against it: what a method keeps is measured from here.
+
+    Equation: L = CE(z, y), or what the head minimises
 
     Hyper-parameters are class attributes annotated as `name: Annotated[type, "help with source"] = default`;
     each becomes a flag of `run.py`. `methods.build.build_method` makes a complete method; one made from step
@@ -31,8 +35,9 @@ class Method:
 
     registered: ClassVar[str]  # the value of --method, set by the registry
     needs_teacher: ClassVar[bool] = False
-    # Heads it can be run on: keys of `modules.heads.HEADS`, or what they answer for ("pixels": all such).
-    heads_supported: ClassVar[tuple[str, ...]] = ("pixels",)
+    # Heads it can be run on: keys of `modules.heads.HEADS`, or what they answer for ("pixels": all such). ():
+    # derived, see `methods.declared.heads_of`.
+    heads_supported: ClassVar[tuple[str, ...]] = ()
     needs_background: ClassVar[bool] = False  # refuse datasets whose class 0 is a real class
     needs_new_classes: ClassVar[bool] = False  # refuse tasks whose steps bring no class (domain-incremental)
     # The method whose step 0 has the same weights, bit for bit; "": derived, see `methods.build.step0_as`.

@@ -10,6 +10,7 @@ from torch import Tensor
 from dataset.loader import first_epochs
 from methods.base import Method
 from methods.closed_form_net import ClosedFormNet, NoHead, WideHead
+from modules.heads import HEADS
 from segmentation_module import Output, Parts, SegmentationModel
 from utils.losses.moments import Moments
 
@@ -40,7 +41,8 @@ class ClosedForm(Method, ABC):
 
     def build_model(self, step, parts: Parts) -> SegmentationModel:
         body = parts.body()
-        head = parts.head(body) if self.sgd else NoHead(body.out_channels)
+        by_image = HEADS[parts.head_name].answers == "images"  # a mean, which has nothing to train
+        head = parts.head(body) if self.sgd or by_image else NoHead(body.out_channels)
         learner = step.num_new if self.sgd and step.index == 0 else 0
         net = ClosedFormNet(
             body,

@@ -31,7 +31,7 @@ class WideHead(Head):
 
     def __init__(self, head: Head, *, num_random: int = 0, unit_length: bool = False):
         super().__init__()
-        self.head, self.unit_length = head, unit_length
+        self.head, self.unit_length, self.output = head, unit_length, head.output
         bound = head.out_channels**-0.5
         projection = torch.empty(num_random, head.out_channels).uniform_(-bound, bound)
         self.register_buffer("projection", projection)

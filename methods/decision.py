@@ -39,7 +39,8 @@ def competing(*, leading: int = 0, squashed: Callable[[Tensor], Tensor] | None =
 def decide(predict: Callable[[Tensor], Tensor], out: Output) -> Tensor:  # (N, H, W)
     """`predict(out.logits)`, bit by bit, with a small part of them in memory at a time."""
     small = at_least_float32(out.logits_small)
-    if not hasattr(predict, "leading") or "logits" in vars(out):  # cached: somebody needed them anyway
+    plain = type(out).logits is Output.logits  # up-sampled `logits_small`; heads may mean something else
+    if not plain or not hasattr(predict, "leading") or "logits" in vars(out):  # cached: somebody needed them
         return predict(out.logits)
     found = [_image(predict, small[number : number + 1], out.size) for number in range(len(small))]
     return torch.cat(found)

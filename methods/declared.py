@@ -1,34 +1,27 @@
-"""Hyper-parameters as the source of a method declares them, so that `--help` need not wait for PyTorch."""
-
-import ast
-import sys
-from functools import cache
-from importlib.util import find_spec
-from pathlib import Path
-from typing import Annotated
+"""What the source of a method declares, so that `--help` need not wait for PyTorch."""
 
 from methods import METHODS, hyper_parameters
 from modules.heads import HEADS
+from utils.outline import Open, declared_of, is_only_source, outline
 from utils.registry import Registry
 
-ROOMS = ("methods.", "modules.")  # where parts and what they derive from stand
-KINDS = {"bool": bool, "float": float, "int": int, "str": str}
-
-
-class _Open:
-    """Stands for a kind or a value that only running the code can tell."""
-
-
-def declared_of(parts: Registry, name: str, attribute: str) -> object:
-    """The class attribute of a part, from the source where it is plain there."""
-    place = parts.data[name]
-    found = getattr(outline(place), attribute, _Open) if is_only_source(place) else _Open
-    return getattr(parts[name], attribute) if found is _Open else found
+BASE = "methods.base:Method"
 
 
 def heads_of(method: str) -> list[str]:
-    """The heads that a method can be run on, the one to take unless another is asked for first."""
-    wanted = declared_of(METHODS, method, "heads_supported")
+    """The heads that a method can be run on, the one to take unless another is asked for first.
+
+    A method that does not say is for heads that answer for pixels or images; for all of them, if its losses
+    are the head's own.
+    """
+    place, wanted = METHODS.data[method], declared_of(METHODS, method, "heads_supported")
+    if is_only_source(place):
+        own = outline(place).losses != outline(BASE).losses
+    else:
+        own = METHODS[method].losses is not Registry({"base": BASE})["base"].losses
+    if not wanted and not own:
+        return list(HEADS)
+    wanted = wanted or ("pixels", "images")
     return [name for name in HEADS if name in wanted or declared_of(HEADS, name, "answers") in wanted]
 
 
@@ -41,51 +34,6 @@ def declared(name: str) -> dict[str, tuple[type, object, str]]:
     place = METHODS.data[name]
     if is_only_source(place):
         found = hyper_parameters(outline(place))
-        if not any(_Open in entry for entry in found.values()):
+        if not any(Open in entry for entry in found.values()):
             return found
     return hyper_parameters(METHODS[name])
-
-
-def is_only_source(place: object) -> bool:
-    """Whether a registry has a place that nobody has imported yet."""
-    return isinstance(place, str) and place.partition(":")[0] not in sys.modules
-
-
-@cache
-def outline(place: str) -> type:
-    """A class with the annotations and plain values of the class at `place`, and outlines as its bases."""
-    module, _, name = place.partition(":")
-    file = Path(find_spec(module).origin)
-    homes, nodes = {}, {}
-    for node in ast.parse(file.read_text(encoding="utf-8")).body:
-        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(ROOMS):
-            homes |= {alias.asname or alias.name: f"{node.module}:{alias.name}" for alias in node.names}
-        elif isinstance(node, ast.ClassDef):
-            nodes[node.name] = node
-            homes[node.name] = f"{module}:{node.name}"
-    named = [base.id for base in nodes[name].bases if isinstance(base, ast.Name)]
-    bases = tuple(outline(homes[base]) for base in named if base in homes)
-    body = {"__annotations__": {}}
-    for node in nodes[name].body:
-        if isinstance(node, ast.AnnAssign):
-            body["__annotations__"][node.target.id] = _annotation(node.annotation)
-            body |= {node.target.id: _value(node.value)} if node.value else {}
-        elif isinstance(node, ast.Assign):
-            body |= {one.id: _value(node.value) for one in node.targets if isinstance(one, ast.Name)}
-    return type(name, bases, body)
-
-
-def _annotation(node: ast.expr) -> object:
-    """`Annotated[kind, help]` if it is that; `object` for others, which are no hyper-parameters."""
-    if not (isinstance(node, ast.Subscript) and ast.unparse(node.value) == "Annotated"):
-        return object
-    kind, text = node.slice.elts
-    return Annotated[KINDS.get(ast.unparse(kind), _Open), _value(text)]
-
-
-def _value(node: ast.expr) -> object:
-    """The literal that `node` is."""
-    try:
-        return ast.literal_eval(node)
-    except ValueError:
-        return _Open

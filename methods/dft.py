@@ -7,7 +7,13 @@ from tasks import Step
 
 
 class DFTStar(Method):
-    """Fine-tune the rows of current and future classes only, on a network frozen after step 0."""
+    """Backbone and head are frozen after step 0, and so are the classifiers of earlier steps.
+
+    Every class has its row from step 0 on, and learns there as a negative what it is not. A later step then
+    trains the rows of its own and of future classes only: some thousand weights, and no old network.
+
+    Equation: L = CE(z, y), z over the classes of all steps; the gradient reaches the rows of steps >= t only
+    """
 
     freeze_backbone: Annotated[bool, "freeze backbone and head after step 0 (--fix_backbone)"] = True
     freeze_classifiers: Annotated[bool, "freeze earlier steps' classifiers (--fix_pre_cls)"] = True

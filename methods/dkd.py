@@ -14,11 +14,14 @@ from utils.losses.pixelwise import binary_distillation, softplus
 
 
 class DKD(SigmoidHeads):
-    """Sigmoids of new classes alone learn from labels; old ones keep their scores, and what speaks for and
-    against them.
+    """Sigmoids of new classes alone learn from labels; old ones keep the teacher's scores.
 
-    An auxiliary classifier (channel 0) learns to say no everywhere; new classes start from it.
-    L = mBCE + AC + 5 KD + 5 DKD+ + 5 DKD-; step 0: mBCE + AC.
+    A score is split into what speaks for a class and what against it (positive and negative weights), and
+    both are distilled. An auxiliary classifier (channel 0) learns to say no everywhere; new classes start
+    from it.
+
+    Equation: L = mBCE(z_new, y) + loss_ac AC + loss_kd BCE(z_old, sigmoid(u))
+        + loss_dkd [BCE(z+_old, sigmoid(u+)) + BCE(z-_old, sigmoid(u-))]; step 0: mBCE + AC
     """
 
     pos_weight_step0: Annotated[float, "weight of positive pixels at step 0 (DKD: 2 VOC, 35 ADE)"] = 1.0

@@ -30,6 +30,12 @@ class StepsView(AnnotatedMemory):
 
 
 class DKDM(StepsView, DKD):
-    """DKD-M: DKD, and old images as the step's labels would show them."""
+    """DKD, and a memory of old images, whose labels are as this step's would be.
+
+    So an old image teaches the new classes what they are not, and feeds the distillation. It is chosen by
+    classes, which the teacher completes where it is sure.
+
+    Equation: L = DKD's L over images of the step and of the memory
+    """
 
     step0_as = "DKD"

@@ -15,9 +15,14 @@ from utils.losses.pixelwise import (
 
 
 class EIR(SigmoidHeads, EIRSoftmax):
-    """EIR as published: a sigmoid per class, a detached background classifier, and a wider head.
+    """Single objects of old classes are stored, and pasted into new images, so that no context comes along.
 
-    L = BCE summed over classes + 5 RSKD. After step 0 the norms are frozen, and weight decay applies to the
+    Confident predictions of the teacher replace background labels. As published: a sigmoid per class, a
+    detached background classifier, and a wider head.
+
+    Equation: L = BCE(z, mixed pseudo y), summed over classes + loss_kd RSKD(z, u)
+
+    After step 0 the norms are frozen, and weight decay applies to the
     newest classifier only.
     """
 

@@ -23,8 +23,10 @@ class EIRSoftmax(Replay):
 
     A step trains on its images and on each stored instance without its context. Confident predictions of the
     teacher replace background labels, and instances of the predicted classes are mixed into images and
-    targets. L = CE(soft targets) + 5 RSKD, where region-specific distillation (RSKD) assigns the teacher's
-    background probability to the new classes on their pixels.
+    targets. Region-specific distillation (RSKD) assigns the teacher's background probability to the new
+    classes on their pixels.
+
+    Equation: L = CE(z, mixed pseudo y) + loss_kd RSKD(z, u)
     """
 
     loss_kd: Annotated[float, "weight of region-specific distillation (EIR config, kd)"] = 5.0

@@ -9,7 +9,12 @@ from methods.importance import ImportancePenalty, Named
 
 
 class EWC(ImportancePenalty):
-    """Weights are important where the squared gradient of the loss (diagonal of the Fisher matrix) is large.
+    """A penalty holds each weight to its old value, as strongly as the Fisher matrix says.
+
+    Its diagonal, the squared gradient of the loss, is large where a small move would cost much. No old
+    network answers: only weights are remembered.
+
+    Equation: L = CE(z, y) + reg_importance sum_i F_i (theta_i - theta_old_i)^2
 
     F <- alpha g^2 + (1 - alpha) F after every batch, continued from step to step; new parameters start at 1.
     With the published alpha, F is about the squared mean gradient of the last two batches.

@@ -47,18 +47,36 @@ class EWF(Method):
 
 
 class MiBEWF(EWF, MiB):
-    """MiB+EWF."""
+    """A step trains as MiB does; then its network is averaged with that of the step before.
+
+    The share of the new network grows with the share of classes that the step brings. The mean is what is
+    tested, and what the next step begins with, as student and as teacher.
+
+    Equation: MiB's L; at the end theta := (1 - a) theta_old + a theta, a = sqrt(new / (new + old classes))
+    """
 
     step0_as = "FT"  # there is nothing to fuse with
 
 
 class PLOPEWF(EWF, PLOP):
-    """PLOP+EWF."""
+    """A step trains as PLOP does; then its network is averaged with that of the step before.
+
+    The share of the new network grows with the share of classes that the step brings. The mean is what is
+    tested, and what the next step begins with, as student and as teacher.
+
+    Equation: PLOP's L; at the end theta := (1 - a) theta_old + a theta, a = sqrt(new / (new + old classes))
+    """
 
     step0_as = "FT"
 
 
 class DKDEWF(EWF, DKD):
-    """DKD+EWF."""
+    """A step trains as DKD does; then its network is averaged with that of the step before.
+
+    The share of the new network grows with the share of classes that the step brings. The mean is what is
+    tested, and what the next step begins with, as student and as teacher.
+
+    Equation: DKD's L; at the end theta := (1 - a) theta_old + a theta, a = sqrt(new / (new + old classes))
+    """
 
     step0_as = "DKD"

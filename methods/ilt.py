@@ -10,7 +10,13 @@ from utils.losses.pixelwise import feature_distillation
 
 
 class ILT(LWF):
-    """LwF, and the encoder's features tied to the teacher's by their mean squared difference."""
+    """LwF, which distils outputs, with the encoder's features tied to the teacher's as well.
+
+    The distance is the mean squared difference over all channels and places. It holds the whole network back,
+    old and new classes alike.
+
+    Equation: L = CE(z, y) + loss_kd KD(z, u) + loss_de mean (f - f_old)^2
+    """
 
     loss_de: Annotated[float, "weight of the features' difference (preset ILT of MiB and PLOP)"] = 100.0
 

@@ -10,7 +10,14 @@ from utils.losses.closed_form import linear_discriminant
 
 
 class LDA(Prototypes):
-    """Gaussian classes that share one covariance (streaming LDA); background as with PROTOTYPES."""
+    """Classes are Gaussians of a frozen backbone's features, with means of their own and one covariance.
+
+    Means and covariance add up over steps, in one pass each. Background is as with PROTOTYPES: learned at
+    step 0 only.
+
+    Equation: class = argmax_c mean_c^T S^-1 f - mean_c^T S^-1 mean_c / 2, S = (1 - shrinkage) covariance
+        + shrinkage (trace / D) I
+    """
 
     shrinkage: Annotated[float, "share of the covariance that becomes a multiple of the identity"] = 1e-4
     unit_length: Annotated[bool, "scale the features of every cell to length 1 first"] = False

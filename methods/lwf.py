@@ -11,7 +11,13 @@ from utils.losses.pixelwise import cross_entropy, knowledge_distillation
 
 
 class LWF(WithTeacher):
-    """Cross entropy, and the teacher's softmax as soft target of the old channels."""
+    """The network of the step before is the teacher: its softmax is the soft target of the old channels.
+
+    New classes are learned from the labels at the same time. That the labels call old objects background is
+    not corrected, so that the two terms contradict each other there.
+
+    Equation: L = CE(z, y) + loss_kd KD(z, u), KD: CE of softmax(z_old) with softmax(alpha u)
+    """
 
     loss_kd: Annotated[float, "weight of distillation (preset LWF of MiB and PLOP)"] = 100.0
     alpha: Annotated[float, "inverse temperature of the teacher's softmax (MiB --alpha)"] = 1.0

@@ -11,9 +11,12 @@ from utils.losses.pixelwise import binary_cross_entropy, binary_distillation
 
 
 class LWFMC(WithTeacher):
-    """Binary cross entropy of all channels with the label, and of the old ones with the teacher's sigmoids.
+    """Every class is a sigmoid of its own: binary cross entropy of all channels with the label.
 
-    On the old channels the two disagree by design: this step's labels have background there.
+    The old channels are tied to the teacher's sigmoids as well. On them the two disagree by design: this
+    step's labels have background there.
+
+    Equation: L = BCE(z, y) + icarl_importance BCE(z_old, sigmoid(u))
     """
 
     icarl_importance: Annotated[float, "weight of distillation (preset LWF-MC of MiB and PLOP)"] = 10.0

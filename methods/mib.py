@@ -13,7 +13,15 @@ from utils.losses.pixelwise import unbiased_losses
 
 
 class MiB(WithTeacher):
-    """Unbiased losses: this step's background may be an old class, and the teacher's background a new one."""
+    """What is background in this step's labels may be an old class, and the teacher's background a new one.
+
+    The cross entropy lets old classes answer for background, and the distillation compares the teacher's
+    background with the student's background and new classes together. New classifiers start from the
+    background's, so that the probabilities of the step before are kept at its start.
+
+    Equation: L = CE(z, y) with p_0 := p_0 + sum of p_old
+        + loss_kd KD(z, u) with p_0 := p_0 + sum of p_new
+    """
 
     loss_kd: Annotated[float, "weight of unbiased distillation (preset MiB of MiB and PLOP)"] = 10.0
     alpha: Annotated[float, "inverse temperature of the teacher's softmax (MiB --alpha)"] = 1.0

@@ -102,11 +102,25 @@ def set_classifiers(net: SegmentationModel, old: Tensor, new: Tensor, new_bias: 
 
 
 class MiBNeST(NeST, MiB):
-    """MiB+NeST."""
+    """MiB on classifiers that NeST has tuned before training.
+
+    Each new row is a learned mixture of all old ones, found in a few passes in which nothing else moves. It
+    starts where the new classes are, so that the first iterations of the step break less of the old ones.
+
+    Equation: w_new = sum_k (importance_k * w_k) projection_k, tuned by CE(z, y) for warm_epochs;
+        then MiB's L
+    """
 
 
 class PLOPNeST(NeST, PLOP):
-    """PLOP+NeST."""
+    """PLOP on classifiers that NeST has tuned before training.
+
+    Each new row is a learned mixture of all old ones, found in a few passes in which nothing else moves. It
+    starts where the new classes are, so that the first iterations of the step break less of the old ones.
+
+    Equation: w_new = sum_k (importance_k * w_k) projection_k, tuned by CE(z, y) for warm_epochs;
+        then PLOP's L
+    """
 
     # Background is a row of the first classifier, so it keeps its pre-tuned weights.
     freeze_classifiers: Annotated[bool, "freeze old classifiers (--fix_pre_cls; NeST: VOC yes, ADE no)"] = (

@@ -7,7 +7,12 @@ from methods.importance import ImportancePenalty, Named
 
 
 class PI(ImportancePenalty):
-    """Weights are important where their updates lowered the loss: gradient times update, summed up.
+    """A penalty holds each weight to its old value, as strongly as its updates have lowered the loss.
+
+    Gradient times update is summed up along the path of training, at no cost beside it. That of all
+    steps adds up.
+
+    Equation: L = CE(z, y) + reg_importance sum_i score_i (theta_i - theta_old_i)^2
 
     path += g_k (theta_{k-1} - theta_k), with the gradient after the update; at the end of the step
     score = max(0, path / ((theta - theta_start)^2 + 1e-20)) + score of the steps before.

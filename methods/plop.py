@@ -24,7 +24,13 @@ from utils.losses.pseudo_labels import (
 
 
 class PLOP(WithTeacher):
-    """Local POD on every stage, and cross entropy with pseudo-labels of a confident teacher on background.
+    """Background pixels take the class that the teacher sees there, where its entropy says that it is sure.
+
+    Sure is below the median entropy of the class, found in one pass over the step's images. Every stage is
+    held to the teacher's by local POD: means over strips of the squared feature maps, at several scales.
+
+    Equation: L = nu CE(z, pseudo y) + lambda sum over stages of |POD(h) - POD(h_old)|_2,
+        lambda = pod_factor sqrt(seen / new classes), nu = share of old pixels that the teacher is sure of
 
     Where steps bring no classes (Cityscapes by domain) there is nothing to relabel: plain cross entropy and
     POD. Crops must be at least 4 pixels wide at the coarsest map, e.g. 64 at stride 16, and square.

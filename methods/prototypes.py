@@ -12,11 +12,16 @@ from utils.losses.closed_form import nearest_mean
 class Prototypes(ClosedForm):
     """Every cell takes the class whose mean feature has the smallest angle to its own.
 
+    The backbone is frozen and pre-trained elsewhere: what a step learns is a mean per class, in one pass. New
+    classes cannot move old ones, so that nothing is forgotten but what is confused.
+
+    Equation: class = argmax_c cos(f, mean_c)
+
     Background is learned at step 0 only: later it hides old and future classes, unless the setting is
     sequential, which hides none.
     """
 
-    heads_supported = ("deeplab",)  # none is built: the answer is read from the backbone's own features
+    heads_supported = ("deeplab", "images")  # the first is not built: the backbone's own features are read
     with_products = False
     hides: bool = True  # whether later steps' background may be another class
 

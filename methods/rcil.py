@@ -18,18 +18,25 @@ from modules.norms import NORMS
 from segmentation_module import Output, Parts, SegmentationModel
 from tasks import Step
 from utils.losses.pixel_means import pixel_means
-from utils.losses.pixelwise import cross_entropy, unbiased_losses
+from utils.losses.pixelwise import cross_entropy, knowledge_distillation, unbiased_losses
 from utils.losses.pooled_cube import pooled_cube_distillation
 
 
 class RCIL(WithTeacher):
-    """Two branches per block, merged into the frozen first one at each step, and pooled cube distillation.
+    """Every block has two branches: a frozen one, which keeps what was known, and one that learns.
 
-    Tasks without new classes (domain-incremental) keep plain cross entropy beside the pooled cubes. The four
+    After a step both are merged into one convolution, so that the network does not grow. Distillation
+    compares cubes of feature maps after pooling, along space and along channels; the losses are MiB's.
+
+    Equation: L = MiB's L + pckd_maps, pckd_logits sum |P(h^2 - h_old^2)|_2, P: means over k x k cells
+        + pckd_channel_maps, pckd_channel_features sum |Q(h^2 - h_old^2)|_2, Q: over 3 channels
+
+    Tasks without new classes (domain-incremental) keep plain cross entropy beside the pooled cubes; without a
+    background that hides classes, plain distillation of the old ones joins it (our extension). The four
     factors belong to the dataset; the defaults are those of VOC.
     """
 
-    heads_supported = ("deeplab",)  # of which it builds its own, with two branches
+    heads_supported = ("deeplab", "pooled")  # of the first it builds its own, with two branches
 
     loss_kd: Annotated[float, "weight of unbiased distillation (published scripts: 100)"] = 100.0
     pckd_maps: Annotated[float, "spatial pooled cube factor of stage maps and features (VOC; train.py)"] = (
@@ -43,11 +50,6 @@ class RCIL(WithTeacher):
     stem_activation: Annotated[bool, "activate the stem, which the published network does not"] = False
     merge_for_inference: Annotated[bool, "after the task's last step save one folded branch only"] = False
 
-    def __init__(self, step: Step, **hyper):
-        super().__init__(step, **hyper)
-        if step.grows and not step.has_background:
-            raise ValueError(f"RCIL adds classes to a background class, which {step.dataset} has not")
-
     def build_model(self, step: Step, parts: Parts) -> SegmentationModel:
         name = backbone_name(parts.backbone)
         if BACKBONES.get(name) not in RESNETS:
@@ -60,6 +62,8 @@ class RCIL(WithTeacher):
         body = replace(parts, pretrained="", options=options).body()
         if parts.pretrained:
             body.load_pretrained(parts.pretrained, complete=parallel.both_branches)
+        if parts.head_name != "deeplab":
+            return SegmentationModel(body, parts.head(body), self.heads(step), precision=parts.precision)
         head = parallel.ParallelHead(
             body.out_channels,
             body.head_channels,
@@ -88,7 +92,7 @@ class RCIL(WithTeacher):
                 unit.copy_merged()
 
     def start_increment(self, loader) -> None:
-        if self.init_balanced and self.step.grows:
+        if self.init_balanced and self.step.grows and self.step.has_background:
             init_weights_from_background(self.net.cls)
         for unit in parallel.units(self.net):
             convs, norm = unit.branch()
@@ -102,14 +106,20 @@ class RCIL(WithTeacher):
         if not self.step.grows:
             (ce,) = pixel_means(cross_entropy, [out.logits_small], [labels])
             return {"ce": ce} | pckd
-        unce, unkd = pixel_means(unbiased_losses, [out.logits_small, old.logits_small], [labels])
+        both = [out.logits_small, old.logits_small]
+        if not self.step.has_background:
+            ce, kd = pixel_means(plain_losses, both, [labels])
+            return {"ce": ce, "kd": self.loss_kd * kd} | pckd
+        unce, unkd = pixel_means(unbiased_losses, both, [labels])
         return {"unce": unce, "unkd": self.loss_kd * unkd} | pckd
 
     def pooled_cubes(self, old: Output, out: Output) -> tuple[Tensor, Tensor]:
         """Spatial and channel part of pooled cube distillation, times sqrt(C / C_new)."""
         growth = math.sqrt(self.step.num_seen / self.step.num_new)
         stages = len(out.attentions)
-        maps = [[*o.attentions.values(), o.features, o.logits_small] for o in (old, out)]
+        # Background takes in the logits of the new classes (see `pooled_cube_distillation`), if there is one.
+        known = None if self.step.has_background else self.step.num_old
+        maps = [[*o.attentions.values(), o.features, o.logits_small[:, :known]] for o in (old, out)]
         spatial = [self.pckd_maps] * (stages + 1) + [self.pckd_logits]
         channel = [self.pckd_channel_maps] * stages + [self.pckd_channel_features]
         along_space, along_channels = pooled_cube_distillation(*maps, spatial=spatial, channel=channel)
@@ -118,3 +128,8 @@ class RCIL(WithTeacher):
     def end_increment(self, loader) -> None:
         if self.merge_for_inference and self.step.index == self.step.num_steps - 1:
             parallel.merge_for_inference(self.net)
+
+
+def plain_losses(logits: Tensor, old_logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """Cross entropy, and distillation of the old classes, of each pixel: (N, H, W) both."""
+    return cross_entropy(logits, labels), knowledge_distillation(logits, old_logits)

@@ -17,6 +17,12 @@ from utils.losses.pixelwise import at_least_float32
 class REMINDER(PLOP):
     """PLOP, and on pixels of a new class distillation of the old classes that are similar to it.
 
+    A new class is confused with old ones that look like it, so that these are what it makes forgotten. The
+    more alike, the stronger the teacher's answer for them is kept.
+
+    Equation: L = PLOP's L + csw sum_k w_k KD_k(z, u) on pixels of new classes,
+        w from the cosines of prototypes
+
     Similarity is the cosine between prototypes: of a new class its mean feature in the batch, of an old one
     its mean over the batches of the step that taught it, through the network of that step.
     """

@@ -12,6 +12,11 @@ from utils.distributed import is_main
 class Replay(Method):
     """Cross entropy on the images of the step and on stored old ones, with the labels of their own steps.
 
+    Nothing corrects that an old image shows new classes as background, and a new image old ones. It is the
+    baseline that says what a memory is worth alone.
+
+    Equation: L = CE(z, y) over both
+
     The memory is class-balanced, has a fixed total budget, and is refilled at the start of a step from the
     images of the previous step and from its entries.
     """

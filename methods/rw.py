@@ -10,7 +10,11 @@ from methods.importance import Named
 
 
 class RW(EWC):
-    """Weights are important by EWC, and where their updates lowered the loss by much per distance moved.
+    """A penalty holds each weight to its old value, by EWC's importance and by that of its path.
+
+    The path counts where updates lowered the loss by much per distance moved. The two are added.
+
+    Equation: L = CE(z, y) + reg_importance sum_i (F_i + score_i) (theta_i - theta_old_i)^2
 
     Every `reg_iterations` batches score += -g d / (F d^2 / 2 + 1e-8), with d the change since the last time;
     at the end of the step its positive part, averaged with that of the previous step.

@@ -18,6 +18,12 @@ from utils.losses.pixelwise import at_least_float32, cross_entropy
 class SDR(MiB):
     """MiB, and four terms on the body's output: it keeps old classes, and gathers, parts and thins out all.
 
+    Classes that lie compact and far from each other leave room for new ones. The terms act on features, and
+    MiB's on the outputs.
+
+    Equation: L = MiB's L + matching |f - p_old|^2 + attraction |f - p|^2 + repulsion mean 1 / |m_c - m_d|
+        + sparsity mean sum exp(f) / sum f
+
     Running means of each class's features, over every batch of every step, are what they are measured by.
     Step 0 has plain cross entropy, and starts the means.
     """

@@ -14,7 +14,12 @@ from utils.losses.pixelwise import binary_cross_entropy
 
 
 class SegACIL(ClosedForm):
-    """Step 0 by SGD; then ridge regression of all cells' classes on random features, one pass per step.
+    """Step 0 is trained by SGD; from then on the network is frozen, and no gradient is computed.
+
+    A step is one pass over its images, which adds up products of random features and sums over classes. The
+    classifier of all classes is their ridge regression, the same as if all steps had come at once.
+
+    Equation: W = (sum phi phi^T + gamma I)^-1 sum phi y^T, phi = relu(R f) of every labelled cell
 
     Differs from SegACIL, which updates the inverse of the products batch by batch and starts new columns at
     noise: products and sums are kept and solved once per step, which gives the same without the noise.
@@ -64,7 +69,13 @@ class SegACIL(ClosedForm):
 
 
 class RIDGE(SegACIL):
-    """The same on the network's own features: with `sgd` off, on those of any frozen foundation model."""
+    """Ridge regression as in SegACIL, on the network's own features instead of random ones.
+
+    With `sgd` off it is on those of any frozen foundation model, and nothing is trained at all. A step is one
+    pass over its images.
+
+    Equation: W = (sum f f^T + gamma I)^-1 sum f y^T
+    """
 
     num_random: Annotated[int, "random features, 0: the network's own (RIDGE)"] = 0
 

@@ -41,7 +41,9 @@ class SSUL(Method):
 
     Unknown is what is background now and looks like an object; the head of new classes starts as a copy of
     its head. After step 0 the newest head and that of unknown train, and that of background hardly. Sure
-    answers of the step before replace background. L = BCE summed over channels.
+    answers of the step before replace background.
+
+    Equation: L = BCE(z, pseudo y), summed over channels, mean over counted pixels
     """
 
     threshold: Annotated[float, "sigmoid that makes the previous answer a label (SSUL --pseudo_thresh)"] = 0.7

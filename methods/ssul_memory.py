@@ -18,7 +18,13 @@ from utils.losses.pixelwise import sigmoid_pseudo_labels
 
 
 class SSULM(AnnotatedMemory, SSUL):
-    """SSUL, with half of each batch from the memory. Its labels show every class learned so far."""
+    """SSUL, with half of each batch from a memory of old images.
+
+    The memory is class-balanced and small. Its labels show every class learned so far, so that new heads see
+    old classes as negatives.
+
+    Equation: L = BCE(z, pseudo y), summed over channels, half of the images being old ones
+    """
 
     step0_as = "SSUL"
 

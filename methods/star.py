@@ -26,8 +26,12 @@ from utils.losses.prototype_replay import (
 class STAR(PrototypeMemory, SigmoidHeads, WithTeacher):
     """A sigmoid per class; old classes are replayed as features drawn around their prototypes.
 
-    L = BCE of the new classes, on images, replayed features and background that the teacher knows nothing of
-    + pkd squared distance of features where it knows a class + contrast of new centres with old prototypes.
+    New classes learn what they are not from these, and from background that the teacher knows nothing of.
+    Features are held where it knows a class, and centres of new classes are kept away from old prototypes.
+
+    Equation: L = BCE(z_new, y) on images, replayed features and unknown background
+        + pkd mean |f - f_old|^2 where the teacher sees a class + contrast mean 1 / min_k |centre - p_k|
+
     After step 0 norms are frozen. Old classifiers learn nothing: features are held where they were.
     """
 

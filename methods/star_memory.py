@@ -7,7 +7,12 @@ from methods.star import STAR
 
 
 class STARM(StepsView, STAR):
-    """STAR, and old images as in DKD-M. What a step counts and gathers includes them."""
+    """STAR, and a memory of old images, used as in DKD-M.
+
+    Its labels are as this step's would be. What a step counts and gathers includes them.
+
+    Equation: L = STAR's L over images of the step and of the memory
+    """
 
     mem_size: Annotated[int, "images of the memory, all old classes together (STAR-M)"] = 50
 

@@ -13,6 +13,12 @@ from utils.losses.pixelwise import at_least_float32
 class UCD(MiB):
     """MiB, and a contrastive loss between pixels of student and teacher.
 
+    Features of one class are drawn together and those of others apart, the student's and the teacher's alike.
+    Each pair counts by the probability, as the teacher sees it, that both pixels are of one class.
+
+    Equation: L = MiB's L + contrast mean over positive pairs of
+        -w [s - log(exp(s) + sum of exp(s) over negatives)], s = cosine / temperature
+
     Background pixels take the teacher's class. A pair is weighted by the probability that the teacher gives
     both pixels the same class, or 1 where both have a label of this step. As published, the features are
     first weighted by their energy, which has no effect because they are normalised before the comparison.

@@ -6,7 +6,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from metrics.published_csv import published_row
-from metrics.reported import computed
+from metrics.reported import IMAGES, computed, labels_of
 from metrics.scores import forgetting
 from metrics.view import result_files
 
@@ -16,7 +16,8 @@ SCHEMA = 1  # see `metrics.results`
 def over_steps(results: list[dict]) -> dict:
     """Numbers over the steps in `results`, in order; fills in the forgetting of the last one's classes."""
     last = results[-1]
-    by_label = [{entry["label"]: entry["iou"] for entry in result["classes"]} for result in results]
+    measure = "accuracy" if labels_of(last) == IMAGES else "iou"
+    by_label = [{entry["label"]: entry[measure] for entry in result["classes"]} for result in results]
     lost = forgetting(by_label)
     for entry in last["classes"]:
         entry["forgetting"] = lost.get(entry["label"])
@@ -24,16 +25,15 @@ def over_steps(results: list[dict]) -> dict:
 
 
 def published_csv(results: list[dict], *, num_classes: int) -> str:
-    """The published CSV of all steps."""
-    rows = [
-        published_row(
-            result["step"],
-            [entry["iou"] for entry in result["classes"]],
-            math.nan if result["scores"]["miou_all"] is None else result["scores"]["miou_all"],
-            num_classes=num_classes,
-        )
-        for result in results
-    ]
+    """The published CSV of all steps; with accuracies in place of IoUs where images have one label."""
+    rows = []
+    for result in results:
+        by_image = labels_of(result) == IMAGES
+        whole, single = ("top1_accuracy_all", "accuracy") if by_image else ("miou_all", "iou")
+        total = result["scores"][whole]
+        cells = [entry[single] for entry in result["classes"]]
+        rows.append(published_row(result["step"], cells, math.nan if total is None else total,
+                                  num_classes=num_classes))  # fmt: skip
     return "".join(f"{row}\n" for row in rows)
 
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 SHARE = "share"  # of 1 in files, in per cent in tables
+MASKS, IMAGES = "masks", "images"  # what a test has labels of: one per pixel, or one per image
 
 
 @dataclass(frozen=True)
@@ -23,12 +24,14 @@ class Counted:
     Args:
         counts: (C, K) in learning order: rows true, columns predicted.
         num_base: classes of step 0, background included. has_background: whether class 0 is background.
+        labels: MASKS or IMAGES, of which the counts are images.
         options: those of `metrics.scores.class_scores`.
     """
 
     counts: "Tensor"
     num_base: int
     has_background: bool = True
+    labels: str = MASKS
     options: Mapping[str, object] = field(default_factory=dict)
 
     def classes(self, group: str, *, foreground: bool = False) -> range:
@@ -63,6 +66,7 @@ class Metric:
         column: its name in tables; "": files and TensorBoard alone have it.
         background: "+" if the column's name is to say that it counts as an old class, "-" that it is left
             out.
+        labels: the tests whose tables have the column: of MASKS, of IMAGES; "": all.
     """
 
     compute: Callable[..., float | None]
@@ -71,6 +75,7 @@ class Metric:
     higher_is_better: bool = True
     column: str = ""
     background: str = ""
+    labels: str = ""
 
     def head(self, has_background: bool) -> str:
         """The column's name, which says whether background counts: old+bg, old-bg."""
@@ -94,6 +99,11 @@ def of_group(name: str, group: str) -> Callable[[Counted], float | None]:
     return lambda counted: counted.groups[group][name]
 
 
+def top1_of(group: str) -> Callable[[Counted], float | None]:
+    """Share of the images of a group of classes whose class was recognised; None of masks."""
+    return lambda counted: counted.groups[group]["pixel_accuracy"] if counted.labels == IMAGES else None
+
+
 def harmonic_of(suffix: str) -> Callable[[Counted], float | None]:
     """Harmonic mean of the mIoU of old and of new classes."""
     return lambda counted: harmonic(*(counted.groups[f"{one}{suffix}"]["miou"] for one in ("old", "new")))
@@ -101,7 +111,7 @@ def harmonic_of(suffix: str) -> Callable[[Counted], float | None]:
 
 def average_of(name: str) -> Callable[[list[dict]], float | None]:
     """Mean of a score over the steps; of the mIoU of all classes it is the papers' "avg"."""
-    return lambda results: average([result["scores"][name] for result in results])
+    return lambda results: average([result["scores"].get(name) for result in results])
 
 
 def mean_forgetting(results: list[dict]) -> float | None:
@@ -132,24 +142,30 @@ def images_per_second(cost: Mapping) -> float | None:
 METRICS: dict[str, Metric] = {
     "pixel_accuracy_all": Metric(of_group("pixel_accuracy", "all")),
     "mean_accuracy_all": Metric(of_group("mean_accuracy", "all")),
-    "miou_all": Metric(of_group("miou", "all"), column="all", background="+"),
+    "miou_all": Metric(of_group("miou", "all"), column="all", background="+", labels=MASKS),
     "frequency_weighted_iou_all": Metric(of_group("frequency_weighted_iou", "all")),
     "pixel_accuracy_old": Metric(of_group("pixel_accuracy", "old")),
     "mean_accuracy_old": Metric(of_group("mean_accuracy", "old")),
-    "miou_old": Metric(of_group("miou", "old"), column="old", background="+"),
+    "miou_old": Metric(of_group("miou", "old"), column="old", background="+", labels=MASKS),
     "frequency_weighted_iou_old": Metric(of_group("frequency_weighted_iou", "old")),
     "pixel_accuracy_new": Metric(of_group("pixel_accuracy", "new")),
     "mean_accuracy_new": Metric(of_group("mean_accuracy", "new")),
-    "miou_new": Metric(of_group("miou", "new"), column="new"),
+    "miou_new": Metric(of_group("miou", "new"), column="new", labels=MASKS),
     "frequency_weighted_iou_new": Metric(of_group("frequency_weighted_iou", "new")),
     "miou_all_foreground": Metric(of_group("miou", "all_foreground"), column="all", background="-"),
     "miou_old_foreground": Metric(of_group("miou", "old_foreground"), column="old", background="-"),
     "miou_new_foreground": Metric(of_group("miou", "new_foreground")),
-    "harmonic": Metric(harmonic_of(""), column="harmonic"),
+    "harmonic": Metric(harmonic_of(""), column="harmonic", labels=MASKS),
     "harmonic_foreground": Metric(harmonic_of("_foreground")),
     "miou_all_predicted_counts": Metric(lambda counted: miou_predicted_counts(counted.counts)),
-    "average_miou": Metric(average_of("miou_all"), "over_steps", column="average"),
+    "top1_accuracy_all": Metric(top1_of("all"), column="all", labels=IMAGES),
+    "top1_accuracy_old": Metric(top1_of("old"), column="old", labels=IMAGES),
+    "top1_accuracy_new": Metric(top1_of("new"), column="new", labels=IMAGES),
+    "average_miou": Metric(average_of("miou_all"), "over_steps", column="average", labels=MASKS),
     "average_miou_foreground": Metric(average_of("miou_all_foreground"), "over_steps"),
+    "average_incremental_accuracy": Metric(
+        average_of("top1_accuracy_all"), "over_steps", column="average", labels=IMAGES
+    ),
     "mean_forgetting": Metric(mean_forgetting, "over_steps", higher_is_better=False, column="forgetting"),
     "trainable_percent": Metric(trained_share, "over_steps", "%", higher_is_better=False),
     "trainable_parameters": Metric(
@@ -166,10 +182,12 @@ def computed(section: str, given) -> dict[str, float | None]:
     return {name: one.compute(given) for name, one in METRICS.items() if one.section == section}
 
 
-def columns(has_background: bool) -> Iterator[tuple[str, Metric]]:
-    """What tables show, in their order: by section, and what leaves background out behind what counts it."""
+def columns(has_background: bool, labels: str = MASKS) -> Iterator[tuple[str, Metric]]:
+    """What tables show of a test of MASKS or IMAGES, in their order: by section, and what leaves background
+    out behind what counts it.
+    """
     order = {"scores": 0, "over_steps": 1, "cost": 2}
-    shown = [(name, one) for name, one in METRICS.items() if one.column]
+    shown = [(name, one) for name, one in METRICS.items() if one.column and one.labels in ("", labels)]
     for name, one in sorted(shown, key=lambda pair: (order[pair[1].section], pair[1].background == "-")):
         if has_background or one.background != "-":
             yield name, one
@@ -180,8 +198,13 @@ def value(result: Mapping, name: str) -> float | None:
     return result[METRICS[name].section].get(name)
 
 
+def labels_of(result: Mapping) -> str:
+    """What a result file is a test of: IMAGES, whose top-1 accuracy counts, or MASKS, whose mIoU does."""
+    return MASKS if result["scores"].get("top1_accuracy_all") is None else IMAGES
+
+
 def scores(
-    counts: "Tensor", *, num_base: int, has_background: bool = True, **options
+    counts: "Tensor", *, num_base: int, has_background: bool = True, labels: str = MASKS, **options
 ) -> dict[str, float | None]:
     """Every number of one evaluation, by name; arguments as of `Counted`.
 
@@ -189,6 +212,7 @@ def scores(
         `{pixel_accuracy, mean_accuracy, miou, frequency_weighted_iou}_{all, old, new}`;
         `miou_{all, old, new}_foreground`, background left out (equal to the above for data without
         background, and for the new classes always); `harmonic` and `harmonic_foreground`, the harmonic mean
-        of the mIoU of old and new classes; `miou_all_predicted_counts`, as other libraries report it.
+        of the mIoU of old and new classes; `miou_all_predicted_counts`, as other libraries report it;
+        `top1_accuracy_{all, old, new}`, None of masks.
     """
-    return computed("scores", Counted(counts, num_base, has_background, options))
+    return computed("scores", Counted(counts, num_base, has_background, labels, options))

@@ -12,7 +12,8 @@ shares of 1, null where a number does not exist:
     confusion, columns       pixels; rows are `classes`, columns are named (they may include untaught classes)
     scores                   every number of that section in `metrics.reported.METRICS`
     over_steps               steps (that were found), and the numbers of that section: average_miou and
-                             average_miou_foreground (the papers' "avg"), mean_forgetting, trainable_percent
+                             average_miou_foreground (the papers' "avg"), mean_forgetting, trainable_percent;
+                             of images with one label average_incremental_accuracy
     metrics                  unit and direction of every number
     test                     what was measured: view (see `metrics.view.View`), images (of the whole test set:
                              number and hash of their content), counted (the same of those of the step, and
@@ -35,7 +36,7 @@ from pathlib import Path
 
 from metrics.confusion import ConfusionMatrix
 from metrics.filed import SCHEMA, csv_of, over_steps, published_csv, read_results
-from metrics.reported import METRICS, computed, scores
+from metrics.reported import IMAGES, MASKS, METRICS, computed, scores
 from metrics.scores import class_scores, number
 from metrics.view import View, view_of_config
 from tasks import Step
@@ -47,7 +48,7 @@ CONVENTIONS = {
     "absent": "classes without a pixel in the test labels are left out of every mean, as in the published "
     "systems; where one is predicted, miou_all_predicted_counts counts it as 0, as cityscapesscripts, "
     "torchmetrics, ignite and segmentation_models.pytorch do",
-    "forgetting": "best IoU of an earlier step minus the IoU now",
+    "forgetting": "best IoU of an earlier step minus the IoU now; accuracy, where images have one label",
     "average": "mean over steps 0 to this one",
 }
 
@@ -148,7 +149,8 @@ def describe(matrix: ConfusionMatrix, step: Step, dataset, content: dict, view: 
         "classes": classes,
         "confusion": counts.tolist(),
         "columns": names[: counts.shape[1]],
-        "scores": scores(counts, num_base=len(step.groups[0]), has_background=step.has_background),
+        "scores": scores(counts, num_base=len(step.groups[0]), has_background=step.has_background,
+                         labels=IMAGES if dataset.one_label else MASKS),
         "metrics": {name: {"unit": one.unit, "higher_is_better": one.higher_is_better}
                     for name, one in METRICS.items()},
         "images": matrix.images,

@@ -101,7 +101,7 @@ def forgetting(iou_by_step: Sequence[Mapping[str, float | None]]) -> dict[str, f
     """Forgetting of each class: its best IoU after an earlier step, minus that after the last step.
 
     Negative if the class got better (Chaudhry et al., Riemannian Walk, ECCV 2018, with IoU in place of
-    accuracy).
+    accuracy; where images have one label, of accuracies as there).
 
     Args:
         iou_by_step: for each step in order, IoU by class; a class is missing until it is learned.

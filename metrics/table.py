@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from metrics.reported import columns, value
+from metrics.reported import IMAGES, columns, labels_of, value
 from metrics.view import view_of_result
 
 NOTE = "+bg: background counts as an old class; -bg: it is left out of the mean"
@@ -13,14 +13,16 @@ def table(results: Sequence[Mapping]) -> str:
     if not results:
         return "no results yet"
     last = results[-1]
-    shown = list(columns(last["has_background"]))
+    labels = labels_of(last)
+    shown = list(columns(last["has_background"], labels))
     rows = [["step", "classes", *(one.head(last["has_background"]) for _, one in shown)]]
     for result in results:
         cells = [one.text(value(result, name)) for name, one in shown]
         rows.append([str(result["step"]), str(len(result["classes"])), *cells])
     title = [last["method"], f"{last['dataset']} {last['task']}", last["setting"],
              f"protocol {last['protocol']}"]  # fmt: skip
-    notes = [f"mIoU in %, {view_of_result(last)} view"] + [NOTE] * last["has_background"]
+    measure = "top-1 accuracy" if labels == IMAGES else "mIoU"
+    notes = [f"{measure} in %, {view_of_result(last)} view"] + [NOTE] * last["has_background"]
     share = last["over_steps"]["trainable_percent"]
     if share is not None:
         notes.append(f"trainable in the incremental steps: {significant(share)} % of full fine-tuning")
@@ -34,11 +36,12 @@ def in_one_line(result: Mapping) -> str:
     """What a step reached and what it took."""
     scores, cost = result["scores"], result["cost"]
     mark = "+bg" if result["has_background"] else ""
-    said = f"{result['method']} {result['task']} step {result['step']} of {result['num_steps'] - 1}: mIoU "
-    parts = [f"old{mark} {percent(scores['miou_old'])}"]
-    if scores["miou_new"] is not None:
-        parts.append(f"new {percent(scores['miou_new'])}")
-    parts.append(f"all{mark} {percent(scores['miou_all'])} %")
+    words, kind = ("top-1", "top1_accuracy") if labels_of(result) == IMAGES else ("mIoU", "miou")
+    said = f"{result['method']} {result['task']} step {result['step']} of {result['num_steps'] - 1}: {words} "
+    parts = [f"old{mark} {percent(scores[f'{kind}_old'])}"]
+    if scores[f"{kind}_new"] is not None:
+        parts.append(f"new {percent(scores[f'{kind}_new'])}")
+    parts.append(f"all{mark} {percent(scores[f'{kind}_all'])} %")
     if result["over_steps"]["mean_forgetting"] is not None:
         parts.append(f"forgetting {percent(result['over_steps']['mean_forgetting'])}")
     if "seconds" in cost:

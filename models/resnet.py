@@ -22,7 +22,7 @@ class ResNet(nn.Module):
         depths: blocks per stage.
         stem_channels, stem_kernel: of the first convolution, which has stride 2; a max-pooling follows.
         pool: whether it does.
-        output_stride: 8 or 16; from there on, stages dilate instead of striding.
+        output_stride: 8, 16 or 32; from there on, stages dilate instead of striding.
         head_channels: width of the segmentation head that suits this body.
         norm: normalisation with activation, called as `norm(channels)`.
         block: residual block, called as `ResidualBlock` is.
@@ -44,8 +44,8 @@ class ResNet(nn.Module):
         stem_activation: str = "leaky_relu",
     ):
         super().__init__()
-        if output_stride not in (8, 16):
-            raise ValueError(f"output_stride can be 8 or 16, not {output_stride}")
+        if output_stride not in (8, 16, 32):
+            raise ValueError(f"output_stride can be 8, 16 or 32, not {output_stride}")
         self.head_channels = head_channels
         conv = nn.Conv2d(3, stem_channels, stem_kernel, stride=2, padding=stem_kernel // 2, bias=False)
         stem = OrderedDict(conv1=conv, bn1=norm(stem_channels, activation=stem_activation))

@@ -32,7 +32,7 @@ class TimmBackbone(nn.Module):
 
     Args:
         name: timm's name, with or without a tag of its weights.
-        output_stride: 8 or 16, for the models that can be dilated; the others keep the stride that they have.
+        output_stride: 8, 16 or 32, for models that can be dilated; the others keep the stride that they have.
         side: image side (px) to build the position tables for; 0 for the model's own.
 
     Raises:

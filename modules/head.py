@@ -17,8 +17,9 @@ class Head(nn.Module):
     Attributes:
         out_channels: D, what the classifiers read.
         answers: "pixels" if each cell of the features has logits of its own, so that a formula on
-            `logits_small` and `features` means what its paper says; else a word for what the head answers
-            for. Methods say in `heads_supported` which of these they can use.
+            `logits_small` and `features` means what its paper says; "images" if there is one cell, whose
+            label is the image's; else a word for what the head answers for. Methods say in
+            `heads_supported` which of these they can use.
         defaults: values of run flags that the head wants where nobody chooses others.
         output: what networks with this head answer with. Its `logits` are what decisions are made by.
     """

@@ -7,6 +7,8 @@ from utils.registry import Registry
 HEADS = Registry(
     {
         "deeplab": "modules.deeplab:DeepLabV3Head",
+        "mask": "modules.mask_head:MaskHead",
+        "pooled": "modules.pooled_head:PooledHead",
     }
 )
 PUBLISHED = "deeplab"  # what files, recipes and command lines mean that name no head

@@ -59,11 +59,12 @@ def table(runs: Runs) -> str:
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
-def spread(values: Sequence[float | None]) -> str:
+def spread(values: Sequence[float | None], digits: int = 1) -> str:
     """Mean and, of several values, standard deviation (of the sample); "-" if one does not exist."""
     if None in values:
         return "-"
-    return f"{mean(values):.1f}" + (f" +- {stdev(values):.1f}" if len(values) > 1 else "")
+    around = f" +- {stdev(values):.{digits}f}" if len(values) > 1 else ""
+    return f"{mean(values):.{digits}f}{around}"
 
 
 def differences(runs: Runs) -> str:

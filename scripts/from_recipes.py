@@ -112,18 +112,21 @@ def main(arguments: list[str] | None = None) -> int:
     about = __doc__.split("\n")[0]
     parser = argparse.ArgumentParser(prog="python -m scripts.from_recipes", description=about)
     parser.add_argument("--check", action="store_true", help="change nothing, only say what is out of date")
-    options = parser.parse_args(arguments)
+    return write_stale(wanted(), check=parser.parse_args(arguments).check)
+
+
+def write_stale(files: dict[Path, str], *, check: bool) -> int:
+    """Write those of `files` that have another text, or only name them; 1 if there are any to `check`."""
     stale = {
-        path: text
-        for path, text in wanted().items()
+        path: text for path, text in files.items()
         if not path.is_file() or path.read_text(encoding="utf-8") != text
-    }
+    }  # fmt: skip
     for path, text in stale.items():
-        print(f"{'out of date' if options.check else 'written'}: {path.relative_to(ROOT)}")
-        if not options.check:
+        print(f"{'out of date' if check else 'written'}: {path.relative_to(ROOT)}")
+        if not check:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding="utf-8")
-    return int(options.check and bool(stale))
+    return int(check and bool(stale))
 
 
 if __name__ == "__main__":

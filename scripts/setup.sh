@@ -4,7 +4,7 @@
 # first use and installs the requirements into it; afterwards this costs nothing until a requirements file or the Python
 # version changes. Leaves the chosen Python first on PATH as `python`.
 
-requirements=$1
+requirements=${1:?give a file of requirements, as scripts/demo.sh and scripts/test.sh do}
 base=${PYTHON:-python3}
 
 # A Python with everything in it is taken as it is.
@@ -17,7 +17,7 @@ if [ -n "${PYTHON:-}" ]; then
         fi
         lacking="$folder has no program called python"
     fi
-    echo "$base is not used as it is, .venv is: $(echo "$lacking" | tail -n 3 | paste -s -d, -)" >&2
+    echo "$base is not used as it is, .venv is: $(echo "$lacking" | tail -n 3 | paste -s -d, - | sed 's/,/, /g')" >&2
 fi
 
 if ! .venv/bin/python -c '' 2>/dev/null; then

@@ -1,16 +1,19 @@
 """Tiny tasks, networks and batches that many tests share."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
 from methods.build import build_method
+from methods.declared import heads_of
 from segmentation_module import Parts
 from tasks import Step
 from train import Training
 from utils.labels import IGNORE
 
+MASKS = {"queries": 6, "layers": 2, "points": 32}
 GROUPS = ((0, 1, 2), (3,), (4, 5))
 PARTS = Parts(backbone="tiny", output_stride=8)
 SIZE = 32
@@ -19,20 +22,25 @@ SIZE = 32
 def make_method(name: str, index: int, *, seed: int = 0, teacher: bool = True, loader=None, **hyper):
     """A method of a 3-step task at step `index`, with network, teacher and previous weights as run.py gives
     them; `loader(step)` makes what the steps before learned from, a `TinyLoader` by default.
+
+    `name` may end in / and a head; without, it is the first that the method supports.
     """
+    name, _, head = name.partition("/")
+    head = head or heads_of(name)[0]
+    parts = replace(PARTS, head_name=head, head_options=MASKS if head == "mask" else {})
     torch.manual_seed(seed)
     step = Step("test", "2-1", index, GROUPS)
     how = {"hyper": hyper, "training": Training(epochs=1, lr=0.01), "device": torch.device("cpu")}
     previous = None
     for number in range(index):
-        before = takes_default_type(build_method(name, step.at(number), PARTS, previous=previous, **how))
+        before = takes_default_type(build_method(name, step.at(number), parts, previous=previous, **how))
         if number > 0:
             before.start_increment((loader or TinyLoader)(before.step))
         before.fit_step((loader or TinyLoader)(before.step))  # those that do without the trainer
         before.end_increment((loader or TinyLoader)(before.step))
         net = {key: value.clone() for key, value in before.net.state_dict().items()}
         previous = {"step": number, "net": net, "method_state": before.state_dict()}
-    method = takes_default_type(build_method(name, step, PARTS, previous=previous, **how))
+    method = takes_default_type(build_method(name, step, parts, previous=previous, **how))
     if not teacher:
         method.teacher = None
     method.net.train()

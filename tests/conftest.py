@@ -19,6 +19,7 @@ ROOT = Path(__file__).resolve().parent.parent
 SMALL = [
     *("--crop_size", "32", "--batch_size", "4", "--epochs", "1", "--num_workers", "0"),
     *("--recipe", "none", "--backbone", "tiny", "--output_stride", "8"),
+    *("--queries", "6", "--decoder_layers", "2", "--mask_points", "32"),  # of the mask head
 ]
 
 torch.set_num_threads(1)

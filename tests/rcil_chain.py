@@ -31,10 +31,10 @@ def identity_norms(net):
     return [names[unit.branch()[1]] for unit in parallel.units(net) if unit.merged]
 
 
-def chain(last, groups=GROUPS, **hyper):
+def chain(last, groups=GROUPS, has_background=True, **hyper):
     """RCIL at step `last`, each step's weights taken over from the one before, and its teacher."""
     torch.manual_seed(0)
-    step = Step("test", "task", 0, groups, has_background=groups[0] != groups[1])
+    step = Step("test", "task", 0, groups, has_background=has_background and groups[0] != groups[1])
     method = RCIL(step, **hyper)
     method.net = shaken(method.build_model(step, PARTS))
     for index in range(1, last + 1):

@@ -11,7 +11,7 @@ from tasks import Step
 
 GROUPS = ((0, 1, 2), (3,), (4,))
 NAMES = ("background", "disc", "ring & rod", "plus", "star")
-DATASET = SimpleNamespace(class_names=NAMES, skipped=())
+DATASET = SimpleNamespace(class_names=NAMES, one_label=False, skipped=())
 
 
 def write_run(root, method, *, seed=42, right=0.8, groups=GROUPS, steps=None, dataset="shapes", task="2-1",

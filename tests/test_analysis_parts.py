@@ -186,6 +186,16 @@ def test_a_name_that_is_wider_than_its_region_is_not_written():
     assert len(changed) and changed[:, 0].min() >= 70 and changed[:, 0].max() < 90
 
 
+def test_no_name_is_cut_off_by_the_border_of_the_tile():
+    labels = np.zeros((40, 40), np.uint8)
+    labels[:, :8] = 1
+    for name, written in (("it", True), ("ring", True), ("square", False)):  # in 32 px of the tile
+        tile = Image.new("RGB", (160, 160), (200, 0, 0))
+        write_names(tile, labels, {1: name})
+        assert (len(tile.getcolors()) > 1) == written
+        assert set(np.asarray(tile)[:, 0, 1]) == {0}
+
+
 def test_tables_align_and_files_are_tidy(tmp_path):
     assert text_table(["run", "x"], [["FT", "10.0"], ["long", "-"]]) == "run      x\nFT    10.0\nlong     -"
     write_csv(tmp_path / "a" / "b.csv", [{"x": 1, "y": None}])

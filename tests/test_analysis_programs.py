@@ -1,6 +1,8 @@
 """visualize, predict, probe and drift as a user runs them, on networks with random weights."""
 
+import copy
 import csv
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -84,6 +86,14 @@ def test_a_probe_sees_the_networks_own_classifier_as_the_runs_test_does(runs, he
     own, other = probe.observe(trained, fresh, "")
     tested = evaluate(trained.method, trained.loader(trained.data.test), device=trained.device, log=Quiet)
     assert torch.equal(own, tested.counts) and own.shape == (6, 7) and other.shape == (7, 7)
+
+
+def test_on_a_cpu_no_worker_is_started_that_would_take_the_networks_cores(runs):
+    trained = replace(load_step(runs["FT"] / "step_0.pt"), num_workers=1)
+    images = copy.copy(trained.data.test)
+    images.samples = images.samples * 50
+    assert trained.loader(images).num_workers == 0
+    assert replace(trained, device=torch.device("cuda")).loader(images).num_workers == 1
 
 
 def test_probing_the_same_network_again_gives_the_same_numbers(runs, here):

@@ -6,7 +6,10 @@ import torch
 
 from scripts.benchmark import __main__ as benchmark
 from scripts.benchmark import losses as benchmark_losses
+from scripts.benchmark import methods as benchmark_methods
+from scripts.benchmark.steps import Bench
 from scripts.benchmark.tools import Row, distance, kept_bytes, number, peak_rate, plain_types, table
+from segmentation_module import Parts
 
 CPU = torch.device("cpu")
 SMALL = ["--backbone", "tiny", "--size", "64", "--batch", "2", "--classes", "7", "--rounds", "1"]
@@ -71,3 +74,15 @@ def test_small_tools():
     x = torch.ones(1000, requires_grad=True)
     assert kept_bytes(lambda: x.exp().sum()) == 4000
     assert peak_rate(CPU, torch.float32) > 0
+
+
+def test_a_method_is_measured_at_its_second_step_beside_fine_tuning(tmp_path, capsys):
+    bench = Bench(Parts("tiny"), (5, 7), size=64, images=2, device=CPU)
+    for name in ("STAR", "RIDGE"):  # with what its own step 0 gathered; without iterations
+        before = benchmark_methods.trained(bench, name)
+        assert before["method_state"]
+        torch.save(before, tmp_path / "step_0.pt")
+        benchmark_methods.main([name, str(tmp_path / "step_0.pt"), "tiny", "fp32", *"5 7 64 2 1".split()])
+        measured = json.loads(capsys.readouterr().out)
+        assert set(measured) == {"ms", "reference ms", "MiB"}
+        assert measured["ms"] > 0 and measured["reference ms"] > 0

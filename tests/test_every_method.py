@@ -16,7 +16,7 @@ methods = [name if name == "MiB" else pytest.param(name, marks=pytest.mark.slow)
 def test_three_steps_continue_at_a_step_and_retest_to_the_same_numbers(cli, tmp_path, name):
     status, trained, err = cli("--method", name)
     assert status == 0, err
-    (folder,) = tmp_path.glob("checkpoints/small_4-1_overlap/*_tiny")
+    (folder,) = tmp_path.glob("checkpoints/small_4-1_overlap/*_tiny*")
     results = tmp_path / "results" / folder.relative_to(tmp_path / "checkpoints")
 
     apart = tmp_path / "apart" / folder.relative_to(tmp_path / "checkpoints")

@@ -33,7 +33,7 @@ def test_a_step_0_that_runs_share_is_drawn_once():
         "image",
         "truth",
         "after step 0",
-        *(f"{run} after step 1 (+ car)" for run in found_runs(found)),
+        *(f"{run}\nafter step 1 (+ car)" for run in found_runs(found)),
     ]
 
 

@@ -24,7 +24,9 @@ from train import Training, start
 from utils.labels import IGNORE
 from utils.schedule import poly
 
-DATASET = SimpleNamespace(class_names=("background", "cat", "dog", "cow"), has_background=True, skipped=())
+DATASET = SimpleNamespace(
+    class_names=("background", "cat", "dog", "cow"), has_background=True, one_label=False, skipped=()
+)
 TASK = Step("pets", "2-1", 0, ((0, 1, 2), (3,)))
 
 

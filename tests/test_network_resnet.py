@@ -33,11 +33,12 @@ def test_dilations_are_the_published_ones():
 
     assert dilations(16) == [1, 1, 1, 2]
     assert dilations(8) == [1, 1, 2, 4]
+    assert dilations(32) == [1, 1, 1, 1]
 
 
 def test_another_output_stride_is_refused():
-    with pytest.raises(ValueError, match="8 or 16, not 32"):
-        tiny(output_stride=32)
+    with pytest.raises(ValueError, match="8, 16 or 32, not 64"):
+        tiny(output_stride=64)
     with pytest.raises(ValueError, match="8 or 16, not 4"):
         DeepLabV3Head(8, 4, output_stride=4)
 

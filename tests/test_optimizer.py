@@ -8,10 +8,9 @@ import pytest
 import torch
 from torch import nn
 
-import train
 from tests.builders import SilentLog, TinyLoader, make_method
 from train import Training, fit, optimizer_step, start
-from utils.optimizer import FusedSGD
+from utils.optimizer import OPTIMIZERS, FusedSGD, make_optimizer
 
 CPU = torch.device("cpu")
 LAYOUTS = [torch.contiguous_format, torch.channels_last]
@@ -205,10 +204,54 @@ def test_a_whole_training_is_that_of_the_plain_optimizer(monkeypatch):
     """Groups, weight decay, schedule, Nesterov: the loop with PyTorch's own unfused SGD ends alike."""
     found = []
     for kind in (FusedSGD, plain_sgd):
-        monkeypatch.setattr(train, "FusedSGD", kind)
+        monkeypatch.setitem(OPTIMIZERS, "sgd", kind)
         method = make_method("FT", 0)
         loader, training = TinyLoader(method.step, batches=3), Training(epochs=2, lr=0.01)
         fit(method, loader, training, device=CPU, log=SilentLog())
         found.append(weights(method))
     for one, other in zip(*found, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_gradients_are_clipped_together_before_a_step_and_not_where_0_says_so(name):
+    moved = {}
+    for clip in (0.0, 0.5, 1e6):
+        net = nn.Linear(3, 2)
+        nn.init.ones_(net.weight)
+        optimizer = make_optimizer(name, [{"params": list(net.parameters())}], net, lr=0.1, clip=clip)
+        for parameter in net.parameters():
+            parameter.grad = torch.full_like(parameter, 2.0)
+        optimizer.step()
+        norm = torch.stack([p.grad.norm() for p in net.parameters()]).norm()
+        assert norm.item() == pytest.approx(0.5 if clip == 0.5 else 2 * 8**0.5, rel=1e-4)
+        moved[clip] = net.weight.detach().clone()
+    assert torch.equal(moved[0.0], moved[1e6])
+    # What AdamW moves by does not depend on the size of its first gradient; SGD's step does.
+    assert torch.allclose(moved[0.0], moved[0.5], atol=1e-6) == (name == "adamw")
+
+
+def test_adamw_goes_on_from_its_saved_state_with_the_same_bits_and_refuses_that_of_others():
+    def trained(optimizer, net, steps):
+        for number in steps:
+            for parameter in net.parameters():
+                generator = torch.Generator().manual_seed(number)
+                parameter.grad = torch.randn(parameter.shape, generator=generator)
+            optimizer.step()
+        return net.weight.detach().clone()
+
+    nets = [nn.Linear(3, 2) for _ in range(2)]
+    first, second = (make_optimizer("adamw", [{"params": list(n.parameters())}], n, lr=0.1) for n in nets)
+    trained(first, nets[0], range(3))
+    nets[1].load_state_dict(nets[0].state_dict())
+    second.load_state_dict(copy.deepcopy(first.state_dict()))
+    pairs = zip((first, second), nets, strict=True)
+    assert torch.equal(*(trained(one, net, range(3, 6)) for one, net in pairs))
+    renamed = nn.ModuleDict({"other": nets[1]})
+    others = make_optimizer("adamw", [{"params": list(renamed.parameters())}], renamed, lr=0.1)
+    with pytest.raises(ValueError, match="it has weight where other.weight trains now"):
+        others.load_state_dict(first.state_dict())
+    wider = nn.Linear(4, 2)
+    others = make_optimizer("adamw", [{"params": list(wider.parameters())}], wider, lr=0.1)
+    with pytest.raises(ValueError, match=r"weight was \(2, 3\), now \(2, 4\)"):
+        others.load_state_dict(first.state_dict())

@@ -126,3 +126,22 @@ def test_a_backbone_without_our_residual_blocks_is_refused(name):
     step = Step("test", "task", 0, GROUPS)
     with pytest.raises(ValueError, match=f"RCIL doubles convolutions of ResNets.*not {name}"):
         RCIL(step).build_model(step, Parts(name))
+
+
+def test_without_a_background_the_old_classes_are_distilled_alone():
+    method = chain(1, has_background=False)
+    rows = method.net.cls[1].weight.clone()
+    method.start_increment(None)
+    assert torch.equal(method.net.cls[1].weight, rows)  # there is no row of a background to start from
+    method.net.eval()
+    labels = torch.full((2, 32, 32), 3)
+    out, old = method.model(images()), method.old(images())
+    losses = method.losses(images(), labels)
+    assert list(losses) == ["ce", "kd", "pckd_spatial", "pckd_channel"]
+    for name, loss in method.incremental_losses(out, old, labels).items():
+        torch.testing.assert_close(loss, losses[name])
+    out.logits_small[:, 3:] += 5  # logits of new classes concern the cross entropy alone
+    moved = method.incremental_losses(out, old, labels)
+    assert moved["ce"] < losses["ce"]
+    for name in ("kd", "pckd_spatial", "pckd_channel"):
+        torch.testing.assert_close(moved[name], losses[name])

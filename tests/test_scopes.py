@@ -19,6 +19,8 @@ OTHER = {
     "checkpoint": "elsewhere", "results_dir": "r", "logdir": "l", "cache_dir": "c", "no_share": True,
     "overwrite": True, "backbone": "resnet18", "output_stride": 16, "pooling": 16, "precision": "bf16",
     "norm": "lean", "epochs": 2, "lr": 0.02, "batch_size": 8, "accumulate": 2, "weight_decay": 0.1,
+    "queries": 9, "decoder_layers": 3, "mask_points": 99, "backbone_lr": 0.5, "unlabelled_background": True,
+    "optimizer": "adamw", "clip_grad": 1.0,
     "lr_warmup": 0.2, "crop_size": 24, "seed": 1, "num_workers": 1, "print_interval": 3, "ckpt_interval": 0.0,
     "timeout": 60.0,
     "val_share": 0.2, "cache": "ram", "compile": True, "tf32": True, "deterministic": True,
@@ -27,7 +29,8 @@ OTHER = {
 # have tests of their own.
 NOT_VARIED = {
     *("method", "dataset", "task", "step", "test", "explain", "data_root", "index_dir", "pretrained_path"),
-    *("head", "yaml", "config", "step_ckpt", "ckpt", "replay_batch", "leaky_split", "accept"),
+    *("track", "head", "pixel_decoder", "yaml", "config", "step_ckpt", "ckpt", "replay_batch", "leaky_split"),
+    "accept",
 }
 
 

@@ -142,6 +142,9 @@ def test_a_dry_run_prints_the_jobs_and_a_mistake_is_one_line(voc, capsys, monkey
     monkeypatch.setenv("DATA_ROOT", str(voc))
     assert jobs.main(["voc/plop_15-1-overlap", "1", "2", "--dry-run"]) == 0
     assert "--rdzv_backend c10d" in capsys.readouterr().out
+    monkeypatch.setenv("JOB_PYTHON", "apptainer exec --nv css.sif python")
+    assert jobs.main(["voc/plop_15-1-overlap", "1", "2", "--dry-run"]) == 0
+    assert "srun --kill-on-bad-exit=0 apptainer exec --nv css.sif python -m torch" in capsys.readouterr().out
     assert jobs.main(["voc/plop_16-1", "1", "2", "--dry-run"]) == 2
     assert "unknown recipe" in capsys.readouterr().err
     monkeypatch.delenv("DATA_ROOT")
@@ -175,7 +178,7 @@ def test_a_job_that_is_told_to_stop_ends_its_steps_and_requeues_itself(voc, tmp_
     (tmp_path / "job.sh").write_text(jobs.job("rows", [NAME], nodes=1, gpus=1))
     path = f"{programs}:{os.environ['PATH']}"
     process = call(tmp_path, environment(voc, PATH=path, **slurm), script=tmp_path / "job.sh")
-    assert until(tmp_path / "running".exists)
+    assert until((tmp_path / "running").exists)
     os.kill(process.pid, number)
     assert finished(process).split() == ["saved", "requeued", "7"]
 

@@ -20,14 +20,15 @@ from dataset.cityscapes import (
 from task_tables import ALIASES, TASKS, task_names
 from tasks import Step, make_step, named_step
 
-CLASSES = {"voc": 21, "ade": 151, "cityscape": 20, "cityscapes_domain": 19}
+CLASSES = {"voc": 21, "ade": 151, "cityscape": 20, "cityscapes_domain": 19, "imagenet100": 100}
+NO_BACKGROUND = {"cityscapes_domain", "imagenet100"}
 BY_CLASS = [
     (dataset, name) for dataset in TASKS for name in task_names(dataset) if dataset != "cityscapes_domain"
 ]
 
 
 def step_of(dataset, task, index=0):
-    return named_step(dataset, CLASSES[dataset], task, index, has_background=dataset != "cityscapes_domain")
+    return named_step(dataset, CLASSES[dataset], task, index, has_background=dataset not in NO_BACKGROUND)
 
 
 @pytest.mark.parametrize(("dataset", "name"), BY_CLASS)

@@ -4,6 +4,7 @@ torchrun --nproc_per_node N -m tests.two_processes FOLDER METHOD...
 """
 
 import sys
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -13,6 +14,7 @@ from methods import METHODS
 from tests.builders import SilentLog, TinyLoader, make_method
 from train import Training, fit
 from utils import distributed
+from utils.masks.points import Points
 
 
 class Share(TinyLoader):
@@ -22,6 +24,21 @@ class Share(TinyLoader):
         super().__init__(step, batches=3, n=4)
         rank, world = distributed.rank(), distributed.world_size()
         self.batches = [(images[rank::world], labels[rank::world]) for images, labels in self.batches]
+
+
+@dataclass
+class Grid(Points):
+    """The same points for every layer, image and pair: whoever compares masks, compares them there."""
+
+    def for_matching(self, layers, images, like):
+        return self.few(self.number, like).expand(layers, images, -1, -1)
+
+    def for_losses(self, layer, pairs, like):
+        return [self.few(count, like).expand(pairs, -1, -1) for count in (3 * self.number, self.number // 4)]
+
+    def few(self, count, like):
+        """Some points (count, 2)."""
+        return torch.rand(count, 2, generator=torch.Generator().manual_seed(count), dtype=like.dtype)
 
 
 def count_sent(model) -> list[int]:
@@ -46,7 +63,9 @@ def main(folder: str, *names: str) -> None:
         still = {"dropout": 0.0} if hasattr(METHODS[name], "dropout") else {}  # each process draws its own
         method = make_method(name, 1, loader=Share, **still)
         method.training = Training(epochs=1, lr=0.001)
-        loader = Share(method.step)
+        loader, head = Share(method.step), method.net.head
+        if hasattr(head, "criterion"):  # each process draws its own points
+            head.criterion = replace(head.criterion, points=Grid(32))
         torch.manual_seed(1)
         method.start_increment(loader)
         sent: list[int] = []

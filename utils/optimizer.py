@@ -1,9 +1,11 @@
-"""SGD with Nesterov momentum in one fused kernel, kept from what that kernel gets wrong without a word."""
+"""The optimizers by name: AdamW, and SGD in a fused kernel, kept from what that gets wrong silently."""
 
 from collections.abc import Iterable, Mapping
 
 import torch
 from torch import Tensor
+
+from utils.optimizers import OPTIMIZERS
 
 
 class FusedSGD(torch.optim.SGD):
@@ -22,11 +24,7 @@ class FusedSGD(torch.optim.SGD):
     """
 
     def __init__(self, groups: Iterable[dict], *, lr: float, names: Mapping[Tensor, str]):
-        named = [
-            group | {"params": [(names.get(p, f"parameter {k}"), p) for k, p in enumerate(group["params"])]}
-            for group in groups
-        ]
-        super().__init__(named, lr=lr, momentum=0.9, nesterov=True, fused=True)
+        super().__init__(named_groups(groups, names), lr=lr, momentum=0.9, nesterov=True, fused=True)
         self.align()
 
     @torch.no_grad()
@@ -55,24 +53,79 @@ class FusedSGD(torch.optim.SGD):
         Raises:
             ValueError: if it is of other parameters, by name or by shape.
         """
-        wrong = "the saved optimizer state does not fit; --overwrite trains the step again: "
-        own, saved = self.param_groups, state_dict["param_groups"]
-        sizes = [[len(group["params"]) for group in groups] for groups in (saved, own)]
-        if sizes[0] != sizes[1]:
-            raise ValueError(f"{wrong}it is of {sizes[0]} parameters, but {sizes[1]} train now")
-        for group, old in zip(own, saved, strict=True):
-            names = group["param_names"]
-            for name, before, parameter, index in zip(
-                names, old.get("param_names", names), group["params"], old["params"], strict=True
-            ):
-                if name != before:
-                    raise ValueError(f"{wrong}it has {before} where {name} trains now")
-                momentum = state_dict["state"].get(index, {}).get("momentum_buffer")
-                if momentum is not None and momentum.shape != parameter.shape:
-                    shapes = f"{tuple(momentum.shape)}, now {tuple(parameter.shape)}"
-                    raise ValueError(f"{wrong}{name} was {shapes}")
+        check_fits(self, state_dict, moments=("momentum_buffer",))
         super().load_state_dict(state_dict)
         self.align()
+
+
+class NamedAdamW(torch.optim.AdamW):
+    """AdamW (Loshchilov and Hutter 2019) whose saved state knows its parameters by name.
+
+    Args: as of `FusedSGD`.
+    """
+
+    def __init__(self, groups: Iterable[dict], *, lr: float, names: Mapping[Tensor, str]):
+        super().__init__(named_groups(groups, names), lr=lr)
+
+    def load_state_dict(self, state_dict: dict) -> None:
+        """Continue from `state_dict`; ValueError if it is of other parameters, by name or by shape."""
+        check_fits(self, state_dict, moments=("exp_avg", "exp_avg_sq"))
+        super().load_state_dict(state_dict)
+
+
+
+
+def make_optimizer(
+    name: str, groups: list[dict], net: torch.nn.Module, *, lr: float, clip: float = 0.0
+) -> torch.optim.Optimizer:
+    """The optimizer `name` of OPTIMIZERS for `groups` of parameters of `net`.
+
+    Before each step, gradients whose norm, of all together, exceeds `clip` are scaled to it, unless that is
+    0: the unscaled ones, averaged over processes, as `Method.after_backward` left them.
+    """
+    names = {parameter: name for name, parameter in net.named_parameters()}
+    optimizer = OPTIMIZERS[name](groups, lr=lr, names=names)
+    if clip:
+        moved = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+
+        def shorten(*_) -> None:
+            torch.nn.utils.clip_grad_norm_(moved, clip)
+
+        optimizer.register_step_pre_hook(shorten)
+    return optimizer
+
+
+def named_groups(groups: Iterable[dict], names: Mapping[Tensor, str]) -> list[dict]:
+    """`groups` in which each parameter has its name, or its number within the group."""
+    return [
+        group | {"params": [(names.get(p, f"parameter {k}"), p) for k, p in enumerate(group["params"])]}
+        for group in groups
+    ]
+
+
+def check_fits(optimizer: torch.optim.Optimizer, state_dict: dict, *, moments: tuple[str, ...]) -> None:
+    """Refuse a saved state that is not of the parameters of `optimizer`, by names and shapes of `moments`.
+
+    Raises:
+        ValueError: saying what differs first.
+    """
+    wrong = "the saved optimizer state does not fit; --overwrite trains the step again: "
+    own, saved = optimizer.param_groups, state_dict["param_groups"]
+    sizes = [[len(group["params"]) for group in groups] for groups in (saved, own)]
+    if sizes[0] != sizes[1]:
+        raise ValueError(f"{wrong}it is of {sizes[0]} parameters, but {sizes[1]} train now")
+    for group, old in zip(own, saved, strict=True):
+        names = group["param_names"]
+        for name, before, parameter, index in zip(
+            names, old.get("param_names", names), group["params"], old["params"], strict=True
+        ):
+            if name != before:
+                raise ValueError(f"{wrong}it has {before} where {name} trains now")
+            kept = state_dict["state"].get(index, {})
+            for moment in (kept[key] for key in moments if kept.get(key) is not None):
+                if moment.shape != parameter.shape:
+                    shapes = f"{tuple(moment.shape)}, now {tuple(parameter.shape)}"
+                    raise ValueError(f"{wrong}{name} was {shapes}")
 
 
 def lie_alike(one: Tensor, other: Tensor) -> bool:

@@ -8,16 +8,17 @@ from analysis.report.rows import Row, Stat
 from analysis.report.runs import read_runs
 from analysis.report.settings import Setting, make_settings, suffix
 from config.published import EVIDENCE, JOINT, UNKNOWN, Published, harmonic_mean, read_published
-from models import WEIGHTS
 from task_tables import ALIASES
 
 # Own tests that look as those of a published family do: protocol and view.
 OWN_EVALUATIONS = {("plop", "crop 512"): "PLOP", ("mib", "crop 512"): "MiB"}
-# Names of files of weights begin so, see pretrained/README.md.
+# By backbone, for its published file, and by what the names of files have in them, see pretrained/README.md.
 OWN_PRETRAINING = {
-    "resnet101_iabn_sync": "ImageNet-1K (in-place ABN)",
+    "resnet101_iabn": "ImageNet-1K (in-place ABN)",
     "resnet101-": "ImageNet-1K (torchvision)",
     "swin_base_patch4_window12_384": "ImageNet-1K (Swin)",
+    "resnet101": "ImageNet-1K (in-place ABN)",
+    "swin_b": "ImageNet-1K (Swin)",
 }
 OWN_EVIDENCE = "own run"
 
@@ -102,7 +103,8 @@ def own_entry(setting: Setting, row: Row, convention: str) -> Entry:
     return Entry(
         method=JOINT if row.joint or row.runs[0].is_joint else row.label, year=0, dataset=about["dataset"],
         task=published_task(about["dataset"], about["task"]), setting=about["setting"],
-        backbone=about["backbone"], pretraining=pretraining(config), memory=str(config.get("mem_size", 0)),
+        backbone=on_masks(about["backbone"], config), pretraining=pretraining(config),
+        memory=str(config.get("mem_size", 0)),
         evaluation=evaluation(about), convention=convention, **scores,
         std={name: round(100 * one.std, 2) for name, one in stats.items() if one and one.std is not None},
         evidence=OWN_EVIDENCE, source="/".join(row.runs[0].path.parts[-2:]), note=note, command="", own=True,
@@ -122,6 +124,11 @@ def published_task(dataset: str, task: str) -> str:
     return task if task in known else next(names, task)
 
 
+def on_masks(backbone: str, config: Mapping) -> str:
+    """The backbone as published numbers name it: on the mask head it is Mask2Former's."""
+    return f"mask2former:{backbone.removeprefix('timm:')}" if config.get("head") == "mask" else backbone
+
+
 def evaluation(about: Mapping[str, str]) -> str:
     """The published family that looks as an own test did, else its view and protocol."""
     key = about["protocol"], about["evaluation"]
@@ -133,9 +140,10 @@ def pretraining(config: Mapping[str, object]) -> str:
     if config.get("no_pretrained"):
         return "random weights"
     path = str(config.get("pretrained_path") or "")
-    name = WEIGHTS.get(str(config.get("backbone")), "") if path == "auto" else Path(path).name
-    known = (words for start, words in OWN_PRETRAINING.items() if name.startswith(start))
-    return next(known, name or UNKNOWN)
+    if path == "auto":  # the published file, where there is one
+        return OWN_PRETRAINING.get(str(config.get("backbone")), UNKNOWN)
+    name = Path(path).name
+    return next((words for start, words in OWN_PRETRAINING.items() if start in name), name or UNKNOWN)
 
 
 def evidence_words() -> dict[str, str]:

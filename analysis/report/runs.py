@@ -7,7 +7,7 @@ from pathlib import Path
 
 from config.flags import DEFAULTS, flag_names
 from metrics.filed import over_steps, read_results
-from metrics.reported import METRICS, Metric, value
+from metrics.reported import IMAGES, METRICS, Metric, value
 from metrics.scores import average as mean_of_known
 from metrics.scores import intransigence
 from metrics.view import result_files, view_of_result
@@ -114,8 +114,9 @@ class Run:
 
 
 def further() -> dict[str, Metric]:
-    """Metrics that tables show, and have no place of their own for."""
-    return {name: one for name, one in METRICS.items() if one.column and name not in PLACES.values()}
+    """Metrics that tables show, and have no place of their own for; those of images take that of masks."""
+    own = {name for name, one in METRICS.items() if one.labels == IMAGES} | set(PLACES.values())
+    return {name: one for name, one in METRICS.items() if one.column and name not in own}
 
 
 def lower_is_better() -> set[str]:

@@ -4,6 +4,7 @@
     python -m scripts.benchmark loss --classes 21 151 --compile
     python -m scripts.benchmark step --backbone resnet101 --size 512 --batch 24 --precision bf16 --compile
     python -m scripts.benchmark all --json figures.json
+    python -m scripts.benchmark methods --classes 21           # each in a process of its own: half an hour
 
 On a GPU (the first one that PyTorch sees) sizes default to 512 pixels and 24 images in bf16. Both forms take
 turns in one process; a row has the medians over the rounds, the median of the rounds' ratios, and how far the
@@ -24,6 +25,7 @@ from modules.precisions import PRECISIONS
 from scripts.benchmark import data as benchmark_data
 from scripts.benchmark import eval as benchmark_eval
 from scripts.benchmark import losses as benchmark_losses
+from scripts.benchmark import methods as benchmark_methods
 from scripts.benchmark import norm as benchmark_norm
 from scripts.benchmark import steps as benchmark_steps
 from scripts.benchmark.tools import Row, plain_types, table
@@ -38,7 +40,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("section", choices=(*SECTIONS, "all"))
+    parser.add_argument("section", choices=(*SECTIONS, "methods", "all"), help="all: but `methods`")
     parser.add_argument("--backbone", default="resnet101", choices=tuple(BACKBONES))
     parser.add_argument("--classes", type=int, nargs="+", default=(21, 151), help="all classes, old and new")
     parser.add_argument("--size", type=int, help="side of the images (CPU: 512, and 128 in whole iterations)")
@@ -68,6 +70,9 @@ def measure(section: str, options: argparse.Namespace, device: torch.device) -> 
         ]  # fmt: skip
     parts = Parts(options.backbone, precision=options.precision or ("bf16" if cuda else "fp32"))
     found = []
+    if section == "methods":
+        sizes = {"size": iteration[0], "images": iteration[1], "rounds": rounds}
+        return [row for pair in classes for row in benchmark_methods.rows(parts, pair, **sizes)]
     for pair in classes:
         bench = benchmark_steps.Bench(parts, pair, size=iteration[0], images=iteration[1], device=device)
         if section == "eval":

@@ -54,16 +54,23 @@ class Bench:
     def seek(self, epoch: int, batch: int, *, complete: bool = False) -> None:
         """There is one batch."""
 
-    def method(self, name: str, *, fast: bool = True, channels_last: bool = True):
-        """At the start of step 1; norms of the teacher, and of a frozen network, are folded if `fast`."""
+    def method(
+        self, name: str, *, fast: bool = True, channels_last: bool = True, previous: dict | None = None
+    ):
+        """At the start of step 1; norms of the teacher, and of a frozen network, are folded if `fast`.
+
+        `previous` is the checkpoint of step 0, by default of a network with random weights.
+        """
         torch.manual_seed(0)
-        before = METHODS[name](self.step.at(0)).build_model(self.step.at(0), self.parts)
-        previous = {"step": 0, "net": before.state_dict(), "method_state": {}}
+        if previous is None:
+            before = METHODS[name](self.step.at(0)).build_model(self.step.at(0), self.parts)
+            previous = {"step": 0, "net": before.state_dict(), "method_state": {}}
         method = build_method(name, self.step, self.parts, hyper={}, training=Training(epochs=1, lr=1e-4),
                               device=self.device, previous=previous)  # fmt: skip
         if method.teacher is not None and not fast:
-            before.load_state_dict(previous["net"])
-            method.teacher = before.eval().requires_grad_(False).to(self.device)
+            teacher = method.build_model(self.step.at(0), self.parts)
+            teacher.load_state_dict(previous["net"])
+            method.teacher = teacher.eval().requires_grad_(False).to(self.device)
         layout = torch.channels_last if channels_last else torch.contiguous_format
         for net in filter(None, (method.net, method.teacher)):
             net.to(memory_format=layout)
@@ -99,7 +106,7 @@ def textbook_forms() -> Iterator[None]:
         return schedule * textbook.pod(old, new, factors)
 
     with (
-        patch("methods.base.pixel_means", plain_means),
+        patch("modules.head.pixel_means", plain_means),
         patch("methods.mib.pixel_means", plain_means),
         patch("methods.plop.pixel_means", plain_means),
         patch("methods.mib.unbiased_losses", unbiased_losses),

@@ -51,7 +51,7 @@ def job(name: str, recipes: Sequence[str], *, nodes: int, gpus: int, flags: str 
         last=len(recipes) - 1,
         output=FOLDER,
         recipes=" ".join(map(shlex.quote, recipes)),
-        python=shlex.quote(sys.executable),
+        python=shlex.join(shlex.split(os.environ.get("JOB_PYTHON", "")) or [sys.executable]),
         root=shlex.quote(str(ROOT)),
         data_root=shlex.quote(str(Path(os.environ["DATA_ROOT"]).absolute())),
         extra=" ".join(map(shlex.quote, [*flags.split(), *os.environ.get("EXTRA", "").split()])),

@@ -90,23 +90,25 @@ def sheet(
 ) -> ndarray:
     """Tiles under `titles`, a `caption` above, and a legend of (name, colour) `entries` below.
 
-    A thin line parts the rows whose numbers are in `ruled` from those above them.
+    Titles may have several lines, which end at the tiles. A thin line parts the rows whose numbers are in
+    `ruled` from those above them.
     """
-    caption, titles = written(caption), [written(title) for title in titles]
+    caption, heads = written(caption), [[written(line) for line in title.split("\n")] for title in titles]
     widths = [
-        max(width_of(title), *(row[column].width for row in rows)) for column, title in enumerate(titles)
+        max(*map(width_of, head), *(row[column].width for row in rows)) for column, head in enumerate(heads)
     ]
     width = max(sum(widths) + GAP * (len(widths) + 1), width_of(caption) + 2 * GAP)
     legend = wrapped([(written(name), fill) for name, fill in entries], width)
-    top = GAP + LINE * (2 if caption else 1)
+    top = GAP + LINE * (max(map(len, heads)) + bool(caption))
     height = top + sum(max(cell.height for cell in row) + GAP for row in rows) + LINE * len(legend) + GAP
     canvas = Image.new("RGB", (width, height), PAPER)
     draw = ImageDraw.Draw(canvas)
 
     draw.text((GAP, GAP), caption, INK, font(caption, SIZE))
     lefts = [GAP + sum(widths[:column]) + GAP * column for column in range(len(widths))]
-    for left, title in zip(lefts, titles, strict=True):
-        draw.text((left, top - LINE), title, INK, font(title, SIZE))
+    for left, head in zip(lefts, heads, strict=True):
+        for above, line in enumerate(reversed(head), 1):
+            draw.text((left, top - LINE * above), line, INK, font(line, SIZE))
     y = top
     for number, row in enumerate(rows):
         if number in ruled:

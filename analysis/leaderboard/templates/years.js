@@ -75,7 +75,7 @@ function scales(dated, width, height) {
   const [early, late] = [Math.min(...years), Math.max(...years)];
   const own = dated.some(group => group.points.some(row => row.own));
   const span = late - early + 0.8 + (own ? 1 : 0);
-  const top = Math.ceil((Math.max(...values) + 2) / 10) * 10;
+  const top = Math.max(...values) + 5;
   const low = Math.floor(Math.max(0, Math.min(...values) - 4) / 10) * 10;
   const floor = height - 26;
   const x = row => 40 + (((row.own ? late + 1 : row.year) - early + 0.4) / span) * (width - 52);
@@ -85,7 +85,7 @@ function scales(dated, width, height) {
 
 function axes({ early, late, own, top, low, x, y, every }, width, height) {
   const made = [];
-  for (let value = low; value <= top; value += (top - low) / 10 > 5 ? 20 : 10) {
+  for (let value = low; value <= top; value += top - low > 50 ? 20 : 10) {
     made.push(shape("path", { class: "grid", d: `M36,${y(value)}H${width - 6}` }));
     made.push(shape("text", { x: 31, y: y(value) + 4, "text-anchor": "end" }, value));
   }

@@ -1,0 +1,5 @@
+#!/usr/bin/env bash
+# BalConpas-M with timm:resnet101 on ade 100-5, overlap: values of BalConpas (BalConpas README and scripts)
+# expected: all 36.79 (BalConpas README; the classes have no background)
+# GPUs: not said there. Usage: DATA_ROOT=DIR bash ./scripts/ade/balconpas-m_100-5-overlap.sh GPU_IDS NB_GPU
+exec bash "$(dirname "${BASH_SOURCE[0]}")/../run_steps.sh" 'ade/balconpas-m_100-5-overlap' "$@"

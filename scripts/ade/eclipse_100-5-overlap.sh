@@ -1,0 +1,5 @@
+#!/usr/bin/env bash
+# ECLIPSE with timm:resnet101 on ade 100-5, overlap: values of ECLIPSE (ECLIPSE README and scripts)
+# expected: old 43.3, new 16.3, all 34.2 (SimCIS paper, table 3; the classes have no background)
+# GPUs: 4 there. Usage: DATA_ROOT=DIR bash ./scripts/ade/eclipse_100-5-overlap.sh GPU_IDS NB_GPU
+exec bash "$(dirname "${BASH_SOURCE[0]}")/../run_steps.sh" 'ade/eclipse_100-5-overlap' "$@"

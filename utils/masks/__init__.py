@@ -1,0 +1,1 @@
+"""Mask classification without a network: targets, points, matching, masks of a teacher, decisions."""

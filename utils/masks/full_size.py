@@ -1,0 +1,153 @@
+"""What queries say of every pixel, in bands of rows: the masks of all queries never exist at full size."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from utils.labels import BACKGROUND
+from utils.losses.upsampling import bands, exact_products, portion, upsampling_matrix
+
+
+def shares(masks: Tensor, *, softmask: bool) -> Tensor:  # (N, Q, h, w)
+    """Mask logits as shares in [0, 1]: of queries that compete for a pixel, or of each by itself."""
+    return masks.softmax(1) if softmask else masks.sigmoid()
+
+
+def share_bands(masks: Tensor, size: tuple[int, int], *, softmask: bool) -> Iterator[tuple[slice, Tensor]]:
+    """Rows of the image, and the shares (N, Q, r, W) of masks (N, Q, h, w), up-sampled to `size`, in them."""
+    (_, queries, h, w), (height, width) = masks.shape, size
+    _, rows = portion(2 * len(masks) * queries, size, masks.device)
+    with exact_products():
+        wide = masks @ upsampling_matrix(w, width, masks).T  # (N, Q, h, W)
+        down = upsampling_matrix(h, height, masks)
+    for own, read in bands(h, height, rows):
+        with exact_products():
+            band = down[own, read] @ wide[:, :, read]
+        yield own, shares(band, softmask=softmask)
+
+
+@torch.no_grad()
+def semantic_scores(logits: Tensor, masks: Tensor, size: tuple[int, int]) -> Tensor:
+    """Scores (N, C, H, W): class probability times mask probability, summed over queries (Mask2Former).
+
+    Args:
+        logits: of classes, no-object last (N, Q, C + 1). masks: mask logits (N, Q, h, w).
+    """
+    probabilities = logits.softmax(-1)[..., :-1]
+    scores = masks.new_empty(len(masks), probabilities.shape[-1], *size)
+    for rows, band in share_bands(masks, size, softmask=False):
+        scores[:, :, rows] = torch.einsum("nqc,nqrw->ncrw", probabilities, band)
+    return scores
+
+
+@dataclass
+class Contest:
+    """Which query every pixel goes to: the one with the largest score times share.
+
+    Attributes:
+        winner: query of each pixel (N, H, W), -1: none. covers: whether its share is 1/2 or more (N, H, W).
+        won: pixels that go to each query (N, Q). own: those where it wins and covers (N, Q).
+        area: pixels that it covers, whoever wins (N, Q).
+    """
+
+    winner: Tensor
+    covers: Tensor
+    won: Tensor
+    own: Tensor
+    area: Tensor
+
+    def masks(self, image: int, queries: Tensor) -> Tensor:  # (K,) -> (K, H, W)
+        """Where each of the `queries` of one image wins and covers."""
+        return (self.winner[image] == queries[:, None, None]) & self.covers[image]
+
+
+@torch.no_grad()
+def contest(
+    scores: Tensor, masks: Tensor, size: tuple[int, int], *, softmask: bool, taken: Tensor | None = None
+) -> Contest:
+    """Let queries compete for the pixels of images of `size`.
+
+    Args:
+        scores: of each query (N, Q), negative for those that take no part. masks: mask logits (N, Q, h, w).
+        taken: pixels (N, H, W) that go to nobody.
+    """
+    count = masks.shape[1]
+    winner = torch.full((len(masks), *size), -1, device=masks.device)
+    covers = torch.zeros_like(winner, dtype=torch.bool)
+    area = torch.zeros_like(scores, dtype=torch.long)
+    for rows, band in share_bands(masks, size, softmask=softmask):
+        strength = (scores[..., None, None] * band).masked_fill(scores[..., None, None] < 0, -1)
+        best, query = strength.max(1)
+        covers[:, rows] = band.gather(1, query[:, None])[:, 0] >= 0.5
+        winner[:, rows] = query.masked_fill(best < 0, -1)
+        area += (band >= 0.5).sum((2, 3))
+    if taken is not None:
+        winner = winner.masked_fill(taken, -1)
+    return Contest(winner, covers, tally(winner, count), tally(winner.masked_fill(~covers, -1), count), area)
+
+
+def tally(winner: Tensor, count: int) -> Tensor:  # (N, H, W)
+    """Pixels of each of `count` queries (N, count); -1 is nobody's."""
+    ones = torch.ones_like(winner).flatten(1)
+    found = ones.new_zeros(len(winner), count + 1)
+    return found.scatter_add_(1, winner.flatten(1) + 1, ones)[:, 1:]
+
+
+def knowing(probabilities: Tensor, *, threshold: float = 0.0) -> tuple[Tensor, Tensor]:
+    """Best class of each query (N, Q) and its score, negative where it is no-object or not above `threshold`.
+
+    Args:
+        probabilities: of classes, no-object last (N, Q, C + 1).
+    """
+    best, classes = probabilities.max(-1)
+    return classes, best.masked_fill((classes == probabilities.shape[-1] - 1) | (best <= threshold), -1)
+
+
+@torch.no_grad()
+def winning_classes(
+    probabilities: Tensor, masks: Tensor, size: tuple[int, int], *, softmask: bool, first: int = 1,
+    threshold: float = 0.0, overlap: float = 0.0,
+) -> Tensor:  # fmt: skip
+    """Class of every pixel's best query where that covers it, else background (N, H, W) (CoMFormer, ECLIPSE).
+
+    Args:
+        probabilities: of classes, no-object last (N, Q, C + 1). masks: mask logits (N, Q, h, w).
+        first: label of column 0. threshold: score that a query must exceed.
+        overlap: share of what it covers that a query must win, or it loses all.
+    """
+    classes, scores = knowing(probabilities, threshold=threshold)
+    found = contest(scores, masks, size, softmask=softmask)
+    present = (found.won > 0) & (found.area > 0) & (found.own > 0) & (found.won >= overlap * found.area)
+    labels = (classes + first).masked_fill(~present, BACKGROUND)
+    labels = labels.gather(1, found.winner.clamp(min=0).flatten(1)).view_as(found.winner)
+    return labels.masked_fill(~found.covers | (found.winner < 0), BACKGROUND)
+
+
+LEAST = 1e-6  # score of what no query sees, so that scores have logarithms
+
+
+def semantic_rule(logits: Tensor, masks: Tensor, size: tuple[int, int], *, first: int = 0) -> Tensor:
+    """Scores of all classes (N, C, H, W), see `semantic_scores`; classes below `first` have none."""
+    scores = semantic_scores(logits, masks, size)
+    unseen = scores.new_zeros(len(scores), first, *size)
+    return torch.cat([unseen, scores], dim=1).clamp_(min=LEAST) if first else scores.clamp_(min=LEAST)
+
+
+def winner_rule(logits: Tensor, masks: Tensor, size: tuple[int, int], *, first: int = 0) -> Tensor:
+    """1 for the class of the best query of competing masks, see `winning_classes` (CoMFormer)."""
+    labels = winning_classes(logits.softmax(-1), masks, size, softmask=True, first=first)
+    return one_hot(labels, first + logits.shape[-1] - 1, masks)
+
+
+def sigmoid_rule(logits: Tensor, masks: Tensor, size: tuple[int, int], *, first: int = 0) -> Tensor:
+    """1 for the class of the best query by its sigmoid, see `winning_classes` (ECLIPSE)."""
+    labels = winning_classes(logits.sigmoid(), masks, size, softmask=False, first=first)
+    return one_hot(labels, first + logits.shape[-1] - 1, masks)
+
+
+def one_hot(labels: Tensor, classes: int, like: Tensor) -> Tensor:  # (N, H, W) -> (N, C, H, W)
+    """Scores that leave no doubt."""
+    scores = like.new_full((len(labels), classes, *labels.shape[1:]), LEAST)
+    return scores.scatter_(1, labels[:, None], 1.0)
