@@ -11,24 +11,23 @@ from collections.abc import Mapping, Set
 from pathlib import Path
 from types import SimpleNamespace
 
-import torch
 import yaml
 
-from config.build import flat, run_files
-from config.flags import DEFAULTS, checked, flag_names
+from config.flags import CONTENT, DEFAULTS, checked, flag_names
 from config.help import answer_help
 from config.parser import build_parser, command_line, one_spelling, peek, unknown_flag
 from config.published_command_lines import Line, translate
 from config.recipes import find_recipes, is_file, named, read_values, source_of
-from config.reuse import CONTENT
+from config.values import CACHES, flat, run_files
 from dataset import DATASETS, first_task, has_one_label
-from experiment import checkpoint
-from methods import METHODS, hyper_parameters, method_named
-from methods.build import heads_of
+from methods import method_named
+from methods.declared import declared, heads_of
 from models import backbone_name, default_weights
 from modules.heads import HEADS, head_named
 from task_tables import lookup
+from utils import gpu
 from utils.naming import closest
+from utils.outline import declared_of
 
 # What a checkpoint does not decide for a test of it, or for an analysis.
 NOT_FROM_CHECKPOINTS = flag_names("place", "call", "rounding")
@@ -57,6 +56,8 @@ def parse(argv: list[str] | None = None) -> SimpleNamespace:
     if config.test:
         saved = [Path(config.ckpt)] if config.ckpt else run_files(config).checkpoints_saved()
         if saved:
+            from experiment import checkpoint  # brings PyTorch, which what is typed does not need
+
             content = checkpoint.load(saved[0])
             typed, config = config, resolve(argv, content["config"])
             for name in ("method", "task", "setting", "backbone", "head") if typed.ckpt else ():
@@ -99,14 +100,14 @@ def merge(argv: list[str], stored: dict) -> SimpleNamespace:
     below = (row.identity if row else line.defaults) | recipe_file
     method = method_named((DEFAULTS | below | stored | file | chosen)["method"])
     typed = read_flags(line.argv, method)
-    own = {name: default for name, (_, default, _) in hyper_parameters(METHODS[method]).items()}
+    own = {name: default for name, (_, default, _) in declared(method).items()}
 
     setting = below | stored | file | line.values | typed | {"method": method}
     dataset = str((DEFAULTS | setting)["dataset"])
     suggested = {} if "task" in setting or dataset == DEFAULTS["dataset"] else {"task": first_task(dataset)}
     if has_one_label(dataset):
-        suggested["head"] = next(name for name, head in HEADS.items() if head.answers == "images")
-    usual = {"head": heads_of(METHODS[method])[0]}
+        suggested["head"] = next(name for name in HEADS if declared_of(HEADS, name, "answers") == "images")
+    usual = {"head": heads_of(method)[0]}
     layers = [("default", DEFAULTS), (f"default of {dataset}", suggested)]
     layers.append((f"default of {method}", own | (usual if usual.items() - DEFAULTS.items() else {})))
     known = DEFAULTS.keys() | own.keys()
@@ -120,7 +121,7 @@ def merge(argv: list[str], stored: dict) -> SimpleNamespace:
     layers.append((f"file {chosen.get('config')}", from_file(str(chosen.get("config")), file, known, method)))
     layers += [("published flag", line.values), ("command line", typed)]
     head = head_named(str([layer["head"] for _, layer in layers if "head" in layer][-1]))
-    layers.insert(1, (f"default of head {head}", HEADS[head].defaults))
+    layers.insert(1, (f"default of head {head}", declared_of(HEADS, head, "defaults")))
     values, sources = {}, {}
     for source, layer in layers:
         for name in layer.keys() & (DEFAULTS.keys() | own.keys()):
@@ -154,7 +155,7 @@ def restore(stored: dict, **changes) -> SimpleNamespace:
     """
     kept = {name: value for name, value in stored.items() if name not in NOT_FROM_CHECKPOINTS}
     method = method_named(kept["method"])
-    own = {name: default for name, (_, default, _) in hyper_parameters(METHODS[method]).items()}
+    own = {name: default for name, (_, default, _) in declared(method).items()}
     values = names_checked({name: (DEFAULTS | kept | changes)[name] for name in DEFAULTS})
     config = SimpleNamespace(**values, sources=dict.fromkeys(values, "checkpoint"), notes=[])
     config.method, config.hyper = method, {name: kept.get(name, default) for name, default in own.items()}
@@ -200,8 +201,13 @@ def check(config: SimpleNamespace) -> SimpleNamespace:
         config.overwrite = config.overwrite or ["all"]
     known = {*DEFAULTS, *config.hyper, *CONTENT}
     config.accept = [closest(name, known, "value for --accept") for name in config.accept]
-    if config.head not in (usable := heads_of(METHODS[config.method])):
+    if config.head not in (usable := heads_of(config.method)):
         raise ValueError(f"{config.method} runs on --head {' or '.join(usable)}, not on {config.head}")
+    if not CACHES.fullmatch(config.cache):
+        raise ValueError(
+            f"--cache {config.cache}: it is none, ram, disk, features, or features:V with V views of an "
+            "image (and features:V:exact)"
+        )
     if not 0 <= config.lr_warmup < 1:
         raise ValueError("--lr_warmup is a share of the optimizer steps: 0 (none) or more, below 1")
     if not 0 <= config.val_share < 1:
@@ -210,10 +216,10 @@ def check(config: SimpleNamespace) -> SimpleNamespace:
         raise ValueError("--clip_grad is the largest norm of the gradients: 0 (any) or more")
     config.num_workers = min(config.num_workers, os.cpu_count() or 1)
     typed = config.sources["precision"] == "command line"
-    if config.precision == "fp16" and not typed and not torch.cuda.is_available():
+    if config.precision == "fp16" and not typed and not gpu.found():
         config.precision, config.sources["precision"] = "fp32", "fp16 needs a GPU"
     if config.precision == "auto":
-        config.precision = "bf16" if torch.cuda.is_available() and torch.cuda.is_bf16_supported() else "fp32"
+        config.precision = "bf16" if gpu.has_bf16() else "fp32"
     if config.pretrained_path == "auto":
         config.pretrained_path = str(default_weights(config.backbone))
     if config.no_pretrained:

@@ -11,8 +11,7 @@ from modules.folding import folded_copy
 from modules.head import Head
 from modules.heads import HEADS, PUBLISHED
 from modules.output import Output
-
-PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+from modules.precisions import PRECISIONS
 
 
 class SegmentationModel(nn.Module):
@@ -34,6 +33,8 @@ class SegmentationModel(nn.Module):
         self.precision = PRECISIONS[precision]
         self._frozen: list[nn.Module] = []
         self._folding, self._folded = False, []  # copies of body and head, no part of the state
+        # Size (H, W) of the images, where `forward` is given what `encode` made of them instead.
+        self.given_features_of: tuple[int, int] | None = None
 
     def forward(self, images: Tensor) -> Output:  # (N, 3, H, W), normalised
         """Forward pass; the `Output` holds every intermediate that a loss may read."""
@@ -42,10 +43,20 @@ class SegmentationModel(nn.Module):
             body, attentions, encoded = self.encode(images)
             logits_small, extras = self.respond(encoded)  # (N, C, h, w)
         size, features = tuple(images.shape[-2:]), self.head.features(encoded)  # (N, D, h, w)
+        size = self.given_features_of or size
         return self.head.output(logits_small, features, body, attentions, size, extras)
+
+    @torch.no_grad()
+    def features(self, images: Tensor) -> Tensor:  # (N, 3, H, W) -> (N, D, h, w)
+        """What the head makes of the images alone, in the precision of the network."""
+        enabled = self.precision != torch.float32
+        with torch.autocast(images.device.type, dtype=self.precision if enabled else None, enabled=enabled):
+            return self.encode(images)[2]
 
     def encode(self, images: Tensor) -> tuple[Tensor, dict[str, Tensor], Tensor]:  # (N, 3, H, W)
         """Output of the body (N, B, h', w'), its stage maps, and what the head makes of them (N, D, h, w)."""
+        if self.given_features_of:  # they are what `images` is, and all that there is
+            return images, {}, images
         if not self._folded:
             body, attentions = self.body(images)
             return body, attentions, self.head.encode(body, attentions)

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from dataset.transform import to_device
-from metrics import ConfusionMatrix
+from dataset.transform import normalize, to_device
+from metrics.confusion import ConfusionMatrix
 from utils.distributed import is_distributed, of_every_process
 from utils.optimizer import make_optimizer
 from utils.schedule import poly_schedule
@@ -181,8 +181,12 @@ def read_losses(pending: list[dict[str, Tensor]], progress: Progress, batch: int
 
 
 @torch.inference_mode()
-def evaluate(method, loader, *, device: torch.device, log) -> ConfusionMatrix:
+def evaluate(
+    method, loader, *, device: torch.device, log, look: Callable[[Tensor, Tensor, Tensor], None] | None = None
+) -> ConfusionMatrix:
     """Confusion matrix of all seen classes over `loader`, summed over processes.
+
+    `look` is shown every batch of this process: images as they were read, labels and predictions.
 
     Classes that have rows but were not taught yet may win pixels; these count as errors (extra columns).
 
@@ -192,9 +196,16 @@ def evaluate(method, loader, *, device: torch.device, log) -> ConfusionMatrix:
     method.net.eval()
     rows = sum(method.heads(method.step))
     matrix = ConfusionMatrix(method.step.num_seen, num_columns=rows, device=device)
-    for images, labels in log.evaluation(loader):
-        images, labels = to_device(images, labels, device)
-        out = method.net(images)
-        matrix.update(labels, method.predict(out.logits))
-        matrix.note_broken(out.logits_small)
+    for pictures, labels in log.evaluation(loader):
+        predictions = predict(method, pictures.to(device, non_blocking=True), matrix)
+        matrix.update(labels.to(device, non_blocking=True).long(), predictions)
+        if look:
+            look(pictures, labels, predictions)
     return matrix.reduce()
+
+
+def predict(method, pictures: Tensor, matrix: ConfusionMatrix) -> Tensor:  # uint8 (N, 3, H, W) -> (N, H, W)
+    """Model index of every pixel's class; `matrix` learns of logits that are not finite."""
+    out = method.net(normalize(pictures.contiguous(memory_format=torch.channels_last)))
+    matrix.note_broken(out.logits_small)
+    return method.decide(out)

@@ -5,20 +5,19 @@ from types import SimpleNamespace
 
 import torch
 
-from config.flags import DEFAULTS
 from config.published_numbers import compare
 from config.recipes import row_of
+from config.values import PER_STEP, flat, of_step, run_files
 from dataset import build_dataset
 from dataset.base import SegmentationDataset
 from dataset.increment import IncrementData, increment_data
 from dataset.skip import skip_bad_images
 from experiment.autosave import seed_everything
-from experiment.files import RunFiles
 from methods.base import Method
 from methods.build import build_method, trained_method
+from metrics.filed import csv_of, read_results
 from metrics.published_csv import published_summary, read_rows
 from metrics.reported import IMAGES, labels_of
-from metrics.results import read_results
 from metrics.table import table
 from modules.heads import HEADS
 from segmentation_module import Parts
@@ -31,23 +30,6 @@ HEAD_OPTIONS = {  # flags of the mask head, and what it calls them
     "queries": "queries", "decoder_layers": "layers", "mask_points": "points", "backbone_lr": "backbone_lr",
     "pixel_decoder": "pixel_decoder", "unlabelled_background": "unlabelled_background",
 }  # fmt: skip
-PER_STEP = ("lr", "epochs")  # flags with a value for each step of the task
-
-
-def run_files(config: SimpleNamespace) -> RunFiles:
-    """The files of the run; another head, a seed other than the published 42, and other data, are part of its
-    name.
-    """
-    other_data = ["leaky"] * config.leaky_split + [config.masking] * (config.masking != DEFAULTS["masking"])
-    other_data += [f"val{config.val_share:g}"] * (config.val_share > 0)
-    seed = "" if config.seed == DEFAULTS["seed"] else f"seed{config.seed}"
-    backbone = config.backbone.replace(":", "_").replace("/", "_")
-    head = config.head if config.head != DEFAULTS["head"] else ""
-    words = [config.method.replace("*", "_STAR"), backbone, head, config.name, *other_data, seed]
-    setting = f"{Path(config.dataset).stem}_{config.task}_{config.setting}"
-    run = "_".join(word for word in words if word)
-    roots = Path(config.checkpoint), Path(config.results_dir), Path(config.logdir)
-    return RunFiles(*roots, setting=setting, run=run, kin=run.removeprefix(words[0]) if config.name else "")
 
 
 def shared_folders(config: SimpleNamespace) -> list[Path]:
@@ -137,11 +119,6 @@ def test_batch_size(config: SimpleNamespace) -> int:
     return min(config.batch_size, 1 if config.eval == "full" else 8)  # 8: 1.3 GB of logits of ADE20K
 
 
-def flat(config: SimpleNamespace) -> dict:
-    """All resolved values, the method's own among them, in plain types."""
-    return {name: getattr(config, name) for name in DEFAULTS} | config.hyper
-
-
 def steps_of(words: list[str], num_steps: int, *, flag: str = "step") -> list[int]:
     """Step numbers that `--step` (or another `flag`) means, in order: "all", "2", "0 1 2", "1-5".
 
@@ -160,12 +137,6 @@ def steps_of(words: list[str], num_steps: int, *, flag: str = "step") -> list[in
     if not steps or max(steps) >= num_steps:
         raise ValueError(f"--{flag} {' '.join(map(str, words))}: the task has steps 0 to {num_steps - 1}")
     return steps
-
-
-def of_step(config: SimpleNamespace, name: str, index: int):
-    """Value of the per-step flag `name` at step `index`; the last value stands for all that follow."""
-    values = getattr(config, name)
-    return values[min(index, len(values) - 1)]
 
 
 def check_values(config: SimpleNamespace, num_steps: int) -> None:
@@ -190,7 +161,7 @@ def closing(config: SimpleNamespace, kind: str = "") -> str:
     """
     files = run_files(config)
     results = read_results(files.results, kind)
-    file = files.results / f"results{f'_{kind}' if kind else ''}.csv"
+    file = csv_of(files.results, kind)
     parts = [table(results)]
     if file.is_file():
         text = file.read_text(encoding="utf-8")

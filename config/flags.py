@@ -6,17 +6,16 @@ What belongs to a method is an attribute of its class instead.
 from dataclasses import dataclass
 
 from dataset import DATASETS
-from dataset.cache import PLACES
-from dataset.increment import EVALUATIONS
-from dataset.rules import MASKINGS, PROTOCOLS, SETTINGS
-from experiment.track import TRACKERS
-from methods import METHODS, hyper_parameters
+from dataset.rules import EVALUATIONS, MASKINGS, PROTOCOLS, SETTINGS
+from experiment.trackers import TRACKERS
+from methods import METHODS
+from methods.declared import declared
 from models import BACKBONES
 from modules.heads import HEADS, PUBLISHED
 from modules.norms import NORMS
 from modules.pixel_decoders import PIXEL_DECODERS
-from segmentation_module import PRECISIONS
-from utils.optimizer import OPTIMIZERS
+from modules.precisions import PRECISIONS
+from utils.optimizers import OPTIMIZERS
 
 # What a flag decides, in one word. Resuming, sharing step 0, continuing, testing and the report derive
 # from it.
@@ -145,13 +144,17 @@ FLAGS: dict[str, tuple[Flag, ...]] = {
              "seconds after which a process gives up waiting for others", kind=float),
         Flag("cache", "none", "call",
              "decode training images once: ram keeps them in each process of this run, disk "
-             "in --cache_dir for all (VOC: 6 GB); worth it where few cores feed a fast GPU", choices=PLACES),
+             "in --cache_dir for all (VOC: 6 GB); worth it where few cores feed a fast GPU. features:V, "
+             "where the network is frozen: what it answers to V views of each image (default 4) is computed "
+             "once and kept in 16 bits, features:V:exact in as many as it has"),
         Flag("compile", False, "rounding",
              "compile network and losses (GPUs; the first batch takes minutes)", kind=bool),
         Flag("tf32", False, "weights", "fp32 on a GPU may multiply with 10 bits of mantissa", kind=bool),
         Flag("deterministic", False, "rounding", "only deterministic GPU kernels (slower)", kind=bool),
     ),
 }
+# What identities and tests compare besides configured values.
+CONTENT = ("classes", "images", "pretrained", "previous", "rows", "test_images")
 DEFAULTS = {flag.name: flag.default for flags in FLAGS.values() for flag in flags}
 
 
@@ -170,7 +173,7 @@ def checked(name: str, value, method: str):
         ValueError: if the command line would not have taken it.
     """
     flags = [flag for group in FLAGS.values() for flag in group]
-    own = hyper_parameters(METHODS[method]).items()
+    own = declared(method).items()
     flags += [Flag(key, default, "weights", text, kind=kind) for key, (kind, default, text) in own]
     flag = next(flag for flag in flags if flag.name == name)
     may_be_list = isinstance(value, list | tuple) and (flag.nargs or name not in DEFAULTS)

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 
 from config.parser import FIRST_RUN, build_parser, peek
 from config.recipes import rows
-from methods import METHODS, hyper_parameters, method_named
+from methods import METHODS, method_named
+from methods.declared import declared
 from utils.colours import with_headings
 from utils.naming import closest
 
@@ -76,6 +77,6 @@ def method_help(method: str) -> str:
 
 def method_flags(method: str) -> str:
     """The section of a method's own flags."""
-    if not hyper_parameters(METHODS[method]):
+    if not declared(method):
         return f"{method} has no flags of its own\n"
     return build_parser(method, only=(), description="").format_help().partition("\n\n")[2]

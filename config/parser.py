@@ -4,7 +4,8 @@ import argparse
 from collections.abc import Collection, Mapping
 
 from config.flags import DEFAULTS, FLAGS, Flag
-from methods import METHODS, hyper_parameters
+from methods import METHODS
+from methods.declared import declared
 from utils.naming import closest
 
 DESCRIPTION = """
@@ -91,7 +92,7 @@ def build_parser(
             if flag.name in only:
                 add_flag(group, flag)
     group = parser.add_argument_group(f"hyper-parameters of {method}")
-    for name, (kind, default, text) in hyper_parameters(METHODS[method]).items() if method else ():
+    for name, (kind, default, text) in declared(method).items() if method else ():
         add_flag(group, Flag(name, default, "weights", text, kind=kind), both_ways=True)
     hidden = {"action": "store_const", "const": "overlap", "help": argparse.SUPPRESS}
     # Answered before anything is parsed, by `config.help`.
@@ -153,8 +154,8 @@ def unknown_flag(word: str, before: str, parser: Parser, method: str) -> str:
         if action is not None and action.nargs == 0:
             return f"{word!r} belongs to no flag; {takes_no_value(before, action)}"
         return f"{word!r} belongs to no flag"
-    for other, kind in METHODS.items():
-        if flag.lstrip("-").removeprefix("no_") in hyper_parameters(kind):
+    for other in METHODS:
+        if flag.lstrip("-").removeprefix("no_") in declared(other):
             return f"{flag} is a hyper-parameter of {other}, not of {method}"
     options = [option for action in parser._actions for option in action.option_strings]
     try:

@@ -1,26 +1,28 @@
 """What a step of a run is, and whether what lies in its folders is that step, before it is used again."""
 
 from dataclasses import replace
+from hashlib import blake2b
 from pathlib import Path
 from types import SimpleNamespace
 
-from config.build import PER_STEP, flat, of_step
 from config.flags import flag_names
+from config.values import PER_STEP, flat, of_step
 from dataset.increment import IncrementData
+from experiment import checkpoint
 from experiment.files import RunFiles
 from experiment.identity import Scopes, check, describe, differences, say_unchecked
 from experiment.previous_step import check_finished, read_previous
 from experiment.shared_step0 import SharedStep0, shared_step0
 from methods import METHODS
 from methods.build import step0_as
-from metrics.results import read_results
+from metrics.filed import read_results
+from metrics.results import filed_result
 from metrics.view import view_of_config, view_of_result
 from tasks import Step
+from utils.distributed import broadcast_object
 from utils.files import file_hash
 
 NETWORK = ("output_stride", "pooling", "precision", "norm")  # values that a network can be tested without
-# What identities and tests compare besides configured values.
-CONTENT = ("classes", "images", "pretrained", "previous", "rows", "test_images")
 _NOT_WEIGHTS = flag_names("task", "data", "test", "place", "call")
 _NOT_STEP_0 = _NOT_WEIGHTS | flag_names("images", "later")
 
@@ -114,7 +116,7 @@ def previous_step(
 def test_of(
     config: SimpleNamespace, data: IncrementData, files: RunFiles, path: Path, content: dict
 ) -> dict:
-    """What the test of a checkpoint measures, as `write_result` files it: view, kind, test_images.
+    """What the test of a checkpoint measures, as `write_result` files it: view, kind, test_images, counted.
 
     Args:
         data: of the step. path: of the checkpoint. content: what is in it.
@@ -143,4 +145,21 @@ def test_of(
         there = {"classes": names, "test_images": result.get("test", {}).get("images", images)}
         found = differences(there, {"classes": classes[: len(names)], "test_images": images})
         check(files.results / f"step_{result['step']}.json", found, scopes(config), cure=cure)
-    return {"view": view, "kind": kind, "test_images": images}
+    table = blake2b(data.table("test").tobytes(), digest_size=8).hexdigest()
+    counted = f"{len(data.rows('test'))} ({data.content('test')[:16]}), labels {table}"
+    return {"view": view, "kind": kind, "test_images": images, "counted": counted}
+
+
+def tested(config: SimpleNamespace, data: IncrementData, files: RunFiles) -> tuple[dict, str] | None:
+    """The result of the step's test, and the kind of test, if it has been made; None with --test.
+
+    The checkpoint is not read but for what it says of itself.
+    """
+    path = files.checkpoint(data.step.index)
+    content = {} if config.test else checkpoint.peek(path)
+    if "learned" not in content:
+        return None
+    test = test_of(config, data, files, path, content)
+    result = filed_result(files.results, data.step.index, content, **test)
+    result = broadcast_object(result)  # the files may reach the processes at different times
+    return (result, test["kind"]) if result else None

@@ -1,26 +1,29 @@
 """Datasets, which of their images and labels a step sees, and how batches are made of them."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from dataset.ade import ADE
-from dataset.base import SegmentationDataset
-from dataset.cityscapes import CityscapesClasses, CityscapesDomain
-from dataset.folder import Folder, described_tasks
-from dataset.image_folders import ImageFolders, ImageNet100
-from dataset.shapes import Shapes
-from dataset.voc import VOC
+from dataset.own.description import described_tasks
 from task_tables import TASKS
 from utils.naming import closest
+from utils.outline import declared_of
+from utils.registry import Registry
 
-DATASETS: dict[str, type[SegmentationDataset]] = {
-    "shapes": Shapes,
-    "voc": VOC,
-    "ade": ADE,
-    "cityscapes_domain": CityscapesDomain,
-    "cityscape": CityscapesClasses,
-    "imagenet100": ImageNet100,
-    "image_folders": ImageFolders,
-}
+if TYPE_CHECKING:
+    from dataset.base import SegmentationDataset
+
+DATASETS = Registry(
+    {
+        "shapes": "dataset.shapes:Shapes",
+        "voc": "dataset.voc:VOC",
+        "ade": "dataset.ade:ADE",
+        "cityscapes_domain": "dataset.cityscapes:CityscapesDomain",
+        "cityscape": "dataset.cityscapes:CityscapesClasses",
+        "imagenet100": "dataset.image_folders:ImageNet100",
+        "image_folders": "dataset.image_folders:ImageFolders",
+    }
+)
+LEAKY = "cityscapes_domain"  # has a published cut whose tests contain training images
 
 
 def first_task(name: str) -> str:
@@ -33,7 +36,7 @@ def first_task(name: str) -> str:
         tasks, line = described_tasks(name), "tasks: [6-1]"
     else:
         name = closest(name, DATASETS, "dataset")
-        tasks = (*TASKS.get(name, ()), *DATASETS[name].tasks)
+        tasks = (*TASKS.get(name, ()), *declared_of(DATASETS, name, "tasks"))
         line = "" if DATASETS[name].one_label else 'tasks = ("6-1",)'  # folders have no file for it
     several = [task for task in tasks if task != "offline"]
     if not tasks:
@@ -47,10 +50,10 @@ def first_task(name: str) -> str:
 def has_one_label(name: str) -> bool:
     """Whether each picture of the data set called `name` has one label; one's own data by YAML have masks."""
     own = name.lower().endswith((".yaml", ".yml"))
-    return not own and DATASETS[closest(name, DATASETS, "dataset")].one_label
+    return not own and declared_of(DATASETS, closest(name, DATASETS, "dataset"), "one_label")
 
 
-def build_dataset(name: str, root: Path | str = "", *, leaky: bool = False) -> SegmentationDataset:
+def build_dataset(name: str, root: Path | str = "", *, leaky: bool = False) -> "SegmentationDataset":
     """The dataset called `name` in the folder `root`; the name of a YAML file means one's own data.
 
     Args:
@@ -61,11 +64,14 @@ def build_dataset(name: str, root: Path | str = "", *, leaky: bool = False) -> S
         FileNotFoundError: if its files are not there.
     """
     if name.lower().endswith((".yaml", ".yml")):
+        from dataset.folder import Folder  # needs PyTorch, which names do not
+
         kind, options = Folder, {"description": name}
     else:
-        kind, options = DATASETS[closest(name, DATASETS, "dataset")], {}
+        name = closest(name, DATASETS, "dataset")
+        kind, options = DATASETS[name], {}
     if leaky:
-        if kind is not CityscapesDomain:
-            raise ValueError(f"--leaky_split is a way to cut {CityscapesDomain.name}, not {name}")
+        if name != LEAKY:
+            raise ValueError(f"--leaky_split is a way to cut {LEAKY}, not {name}")
         options["leaky"] = True
     return kind(root, **options)

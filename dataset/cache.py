@@ -11,8 +11,6 @@ from dataset.packs import on_disk
 from dataset.presence import in_threads
 from utils.decoding.decode import as_bytes
 
-PLACES = ("none", "ram", "disk")
-
 
 def cached(data, place: str):
     """An `IncrementData` whose step's training images are decoded once, now.
@@ -20,12 +18,12 @@ def cached(data, place: str):
     Args:
         data: of the step.
         place: "ram" (of this run), "disk" (files in the data's cache_dir, which later steps, other runs and
-            all processes of a run share), or "none": `data` as it is.
+            all processes of a run share); any other: `data` as it is.
 
     Raises:
         ValueError: if an image or a file of the cache cannot be read or written.
     """
-    if place == "none":
+    if place not in ("ram", "disk"):
         return data
     if data.dataset.one_label:
         raise ValueError(f"--cache keeps pictures with masks, and {data.dataset.name} has none: leave it out")

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from dataset.base import Sample
 from dataset.files import FileDataset
-from dataset.own.description import Description
+from dataset.own.description import Description, described_tasks
 from dataset.own.entries import drawn
 from dataset.own.how import mask_reading, reading
 from dataset.own.labels import ColourLabels, ValueLabels
@@ -217,9 +217,3 @@ class Folder(FileDataset):
         if found.get(IGNORE) in [colour for label, colour in found.items() if label != IGNORE]:
             del found[IGNORE]  # palettes that end before 255 have nothing there
         return found if len({*found.values()}) == len(found) else {}
-
-
-def described_tasks(description: Path | str) -> tuple[str, ...]:
-    """The task of `steps:` in the YAML file `description`, if it names any, and its `tasks:`."""
-    about = Description(Path(description).expanduser())
-    return (*((STEPS,) if "steps" in about else ()), *map(str, about.typed("tasks", list, [])))

@@ -13,12 +13,11 @@ from dataset.content import contents
 from dataset.images import CroppedImages, StepImages, TrainImages
 from dataset.presence import Presence, presence
 from dataset.published_lists import published_rows
-from dataset.rules import MASKINGS, PROTOCOLS, SETTINGS, SPLITS, held_out, label_table, select
+from dataset.rules import EVALUATIONS, MASKINGS, PROTOCOLS, SETTINGS, SPLITS, held_out, label_table, select
 from tasks import Step
 from utils.distributed import is_main
 from utils.naming import closest
 
-EVALUATIONS = ("crop", "full")
 INDEX_FILES = {"train": "train", "val": "val", "test": "test_on_val"}  # published names: <this>-<step>.npy
 
 log = logging.getLogger(__name__)

@@ -12,6 +12,7 @@ SETTINGS = ("overlap", "disjoint", "sequential", "partitioned")
 PROTOCOLS = ("plop", "mib")
 MASKINGS = ("current", "current+old", "new")
 SPLITS = ("train", "val", "test")
+EVALUATIONS = ("crop", "full")
 
 
 # -- which images

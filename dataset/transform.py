@@ -100,6 +100,10 @@ def _statistics(mean: Colour, std: Colour, device: torch.device) -> tuple[Tensor
 
 
 def to_device(images: Tensor, labels: Tensor, device: torch.device) -> tuple[Tensor, Tensor]:
-    """uint8 images (N, 3, H, W) and labels (N, H, W) as normalised float32 and int64 on `device`."""
-    images = normalize(images.to(device, non_blocking=True)).contiguous(memory_format=torch.channels_last)
+    """uint8 images (N, 3, H, W) and labels (N, H, W) as normalised float32 and int64 on `device`.
+
+    What is no longer uint8, such as features in place of images, stays what it is.
+    """
+    images = images.to(device, non_blocking=True).contiguous(memory_format=torch.channels_last)
+    images = normalize(images) if images.dtype == torch.uint8 else images
     return images, labels.to(device, non_blocking=True).long()

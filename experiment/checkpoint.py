@@ -10,6 +10,7 @@ import zipfile
 import zlib
 from collections import OrderedDict
 from contextlib import suppress
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
@@ -141,6 +142,7 @@ def versions() -> dict[str, str]:
     }
 
 
+@cache
 def git_revision() -> str:
     """Commit of the source tree, with "+" when it has changes; "" outside a repository."""
     root = Path(__file__).resolve().parent.parent

@@ -6,12 +6,15 @@ import struct
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-from tensorboardX import SummaryWriter
-from tensorboardX.proto import event_pb2
 
 from experiment.leftovers import is_gone
+
+if TYPE_CHECKING:
+    from tensorboardX import SummaryWriter
+    from tensorboardX.proto import event_pb2
 
 
 class Events:
@@ -26,9 +29,11 @@ class Events:
         self._writer: SummaryWriter | None = None
 
     @property
-    def writer(self) -> SummaryWriter:
+    def writer(self) -> "SummaryWriter":
         """The open file."""
         if self._writer is None:
+            from tensorboardX import SummaryWriter  # brings PyTorch: only where there is something to write
+
             remove_empty(self.folder)
             # The suffix keeps two logs of one second, of training and test, from overwriting each other.
             suffix = f".{os.getpid()}.{time.monotonic_ns()}"
@@ -62,8 +67,10 @@ def read_events(folder: Path | str) -> Iterator[tuple[str, int, float | bytes]]:
                 yield value.tag, event.step, value.image.encoded_image_string or value.simple_value
 
 
-def all_events(path: Path) -> Iterator[event_pb2.Event]:
+def all_events(path: Path) -> "Iterator[event_pb2.Event]":
     """The records of an event file: length, checksum of the length, event, checksum of the event."""
+    from tensorboardX.proto import event_pb2
+
     data, at = path.read_bytes(), 0
     while at + 12 <= len(data):
         (length,) = struct.unpack("<Q", data[at : at + 8])

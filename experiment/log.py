@@ -5,9 +5,9 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
 from tqdm import tqdm
 
-from experiment.log_pictures import sample_picture
 from experiment.pace import Pace, duration
 from experiment.track import TrackedEvents, Tracker
 from metrics.cost import peak_memory
@@ -108,11 +108,11 @@ class RunLog:
                 self.say(f"{self.title}, test: batch {number} of {len(loader)}, {duration(left)} left")
             yield batch
 
-    def tested(self, result: Mapping, method, images) -> None:
+    def tested(self, result: Mapping, samples: np.ndarray | None) -> None:
         """The test of a step: its numbers in a line; IoU by class, confusion matrix and some predictions.
 
         Args:
-            result: as filed, see `metrics.results`. method: that was tested. images: of the test.
+            result: as filed, see `metrics.results`. samples: picture of some predictions, if there are any.
         """
         if not self.events:
             return
@@ -129,8 +129,8 @@ class RunLog:
         columns = [drawn.get(name, name) for name in result["columns"]]
         shares = by_row(result["confusion"])
         self.events.picture("test/confusion", confusion_picture(shares, list(drawn.values()), columns), step)
-        if len(images):
-            self.events.picture("test/samples", sample_picture(method, images), step)
+        if samples is not None:
+            self.events.picture("test/samples", samples, step)
 
     def filed(self, folder: Path) -> None:
         """Result files in `folder` are complete, and trackers may have them."""

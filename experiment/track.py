@@ -12,12 +12,11 @@ import numpy as np
 
 from experiment.events import Events
 from experiment.files import RunFiles
+from experiment.trackers import TRACKERS
 from utils.commands import Interrupted
 from utils.distributed import is_main, say
 from utils.files import write_text
 
-# Each is a module with a function `connect`, which imports the package: only if it is asked for.
-TRACKERS = {"wandb": "experiment.track_wandb", "mlflow": "experiment.track_mlflow"}
 IDS = "tracked.json"
 
 

@@ -6,7 +6,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from segmentation_module import Parts, SegmentationModel, make_model
+from methods.decision import competing, decide
+from segmentation_module import Output, Parts, SegmentationModel, make_model
 from tasks import Step
 from train import Training
 
@@ -35,7 +36,7 @@ class Method:
     registered: ClassVar[str]  # the value of --method, set by the registry
     needs_teacher: ClassVar[bool] = False
     # Heads it can be run on: keys of `modules.heads.HEADS`, or what they answer for ("pixels": all such). ():
-    # derived, see `methods.build.heads_of`.
+    # derived, see `methods.declared.heads_of`.
     heads_supported: ClassVar[tuple[str, ...]] = ()
     needs_background: ClassVar[bool] = False  # refuse datasets whose class 0 is a real class
     needs_new_classes: ClassVar[bool] = False  # refuse tasks whose steps bring no class (domain-incremental)
@@ -91,6 +92,12 @@ class Method:
         """Named scalars of one batch; the trainer minimises their sum."""
         return self.net.head.losses(self.model(images), labels)
 
+    def from_features(self) -> bool:
+        """Whether `losses` asks the network, as `start_increment` left it, for nothing but what follows from
+        its features; these are then those of a frozen network, and `--cache features` can keep them.
+        """
+        return False
+
     def after_backward(self) -> None:
         """Called between the unscaled gradients and `optimizer.step()`."""
 
@@ -101,9 +108,14 @@ class Method:
     def end_increment(self, loader) -> None:
         """After the last epoch, before the checkpoint is written; `loader` is that of the training images."""
 
+    @competing()
     def predict(self, logits: Tensor) -> Tensor:  # (N, C, H, W) -> (N, H, W)
         """Model index of every pixel's class."""
         return logits.max(1).indices  # the same as argmax, in half the time on CPUs
+
+    def decide(self, out: Output) -> Tensor:  # (N, H, W)
+        """`predict(out.logits)`; where the logits need not all be held for that, they are not."""
+        return decide(self.predict, out)
 
     # -- what a checkpoint keeps besides the network
     def state_dict(self) -> dict:

@@ -7,7 +7,6 @@ import torch
 from methods import METHODS
 from methods.base import Method
 from modules.folding import fold_norms
-from modules.heads import HEADS
 from segmentation_module import Parts
 from tasks import Step
 from train import Training
@@ -69,18 +68,6 @@ def trained_method(
     method.load_state_dict(content["method_state"])
     method.net.to(device, memory_format=torch.channels_last)
     return method
-
-
-def heads_of(kind: type[Method]) -> list[str]:
-    """The heads that `kind` can be run on, the one to take unless another is asked for first.
-
-    A method that does not say is for heads that answer for pixels or images; for all of them, if its losses
-    are the head's own.
-    """
-    if not kind.heads_supported and kind.losses is Method.losses:
-        return list(HEADS)
-    wanted = kind.heads_supported or ("pixels", "images")
-    return [name for name, head in HEADS.items() if name in wanted or head.answers in wanted]
 
 
 def step0_as(kind: type[Method]) -> str:

@@ -22,6 +22,9 @@ class DFTStar(Method):
     def heads(self, step: Step) -> list[int]:
         return step.all_sizes if self.pre_allocate else step.sizes
 
+    def from_features(self) -> bool:
+        return self.freeze_backbone and self.step.index > 0
+
     def start_increment(self, loader) -> None:
         if self.freeze_backbone:
             self.net.freeze(self.net.body, self.net.head)

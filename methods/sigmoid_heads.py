@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from methods.base import Method
+from methods.decision import competing
 from modules.norms import NORMS, norms_of
 from modules.refined_head import RefinedHead
 from segmentation_module import Parts, SegmentationModel
@@ -80,6 +81,7 @@ class SigmoidHeads(Method):
             groups.append({"params": trainable, "lr": rate, "weight_decay": decay})
         return groups
 
+    @competing(leading=1)
     def predict(self, logits: Tensor) -> Tensor:
         return sigmoid_decision(logits)
 

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from dataset.saliency import SalientImages
 from methods.base import Method
+from methods.decision import competing
 from modules.norms import NORMS
 from modules.small_head import SmallHead
 from segmentation_module import Parts, SegmentationModel
@@ -82,6 +83,9 @@ class SSUL(Method):
         net.fold_frozen()
         self.teacher.body, self.teacher.head = net.body, net.head  # they are equal: room for one is enough
 
+    def from_features(self) -> bool:
+        return self.step.index > 0
+
     def param_groups(self, lr: float, weight_decay: float) -> list[dict]:
         net = self.net
         parts = [(net.body, self.body_lr), (net.head, 1.0), *((head, 1.0) for head in net.cls)]
@@ -114,6 +118,7 @@ class SSUL(Method):
             labels = sigmoid_pseudo_labels(old, labels, threshold=self.threshold, first=UNKNOWN + 2)
         return binary_cross_entropy(logits, labels)
 
+    @competing(leading=2, squashed=torch.sigmoid)
     def predict(self, logits: Tensor) -> Tensor:
         return best_with_unknown(logits)
 

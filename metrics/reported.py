@@ -6,10 +6,12 @@ A new metric is a function and a line of the table, both in this file: `EXTENDIN
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from metrics.scores import average, group_scores, harmonic, miou_predicted_counts, trainable_percent
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 SHARE = "share"  # of 1 in files, in per cent in tables
 MASKS, IMAGES = "masks", "images"  # what a test has labels of: one per pixel, or one per image
@@ -26,7 +28,7 @@ class Counted:
         options: those of `metrics.scores.class_scores`.
     """
 
-    counts: Tensor
+    counts: "Tensor"
     num_base: int
     has_background: bool = True
     labels: str = MASKS
@@ -202,7 +204,7 @@ def labels_of(result: Mapping) -> str:
 
 
 def scores(
-    counts: Tensor, *, num_base: int, has_background: bool = True, labels: str = MASKS, **options
+    counts: "Tensor", *, num_base: int, has_background: bool = True, labels: str = MASKS, **options
 ) -> dict[str, float | None]:
     """Every number of one evaluation, by name; arguments as of `Counted`.
 

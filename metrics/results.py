@@ -16,7 +16,8 @@ shares of 1, null where a number does not exist:
                              of images with one label average_incremental_accuracy
     metrics                  unit and direction of every number
     test                     what was measured: view (see `metrics.view.View`), images (of the whole test set:
-                             number and hash of their content), network (checksum of the tested weights)
+                             number and hash of their content), counted (the same of those of the step, and
+                             a hash of what their labels count as), network (checksum of the tested weights)
     images                   test images
     skipped                  images that cannot be used and were left out: split, id, reason
     drift                    values that differ from those of the step before
@@ -28,20 +29,19 @@ Intransigence needs joint training, which is another run: `python -m analysis.re
 from the files of both.
 """
 
+import copy
 import json
-import math
 from dataclasses import asdict
 from pathlib import Path
 
 from metrics.confusion import ConfusionMatrix
-from metrics.published_csv import published_row
-from metrics.reported import IMAGES, MASKS, METRICS, computed, labels_of, scores
-from metrics.scores import class_scores, forgetting, number
-from metrics.view import View, result_files, view_of_config
+from metrics.filed import SCHEMA, csv_of, over_steps, published_csv, read_results
+from metrics.reported import IMAGES, MASKS, METRICS, computed, scores
+from metrics.scores import class_scores, number
+from metrics.view import View, view_of_config
 from tasks import Step
 from utils.files import write_text
 
-SCHEMA = 1
 CONVENTIONS = {
     "old": "classes of step 0, background among them; new: all later classes",
     "foreground": "background left out of the mean; elsewhere it counts as an old class",
@@ -55,7 +55,7 @@ CONVENTIONS = {
 
 def write_result(
     folder: Path | str, matrix: ConfusionMatrix, step: Step, dataset, content: dict, *, num_images: int,
-    view: View | None = None, kind: str = "", test_images: str = "",
+    view: View | None = None, kind: str = "", test_images: str = "", counted: str = "",
 ) -> dict:  # fmt: skip
     """File the evaluation of one step as JSON, and rewrite the CSV; returns the JSON's content.
 
@@ -68,7 +68,7 @@ def write_result(
         num_images: images that should have been counted.
         view: what the test looked at; None: what the configuration in `content` says.
         kind: its name among the folder's results, "" for the usual one.
-        test_images: what the images of the test set are.
+        test_images: what the images of the test set are. counted: which of them, and which of their labels.
 
     Raises:
         ValueError: if the matrix counted another number of images.
@@ -76,16 +76,42 @@ def write_result(
     if matrix.images != num_images:
         raise ValueError(f"{matrix.images} test images were counted instead of {num_images}")
     folder, view = Path(folder), view or view_of_config(content["config"])
-    earlier = [result for result in read_results(folder, kind) if result["step"] < step.index]
+    filed = [result for result in read_results(folder, kind) if result["step"] != step.index]
+    earlier = [result for result in filed if result["step"] < step.index]
     result = describe(matrix, step, dataset, content, view)
-    result["test"] = {"view": asdict(view), "images": test_images, "network": content.get("learned")}
+    result["test"] = about_test(view, content, test_images, counted)
     result["over_steps"] = over_steps([*earlier, result])
     lines = [f"{json.dumps(key)}: {json.dumps(value, allow_nan=False)}" for key, value in result.items()]
     suffix = f"_{kind}" if kind else ""
     write_text(folder / f"step_{step.index}{suffix}.json", "{\n" + ",\n".join(lines) + "\n}\n")
-    csv = published_csv(read_results(folder, kind), num_classes=step.num_total)
-    write_text(folder / f"results{suffix}.csv", csv)
+    every = sorted([*filed, result], key=lambda one: one["step"])
+    csv = published_csv(every, num_classes=step.num_total)
+    write_text(csv_of(folder, kind), csv)
     return result
+
+
+def about_test(view: View, content: dict, test_images: str, counted: str) -> dict:
+    """What was measured, as the file says it; `content` is the checkpoint."""
+    looked_at = {"view": asdict(view), "images": test_images, "counted": counted}
+    return looked_at | {"network": content.get("learned")}
+
+
+def filed_result(
+    folder: Path | str, index: int, content: dict, *, view: View, kind: str, test_images: str, counted: str
+) -> dict | None:
+    """The result of step `index` in `folder` if it is of just this test of this checkpoint, else None.
+
+    It also has to follow from the earlier steps' results as they are now.
+    """
+    results = [result for result in read_results(folder, kind) if result["step"] <= index]
+    if not results or results[-1]["step"] != index or not csv_of(folder, kind).is_file():
+        return None
+    *earlier, last = results
+    if last.get("test") != about_test(view, content, test_images, counted):
+        return None
+    anew = copy.deepcopy(last)
+    follows = last["over_steps"] == over_steps([*earlier, anew]) and last["classes"] == anew["classes"]
+    return last if follows else None
 
 
 def describe(matrix: ConfusionMatrix, step: Step, dataset, content: dict, view: View) -> dict:
@@ -134,49 +160,3 @@ def describe(matrix: ConfusionMatrix, step: Step, dataset, content: dict, view: 
         "config": config,
         "versions": content["versions"],
     }  # fmt: skip
-
-
-def over_steps(results: list[dict]) -> dict:
-    """Numbers over the steps in `results`, in order; fills in the forgetting of the last one's classes."""
-    last = results[-1]
-    measure = "accuracy" if labels_of(last) == IMAGES else "iou"
-    by_label = [{entry["label"]: entry[measure] for entry in result["classes"]} for result in results]
-    lost = forgetting(by_label)
-    for entry in last["classes"]:
-        entry["forgetting"] = lost.get(entry["label"])
-    return {"steps": [result["step"] for result in results]} | computed("over_steps", results)
-
-
-def published_csv(results: list[dict], *, num_classes: int) -> str:
-    """The published CSV of all steps; with accuracies in place of IoUs where images have one label."""
-    rows = []
-    for result in results:
-        by_image = labels_of(result) == IMAGES
-        whole, single = ("top1_accuracy_all", "accuracy") if by_image else ("miou_all", "iou")
-        total = result["scores"][whole]
-        cells = [entry[single] for entry in result["classes"]]
-        rows.append(published_row(result["step"], cells, math.nan if total is None else total,
-                                  num_classes=num_classes))  # fmt: skip
-    return "".join(f"{row}\n" for row in rows)
-
-
-def read_results(folder: Path | str, kind: str = "") -> list[dict]:
-    """The JSON of every step in `folder`, of one `kind` of test, by step; [] if there is none.
-
-    Raises:
-        ValueError: for a file that is damaged or of another schema.
-    """
-    results = []
-    for path in result_files(folder).get(kind, []):
-        try:
-            result = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise ValueError(
-                f"{path} is no result file ({error}); test the step again to rewrite it"
-            ) from error
-        if not isinstance(result, dict) or result.get("schema") != SCHEMA:
-            raise ValueError(
-                f"{path} is no result file of schema {SCHEMA}; test the step again to rewrite it"
-            )
-        results.append(result)
-    return results

@@ -21,16 +21,17 @@ if no class of the group occurs.
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor
+if TYPE_CHECKING:
+    from torch import Tensor
 
 EPSILON = 1e-6
 
 
 def class_scores(
-    counts: Tensor, *, absent: str = "skip", accuracy_epsilon: float = EPSILON, iou_epsilon: float = EPSILON
-) -> dict[str, Tensor]:
+    counts: "Tensor", *, absent: str = "skip", accuracy_epsilon: float = EPSILON, iou_epsilon: float = EPSILON
+) -> "dict[str, Tensor]":
     """Numbers per class.
 
     Args:
@@ -53,11 +54,11 @@ def class_scores(
     iou = hits / (pixels + predicted - hits + iou_epsilon)
     present = pixels > 0
     if absent == "skip":
-        accuracy, iou = accuracy.where(present, torch.nan), iou.where(present, torch.nan)
+        accuracy, iou = accuracy.where(present, math.nan), iou.where(present, math.nan)
     return {"accuracy": accuracy, "iou": iou, "pixels": pixels, "present": present}
 
 
-def group_scores(counts: Tensor, classes: Sequence[int], **options) -> dict[str, float | None]:
+def group_scores(counts: "Tensor", classes: Sequence[int], **options) -> dict[str, float | None]:
     """Pixel accuracy, mean accuracy, mIoU and frequency-weighted IoU of the rows `classes`.
 
     `options` are those of `class_scores`. Pixel accuracy is over the pixels whose true class is in the group.
@@ -65,7 +66,7 @@ def group_scores(counts: Tensor, classes: Sequence[int], **options) -> dict[str,
     per_class = class_scores(counts, **options)
     if options.get("absent") == "zero":
         per_class |= {name: per_class[name].nan_to_num(0.0) for name in ("accuracy", "iou")}
-    rows = torch.as_tensor(list(classes), dtype=torch.int64, device=counts.device)
+    rows = list(classes)
     accuracy, iou, pixels = (per_class[name][rows] for name in ("accuracy", "iou", "pixels"))
     hits = counts.diagonal()[rows].sum().double()
     return {
@@ -76,7 +77,7 @@ def group_scores(counts: Tensor, classes: Sequence[int], **options) -> dict[str,
     }
 
 
-def miou_predicted_counts(counts: Tensor) -> float | None:  # (C, K)
+def miou_predicted_counts(counts: "Tensor") -> float | None:  # (C, K)
     """Mean IoU in which a class that is predicted and has no pixel in the labels counts as 0."""
     per_class = class_scores(counts, absent="zero")
     predicted = counts.sum(0)[: counts.shape[0]] > 0
@@ -143,7 +144,7 @@ def trainable_percent(trainable: Sequence[int], finetuning: Sequence[int]) -> fl
     return 100 * sum(trainable) / sum(finetuning)
 
 
-def number(value: Tensor) -> float | None:
+def number(value: "Tensor") -> float | None:
     """A plain float for files, None for nan."""
     value = float(value)
     return None if math.isnan(value) else value

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from metrics.results import read_results
+from metrics.filed import read_results
 from metrics.view import result_files
 
 

@@ -5,21 +5,24 @@ A body maps normalised images (N, 3, H, W) to (features (N, B, h, w), {stage: ma
 """
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from torch import nn
-
-from models.resnet import RESNETS, resnet18, resnet50, resnet101, tiny
-from models.swin import swin_b
 from modules.norms import BLOCKS, NORMS
 from utils.naming import closest
+from utils.registry import Registry
 
-BACKBONES = {
-    "resnet18": resnet18,
-    "resnet50": resnet50,
-    "resnet101": resnet101,
-    "swin_b": swin_b,
-    "tiny": tiny,
-}
+if TYPE_CHECKING:
+    from torch import nn
+
+BACKBONES = Registry(
+    {
+        "resnet18": "models.resnet:resnet18",
+        "resnet50": "models.resnet:resnet50",
+        "resnet101": "models.resnet:resnet101",
+        "swin_b": "models.swin:swin_b",
+        "tiny": "models.resnet:tiny",
+    }
+)
 # Published files, under their published names; pretrained/README.md says where each comes from.
 WEIGHTS = {
     "resnet50": "resnet50_iabn_sync.pth.tar",
@@ -40,7 +43,7 @@ def backbone_name(name: str) -> str:
     return closest(name, [*BACKBONES, f"{TIMM}<name>"], "backbone")
 
 
-def build_backbone(name: str, *, norm: str = "abn", **options) -> nn.Module:
+def build_backbone(name: str, *, norm: str = "abn", **options) -> "nn.Module":
     """The body `name`, one of `BACKBONES` or `timm:<name>`, with random weights.
 
     `norm`, a key of `NORMS`, applies to ResNets; other bodies have norms of their own.
@@ -48,6 +51,8 @@ def build_backbone(name: str, *, norm: str = "abn", **options) -> nn.Module:
     Raises:
         ValueError: if there is no such backbone, or not with these options.
     """
+    from models.resnet import RESNETS  # needs PyTorch, which names do not
+
     name = backbone_name(name)
     if BACKBONES.get(name) in RESNETS:
         if norm not in BLOCKS:

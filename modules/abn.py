@@ -1,6 +1,7 @@
 """Activated batch norm, as the published in-place kernels compute it, in plain PyTorch."""
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
 import torch.distributed as dist
@@ -81,6 +82,10 @@ class ABN(nn.Module):
     def _load_from_state_dict(self, state_dict, prefix, *args):
         state_dict.pop(f"{prefix}num_batches_tracked", None)  # a counter of later in-place ABN versions
         super()._load_from_state_dict(state_dict, prefix, *args)
+
+
+# Ordinary batch norm and ReLU, for heads behind timm bodies.
+bn_relu = partial(ABN, signed=True, slope=0.0)
 
 
 class _SyncedNorm(torch.autograd.Function):

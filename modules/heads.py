@@ -1,17 +1,16 @@
 """The heads by name: values of `--head`."""
 
-from modules.deeplab import DeepLabV3Head
-from modules.head import Head
-from modules.mask_head import MaskHead
-from modules.pooled_head import PooledHead
 from utils.naming import closest
+from utils.registry import Registry
 
 # One line per head. Without --head a method takes the first that it supports.
-HEADS: dict[str, type[Head]] = {
-    "deeplab": DeepLabV3Head,
-    "mask": MaskHead,
-    "pooled": PooledHead,
-}
+HEADS = Registry(
+    {
+        "deeplab": "modules.deeplab:DeepLabV3Head",
+        "mask": "modules.mask_head:MaskHead",
+        "pooled": "modules.pooled_head:PooledHead",
+    }
+)
 PUBLISHED = "deeplab"  # what files, recipes and command lines mean that name no head
 
 

@@ -1,6 +1,10 @@
 """The pixel decoders by name: values of `--pixel_decoder`."""
 
-from modules.deformable import DeformablePixelDecoder
-from modules.pixel_decoder import FPNPixelDecoder
+from utils.registry import Registry
 
-PIXEL_DECODERS = {"fpn": FPNPixelDecoder, "deformable": DeformablePixelDecoder}
+PIXEL_DECODERS = Registry(
+    {
+        "fpn": "modules.pixel_decoder:FPNPixelDecoder",
+        "deformable": "modules.deformable:DeformablePixelDecoder",
+    }
+)

@@ -26,7 +26,7 @@ from config.parser import peek
 from experiment.files import RunFiles
 from methods import METHODS, method_named
 from methods.build import step0_as
-from metrics.results import read_results
+from metrics.filed import read_results
 from scripts import search
 from scripts.comparison_table import JOINT, Runs, differences, table
 from scripts.side_by_side import Job, run_jobs

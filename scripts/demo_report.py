@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from analysis.trained import load_step
-from metrics.results import read_results
+from metrics.filed import read_results
 from metrics.scores import average
 from utils.pictures.segmentations import comparison, save, to_dataset_labels
 

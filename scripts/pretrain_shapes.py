@@ -18,7 +18,7 @@ from experiment import checkpoint
 from experiment.autosave import seed_everything
 from experiment.log import RunLog
 from methods.base import Method
-from metrics import scores
+from metrics.reported import scores
 from segmentation_module import Parts
 from tasks import Step
 from train import Training, evaluate, fit

@@ -52,7 +52,7 @@ def run_jobs(jobs: Sequence[Job], *, at_once: int, say: Callable[[str], None]) -
     forks = "forkserver" in multiprocessing.get_all_start_methods()
     context = multiprocessing.get_context("forkserver" if forks else "spawn")
     if forks:  # the first process imports, the runs are forked from it: clean, and with all imports done
-        context.set_forkserver_preload(["run"])
+        context.set_forkserver_preload(["run", "increments"])
     waiting, running = list(jobs), []
     before = signal.signal(signal.SIGTERM, _interrupt)
     try:

@@ -6,8 +6,8 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from methods import METHODS
-from methods.build import build_method, heads_of
+from methods.build import build_method
+from methods.declared import heads_of
 from segmentation_module import Parts
 from tasks import Step
 from train import Training
@@ -26,7 +26,7 @@ def make_method(name: str, index: int, *, seed: int = 0, teacher: bool = True, l
     `name` may end in / and a head; without, it is the first that the method supports.
     """
     name, _, head = name.partition("/")
-    head = head or heads_of(METHODS[name])[0]
+    head = head or heads_of(name)[0]
     parts = replace(PARTS, head_name=head, head_options=MASKS if head == "mask" else {})
     torch.manual_seed(seed)
     step = Step("test", "2-1", index, GROUPS)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from metrics import ConfusionMatrix
+from metrics.confusion import ConfusionMatrix
 from tests.builders import SilentLog, TinyLoader, make_method
 from train import NonFiniteLoss, Training, evaluate, fit
 from utils import distributed

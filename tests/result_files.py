@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import torch
 
 from config.flags import DEFAULTS
-from metrics import ConfusionMatrix
+from metrics.confusion import ConfusionMatrix
 from metrics.results import write_result
 from tasks import Step
 

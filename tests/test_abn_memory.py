@@ -12,8 +12,9 @@ from torch import nn
 from models import build_backbone
 from models.resnet import resnet50
 from modules.abn import ABN
+from modules.iabn import iabn
 from modules.lean_abn import LeanABN, LeanBlock
-from modules.norms import BLOCKS, NORMS, iabn
+from modules.norms import BLOCKS, NORMS
 from modules.residual import ResidualBlock
 
 BOUND = {torch.float32: 1e-6, torch.float64: 1e-10}

@@ -13,15 +13,17 @@ from experiment.autosave import Autosave
 from experiment.identity import Scopes
 from methods import METHODS, hyper_parameters
 from methods.base import Method
-from methods.build import heads_of, step0_as, why_step0
+from methods.build import step0_as, why_step0
+from methods.declared import heads_of
 from tests.builders import SilentLog, TinyLoader, begun, make_images, make_labels, make_method
 from train import Training, fit, start
+from utils.outline import outline
 
 KINDS = ["mixed", "all ignored", "only background", "only new classes"]
 ON_MASKS = "FT/mask"  # fine-tuning on the head that answers with masks
 methods = pytest.mark.parametrize("name", [*METHODS, ON_MASKS])
 # How many pixels it compares depends on the batch; queries are assigned to masks on the CPU.
-WAITING = {"UCD", *(name for name, kind in METHODS.items() if "deeplab" not in heads_of(kind))}
+WAITING = {"UCD", *(name for name in METHODS if "deeplab" not in heads_of(name))}
 
 
 def trained(method, *, epochs: int) -> None:
@@ -192,7 +194,7 @@ def rows_as_in(name: str) -> str:
 @pytest.mark.parametrize("name", [name for name in METHODS if rows_as_in(name) != name])
 def test_a_step_0_that_is_said_to_be_anothers_has_its_bits_and_the_state_that_adoption_gives(name, tmp_path):
     own = run_step(name, 0, tmp_path / "own.pt")
-    head = heads_of(METHODS[name])[0]  # which both have: it is part of what step 0 is known by
+    head = heads_of(name)[0]  # which both have: it is part of what step 0 is known by
     other = run_step(f"{step0_as(METHODS[name])}/{head}", 0, tmp_path / "other.pt")
     assert checkpoint.checksum(own[0]) == checkpoint.checksum(other[0])
     adopting = make_method(name, 0)
@@ -237,6 +239,9 @@ def test_why_step_0_is_shared_or_not_is_said_with_the_hook_that_decides():
 
 @pytest.mark.parametrize("name", METHODS)
 def test_hyper_parameters_have_help_and_plain_defaults(name):
+    # As the command line reads them from the source, without importing it.
+    place = f"{METHODS[name].__module__}:{METHODS[name].__name__}"
+    assert hyper_parameters(outline(place)) == hyper_parameters(METHODS[name])
     for hyper, (kind, default, text) in hyper_parameters(METHODS[name]).items():
         assert len(text) > 10, hyper
         assert isinstance(default, kind), hyper
@@ -260,7 +265,7 @@ def test_trainer_runner_model_and_data_name_no_method():
     words = {re.escape(name) for name in METHODS} | {kind.__name__ for kind in METHODS.values()} | {"DFT"}
     words -= {"FT", "Method"}
     pattern = re.compile(rf"(?<![\w-])(?:{'|'.join(sorted(words))})(?![\w-])")
-    files = [root / "train.py", root / "run.py", root / "segmentation_module.py"]
+    files = [root / "train.py", root / "run.py", root / "increments.py", root / "segmentation_module.py"]
     for folder in ("models", "dataset", "metrics"):
         files += sorted((root / folder).glob("*.py"))
     for file in files:

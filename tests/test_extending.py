@@ -14,8 +14,8 @@ from PIL import Image
 from analysis.report.__main__ import cli as report
 from dataset import DATASETS, first_task
 from experiment.events import read_events
+from metrics.filed import read_results
 from metrics.reported import METRICS, Metric
-from metrics.results import read_results
 from models import BACKBONES, build_backbone
 from modules.heads import HEADS
 from scripts.comparison_table import table as comparison
@@ -35,12 +35,13 @@ def extended(monkeypatch):
         monkeypatch.setitem(sys.modules, name, ModuleType(name))
         exec(compile(source, path, "exec"), vars(sys.modules[name]))  # noqa: S102
     for path, body in re.findall(r"```diff\n # (\S+)\.py\n(.*?)```", PAGE, re.DOTALL):
-        before, _, after = re.split(r"^ (\w+)(?:: .*)? = \{\n", body, flags=re.MULTILINE)
+        before, _, after = re.split(r"^ (\w+)(?:: .*)? = (?:Registry\(\n +)?\{\n", body, flags=re.MULTILINE)
         target = importlib.import_module(path.replace("/", ".").removesuffix(".__init__"))
         namespace = dict(vars(importlib.import_module("metrics.scores")), **vars(target))
         exec(added(before), namespace)  # noqa: S102
         for key, value in eval("{" + added(after) + "}", namespace).items():  # noqa: S307
-            monkeypatch.setitem(TABLES[re.search(r"^ (\w+).* = \{", body, re.MULTILINE)[1]], key, value)
+            table = re.search(r"^ (\w+).* = (?:Registry\(|\{)", body, re.MULTILINE)[1]
+            monkeypatch.setitem(TABLES[table], key, value)
 
 
 def added(lines: str) -> str:

@@ -15,9 +15,10 @@ from analysis.report.settings import make_settings
 from analysis.trained import load_step
 from config import build
 from experiment import checkpoint
-from methods import METHODS, Method
-from methods.build import heads_of
+from methods import METHODS
+from methods.base import Method
 from methods.closed_form_net import WideHead
+from methods.declared import heads_of
 from modules.head import Head
 from modules.heads import HEADS
 from modules.output import Output
@@ -117,8 +118,8 @@ def test_a_method_that_builds_no_head_refuses_to_choose_one(cli):
 
 
 def test_every_method_has_a_head_and_takes_the_first_that_it_supports_unasked():
-    assert all(heads_of(kind) for kind in METHODS.values())
-    first = [heads_of(kind)[0] for name, kind in METHODS.items() if "deeplab" in heads_of(kind)]
+    assert all(heads_of(name) for name in METHODS)
+    first = [heads_of(name)[0] for name in METHODS if "deeplab" in heads_of(name)]
     assert len(first) > 30 and set(first) == {"deeplab"}
     config = argparser.parse(["--method", "WordMethod"])
     assert (config.head, config.sources["head"]) == ("spoken", "default of WordMethod")

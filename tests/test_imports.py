@@ -11,8 +11,8 @@ ROOT = Path(__file__).resolve().parent.parent
 
 # From the highest layer to the lowest: a package imports from itself and from those below it.
 LAYERS = """
-scripts average_csv analysis pretrained data run argparser config methods experiment train segmentation_module
-models modules dataset metrics tasks task_tables utils
+scripts average_csv analysis pretrained data run increments argparser config methods experiment train
+segmentation_module models modules dataset metrics tasks task_tables utils
 """.split()
 
 

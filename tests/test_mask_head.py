@@ -7,15 +7,16 @@ import torch
 
 import argparser
 from methods import METHODS
-from methods.build import heads_of
+from methods.declared import heads_of
 from modules.mask_head import channels_of_maps
 from modules.pixel_decoders import PIXEL_DECODERS
-from segmentation_module import PRECISIONS, Parts, make_model
+from modules.precisions import PRECISIONS
+from segmentation_module import Parts, make_model
 from tests.builders import MASKS, PARTS, begun, make_images, make_labels, make_method
 from utils.labels import IGNORE
 
 MASK_PARTS = replace(PARTS, head_name="mask", head_options=MASKS)
-ON_MASKS = [name for name, kind in METHODS.items() if heads_of(kind) == ["mask"]]
+ON_MASKS = [name for name in METHODS if heads_of(name) == ["mask"]]
 
 
 def losses_at_step_1(name: str, precision: str) -> dict:
@@ -29,7 +30,7 @@ def losses_at_step_1(name: str, precision: str) -> dict:
 
 # -- which methods run on it
 def test_methods_that_train_by_the_heads_own_losses_run_on_masks_too_and_formulas_per_pixel_do_not(cli):
-    both = {name for name, kind in METHODS.items() if heads_of(kind) == ["deeplab", "mask"]}
+    both = {name for name in METHODS if heads_of(name) == ["deeplab", "mask"]}
     assert both == {"FT", "DFT*", "REPLAY"} and "CoMFormer" in ON_MASKS
     for method, head, other in (("MiB", "mask", "deeplab"), ("CoMFormer", "deeplab", "mask")):
         said = f"run.py: error: {method} runs on --head {other}, not on {head}\n"

@@ -9,9 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import average_csv
-from metrics import ConfusionMatrix, cost, scores
+from metrics import cost
+from metrics.confusion import ConfusionMatrix
+from metrics.filed import read_results
 from metrics.published_csv import honest_summary, published_summary, read_rows
-from metrics.results import read_results, write_result
+from metrics.reported import scores
+from metrics.results import write_result
 from metrics.scores import class_scores, forgetting, harmonic, intransigence, trainable_percent
 from metrics.table import in_one_line, significant, table
 from tasks import Step

@@ -9,7 +9,7 @@ import sys
 import pytest
 import torch
 
-import run
+import increments
 import train
 from config import build
 from experiment import checkpoint
@@ -63,7 +63,9 @@ POINTS = {
     "while a finished step is written": lambda patch: patch.setattr(
         Method, "end_increment", bomb(1, Method.end_increment)
     ),
-    "between two steps": lambda patch: patch.setattr(run, "test_step", bomb(1, run.test_step)),
+    "between two steps": lambda patch: patch.setattr(
+        increments, "test_step", bomb(1, increments.test_step)
+    ),
 }
 FLAGS = ["--step", "0", "1", "--epochs", "2", "--ckpt_interval", "0", "--batch_size", "6"]
 
@@ -166,7 +168,7 @@ def test_ctrl_c_while_nothing_trains_ends_the_run_in_one_line(cli, monkeypatch):
     def interrupted(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(run, "test_step", interrupted)
+    monkeypatch.setattr(increments, "test_step", interrupted)
     status, _, err = cli("--step", "0")
     assert status == 130 and err == "run.py: interrupted; what was finished is kept\n"
 

@@ -1,9 +1,11 @@
 """The optimizers by name: AdamW, and SGD in a fused kernel, kept from what that gets wrong silently."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 
 import torch
 from torch import Tensor
+
+from utils.optimizers import OPTIMIZERS
 
 
 class FusedSGD(torch.optim.SGD):
@@ -71,7 +73,6 @@ class NamedAdamW(torch.optim.AdamW):
         super().load_state_dict(state_dict)
 
 
-OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {"sgd": FusedSGD, "adamw": NamedAdamW}
 
 
 def make_optimizer(

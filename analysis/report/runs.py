@@ -6,8 +6,8 @@ from functools import cached_property
 from pathlib import Path
 
 from config.flags import DEFAULTS, flag_names
+from metrics.filed import over_steps, read_results
 from metrics.reported import IMAGES, METRICS, Metric, value
-from metrics.results import over_steps, read_results
 from metrics.scores import average as mean_of_known
 from metrics.scores import intransigence
 from metrics.view import result_files, view_of_result

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import yaml
 
+from task_tables import STEPS
 from utils.naming import closest
 
 KEYS = (
@@ -79,3 +80,9 @@ class Description:
     def wrong(self, what: str, cure: str = "") -> DescriptionError:
         """The error that says `what` is wrong with this file."""
         return DescriptionError(f"{self.path} {what}", cure)
+
+
+def described_tasks(description: Path | str) -> tuple[str, ...]:
+    """The task of `steps:` in the YAML file `description`, if it names any, and its `tasks:`."""
+    about = Description(Path(description).expanduser())
+    return (*((STEPS,) if "steps" in about else ()), *map(str, about.typed("tasks", list, [])))

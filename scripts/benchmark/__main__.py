@@ -21,6 +21,7 @@ os.environ.setdefault("TQDM_DISABLE", "1")
 import torch
 
 from models import BACKBONES
+from modules.precisions import PRECISIONS
 from scripts.benchmark import data as benchmark_data
 from scripts.benchmark import eval as benchmark_eval
 from scripts.benchmark import losses as benchmark_losses
@@ -28,7 +29,7 @@ from scripts.benchmark import methods as benchmark_methods
 from scripts.benchmark import norm as benchmark_norm
 from scripts.benchmark import steps as benchmark_steps
 from scripts.benchmark.tools import Row, plain_types, table
-from segmentation_module import PRECISIONS, Parts
+from segmentation_module import Parts
 
 SECTIONS = ("data", "loss", "step", "eval", "norm")
 OLD = {21: 16, 151: 101}  # old classes of the published tasks 15-1 and 100-10

@@ -3,7 +3,7 @@
 import torch
 
 from dataset.transform import to_device
-from metrics import ConfusionMatrix
+from metrics.confusion import ConfusionMatrix
 from modules.folding import fold_norms
 from scripts.benchmark import textbook
 from scripts.benchmark.steps import Bench

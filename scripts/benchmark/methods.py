@@ -21,9 +21,10 @@ import torch
 from methods import METHODS
 from methods.build import build_method
 from methods.closed_form import ClosedForm
+from modules.precisions import PRECISIONS
 from scripts.benchmark.steps import Bench
 from scripts.benchmark.tools import Row, in_turns, number
-from segmentation_module import PRECISIONS, Parts
+from segmentation_module import Parts
 from train import Training
 
 ROOT = Path(__file__).resolve().parents[2]

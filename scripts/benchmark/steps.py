@@ -15,10 +15,11 @@ from torch.utils.flop_counter import FlopCounterMode
 from dataset.transform import to_device
 from methods import METHODS
 from methods.build import build_method
+from modules.precisions import PRECISIONS
 from scripts.benchmark import data as benchmark_data
 from scripts.benchmark import textbook
 from scripts.benchmark.tools import Row, compare, in_turns, number, peak_rate
-from segmentation_module import PRECISIONS, Parts
+from segmentation_module import Parts
 from tasks import Step
 from train import Training, optimizer_step, start
 from utils.compile import compile_network, use_compiled

@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 from methods.sigmoid_heads import sigmoid_decision
-from metrics import ConfusionMatrix
+from metrics.confusion import ConfusionMatrix
 from metrics.scores import group_scores, harmonic
 from modules.classifiers import init_from_first
 from tests.adapters import adapter

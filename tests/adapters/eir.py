@@ -11,7 +11,7 @@ from dataset.memory.replay import stored_crop
 from dataset.memory.store import is_candidate, select
 from dataset.transform import normalize
 from methods.sigmoid_heads import sigmoid_decision
-from metrics import ConfusionMatrix
+from metrics.confusion import ConfusionMatrix
 from tasks import named_step
 from tests.adapters import adapter
 from tests.adapters.metrics import eir_metrics

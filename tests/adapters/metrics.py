@@ -3,7 +3,7 @@
 import torch
 import torch.nn.functional as F
 
-from metrics import ConfusionMatrix
+from metrics.confusion import ConfusionMatrix
 from metrics.published_csv import published_row, published_summary, read_rows
 from metrics.scores import class_scores, group_scores, harmonic
 from tests.adapters import adapter

@@ -7,7 +7,7 @@ from methods import METHODS
 from methods.ewc import EWC
 from methods.pi import PI
 from methods.rw import RW
-from metrics import ConfusionMatrix
+from metrics.confusion import ConfusionMatrix
 from modules.classifiers import init_from_background
 from modules.head import Head as BaseHead
 from segmentation_module import SegmentationModel

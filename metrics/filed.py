@@ -1,0 +1,72 @@
+"""Result files read, and what those of several steps say together; without PyTorch."""
+
+import json
+import math
+from functools import lru_cache
+from pathlib import Path
+
+from metrics.published_csv import published_row
+from metrics.reported import IMAGES, computed, labels_of
+from metrics.scores import forgetting
+from metrics.view import result_files
+
+SCHEMA = 1  # see `metrics.results`
+
+
+def over_steps(results: list[dict]) -> dict:
+    """Numbers over the steps in `results`, in order; fills in the forgetting of the last one's classes."""
+    last = results[-1]
+    measure = "accuracy" if labels_of(last) == IMAGES else "iou"
+    by_label = [{entry["label"]: entry[measure] for entry in result["classes"]} for result in results]
+    lost = forgetting(by_label)
+    for entry in last["classes"]:
+        entry["forgetting"] = lost.get(entry["label"])
+    return {"steps": [result["step"] for result in results]} | computed("over_steps", results)
+
+
+def published_csv(results: list[dict], *, num_classes: int) -> str:
+    """The published CSV of all steps; with accuracies in place of IoUs where images have one label."""
+    rows = []
+    for result in results:
+        by_image = labels_of(result) == IMAGES
+        whole, single = ("top1_accuracy_all", "accuracy") if by_image else ("miou_all", "iou")
+        total = result["scores"][whole]
+        cells = [entry[single] for entry in result["classes"]]
+        rows.append(published_row(result["step"], cells, math.nan if total is None else total,
+                                  num_classes=num_classes))  # fmt: skip
+    return "".join(f"{row}\n" for row in rows)
+
+
+def read_results(folder: Path | str, kind: str = "") -> list[dict]:
+    """The JSON of every step in `folder`, of one `kind` of test, by step; [] if there is none.
+
+    A file that has not changed is read once in the life of the process: what it holds must not be changed.
+
+    Raises:
+        ValueError: for a file that is damaged or of another schema.
+    """
+    return [read(path, version_of(path)) for path in result_files(folder).get(kind, [])]
+
+
+def version_of(path: Path) -> tuple[int, ...]:
+    """What changes when a file is written anew."""
+    about = path.stat()
+    return about.st_ino, about.st_mtime_ns, about.st_size
+
+
+@lru_cache(maxsize=1024)
+def read(path: Path, _version: tuple[int, ...]) -> dict:
+    """One result file."""
+    cure = "test the step again (--test) to rewrite it"
+    try:
+        result = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path} is no result file ({error}); {cure}") from error
+    if not isinstance(result, dict) or result.get("schema") != SCHEMA:
+        raise ValueError(f"{path} is no result file of schema {SCHEMA}; {cure}")
+    return result
+
+
+def csv_of(folder: Path | str, kind: str) -> Path:
+    """The published table over the steps of one `kind` of test."""
+    return Path(folder) / f"results{f'_{kind}' if kind else ''}.csv"

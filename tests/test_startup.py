@@ -1,0 +1,81 @@
+"""What a command costs before it works, in modules that it imports: no load of the machine changes that."""
+
+import subprocess
+import sys
+
+import pytest
+
+from methods import METHODS
+from methods.declared import declared
+from tests.conftest import ROOT
+from utils import gpu
+from utils.registry import Registry
+
+SCRIPT = """
+import sys
+{code}
+heavy = {{"torch", "torchvision", "scipy", "timm", "matplotlib", "tensorboardX"}} & sys.modules.keys()
+print(len(sys.modules), *sorted(heavy))
+"""
+WORDS = [
+    ["--help"],
+    ["--help", "all"],
+    ["--method", "PLOP", "--dataset", "voc", "--task", "15-1", "--explain"],
+    ["--batch_sise", "4"],
+    ["--method", "MiB", "--pod_factor", "1"],  # a hyper-parameter of other methods
+]
+
+
+def imported(code: str) -> list[str]:
+    """How many modules a new process has after `code`, and which of the heavy packages."""
+    command = [sys.executable, "-c", SCRIPT.format(code=code)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=True)
+    return done.stdout.splitlines()[-1].split()
+
+
+def test_help_explain_and_a_wrong_flag_import_no_pytorch():
+    code = "import run, contextlib\n" + "\n".join(
+        f"with contextlib.suppress(SystemExit): run.main({words})" for words in WORDS
+    )
+    count, *heavy = imported(code)
+    assert heavy == (["torch"] if gpu.found() else [])
+    assert heavy or int(count) < 500
+
+
+def test_a_run_imports_no_figures_and_no_transforms():
+    count, *heavy = imported("import increments\nassert 'torch._dynamo' not in sys.modules")
+    assert heavy == ["torch"] and int(count) < 2000
+
+
+def test_the_report_imports_no_pytorch_before_it_reads_logs():
+    count, *heavy = imported("import analysis.report.__main__")
+    assert not heavy and int(count) < 600
+
+
+def test_a_registry_imports_a_part_when_it_is_asked_for_and_takes_new_ones():
+    parts = Registry({"decoder": "json:JSONDecoder", "none": "there.is:nothing"})
+    assert list(parts) == ["decoder", "none"] and "decoder" in parts
+    assert parts["decoder"].__name__ == "JSONDecoder" and parts.get("other") is None
+    parts["other"] = int
+    assert parts["other"] is int
+    with pytest.raises(ModuleNotFoundError):
+        parts["none"]
+
+
+def test_a_hyper_parameter_that_is_computed_is_asked_of_the_class(tmp_path, monkeypatch):
+    (tmp_path / "computed_method.py").write_text(
+        "from typing import Annotated\nclass Computed:\n    share: Annotated[float, 'a share'] = 1 / 4\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setitem(METHODS.data, "Computed", "computed_method:Computed")
+    assert declared("Computed") == {"share": (float, 0.25, "a share")}
+
+
+def test_pytorch_is_asked_for_a_gpu_only_where_the_system_may_have_one(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "platform", "linux")
+    monkeypatch.delitem(sys.modules, "torch")
+    for devices, possible in (((), False), ((str(tmp_path),), True)):
+        monkeypatch.setattr(gpu, "DEVICES", devices)
+        assert gpu.possible() == possible
+    monkeypatch.setattr(gpu, "DEVICES", ())
+    assert not gpu.found() and not gpu.has_bf16() and "torch" not in sys.modules
