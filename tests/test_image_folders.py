@@ -10,6 +10,8 @@ import torch
 from PIL import Image
 
 import argparser
+from analysis.report.rows import regroup
+from analysis.report.runs import Run
 from data import textures
 from dataset import build_dataset, first_task
 from dataset.cache import cached
@@ -140,6 +142,11 @@ def test_two_steps_are_scored_by_the_share_of_recognised_images(learn):
     assert over["average_incremental_accuracy"] == pytest.approx(average)
     kept = [(steps[0]["classes"][k]["accuracy"], steps[1]["classes"][k]["accuracy"]) for k in range(3)]
     assert over["mean_forgetting"] == pytest.approx(sum(before - now for before, now in kept) / 3)
+    run = Run(Path(), steps)
+    assert run.numbers({})["average"] == pytest.approx(average)
+    assert run.numbers({})["all"] == steps[1]["scores"]["top1_accuracy_all"]
+    joint = regroup(run, {entry["name"]: entry["step"] for entry in steps[1]["classes"]}, False)
+    assert joint["old"] == pytest.approx(steps[1]["scores"]["top1_accuracy_old"], abs=1e-5)
     assert "top-1 accuracy in %" in out and "mIoU" not in out and "Mean IoU" not in out
     assert f"top-1 old {100 * steps[0]['scores']['top1_accuracy_old']:.2f}" in out
 
