@@ -10,6 +10,7 @@ import torch
 from PIL import Image
 
 import argparser
+from analysis import visualize
 from analysis.report.rows import regroup
 from analysis.report.runs import Run
 from data import textures
@@ -142,6 +143,9 @@ def test_two_steps_are_scored_by_the_share_of_recognised_images(learn):
     assert over["average_incremental_accuracy"] == pytest.approx(average)
     kept = [(steps[0]["classes"][k]["accuracy"], steps[1]["classes"][k]["accuracy"]) for k in range(3)]
     assert over["mean_forgetting"] == pytest.approx(sum(before - now for before, now in kept) / 3)
+    place = next(Path("checkpoints/image_folders_3-3_overlap").iterdir())
+    assert visualize.main([str(place), "--num_images", "1", "--out", "drawn"]) == 0
+    assert Path("drawn/errors.png").is_file()
     run = Run(Path(), steps)
     assert run.numbers({})["average"] == pytest.approx(average)
     assert run.numbers({})["all"] == steps[1]["scores"]["top1_accuracy_all"]
