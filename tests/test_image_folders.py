@@ -144,7 +144,7 @@ def test_two_steps_are_scored_by_the_share_of_recognised_images(learn):
     kept = [(steps[0]["classes"][k]["accuracy"], steps[1]["classes"][k]["accuracy"]) for k in range(3)]
     assert over["mean_forgetting"] == pytest.approx(sum(before - now for before, now in kept) / 3)
     place = next(Path("checkpoints/image_folders_3-3_overlap").iterdir())
-    assert visualize.main([str(place), "--num_images", "1", "--out", "drawn"]) == 0
+    assert visualize.cli([str(place), "--num_images", "1", "--out", "drawn"]) == 0
     assert Path("drawn/errors.png").is_file()
     run = Run(Path(), steps)
     assert run.numbers({})["average"] == pytest.approx(average)
@@ -172,10 +172,8 @@ class OneBatch:
 
 def test_methods_that_need_no_background_learn_from_images_and_the_others_say_why_not():
     refused, pooled = set(), Parts("tiny", output_stride=8, head_name="pooled")
-    for name, kind in METHODS.items():
-        if "pooled" not in heads_of(kind):
-            refused.add(name)
-            continue
+    kinds = {name: kind for name, kind in METHODS.items() if "pooled" in heads_of(kind)}
+    for name, kind in kinds.items():
         hyper = {"num_random": 16} if issubclass(kind, SegACIL) else {}
         steps = [Step("pets", "3-2", k, ((0, 1, 2), (3, 4)), has_background=False) for k in range(2)]
         how = {"hyper": hyper, "training": Training(epochs=1, lr=0.01), "device": torch.device("cpu")}
@@ -203,7 +201,7 @@ def test_methods_that_need_no_background_learn_from_images_and_the_others_say_wh
         out = method.net.eval()(torch.randn(4, 3, 32, 32))
         assert method.predict(out.logits).shape == (4, 1, 1) and out.logits.isfinite().all(), name
     served = "FT LWF LWF-MC ILT EWC PI RW DFT* RCIL SegACIL RIDGE PROTOTYPES LDA".split()
-    assert METHODS.keys() - refused == set(served)
+    assert kinds.keys() - refused == set(served)
 
 
 def test_head_and_labels_must_be_of_one_kind(cli, root):
@@ -211,6 +209,9 @@ def test_head_and_labels_must_be_of_one_kind(cli, root):
     status, out, err = cli(*words, "--head", "deeplab", defaults=False)
     assert (status, err) == (2, "run.py: error: image_folders has one label per image: give --head pooled\n")
     assert "random weights" not in out  # which is how classification starts
+    status, out, err = cli(*words, "--method", "CoMFormer", defaults=False)
+    says = "image_folders has one label per image: CoMFormer learns from masks alone"
+    assert (status, err) == (2, f"run.py: error: {says}\n")
     status, _, err = cli("--head", "pooled")
     assert status == 2 and "--head pooled answers for whole images" in err and "has masks" in err
     assert argparser.parse(list(map(str, words))).sources["head"] == "default of image_folders"
