@@ -92,7 +92,7 @@ def find(name: str, images: StepImages, trained: Trained) -> Shown:
     if name in images.ids:
         index = images.ids.index(name)
         image, indices = images[index]
-        return Shown(name, image, to_dataset_labels(indices.numpy(), trained.step.order))
+        return Shown(name, image, everywhere(to_dataset_labels(indices.numpy(), trained.step.order), image))
     if Path(name).is_file():
         return Shown(Path(name).stem, trained.view(read_photo(name, trained.dataset.pictures)), None)
     raise ValueError(
@@ -104,10 +104,17 @@ def ask(trained: Trained, run: str, shown: Sequence[Shown]) -> None:
     """Store the network's prediction of every image, and the ground truth of its step."""
     table = trained.data.table("test")
     for one in shown:
-        predicted, unsure = (values[0].numpy() for values in trained.predict(one.image[None]))
+        predicted, unsure = (
+            everywhere(values[0].numpy(), one.image) for values in trained.predict(one.image[None])
+        )
         labels = np.full(predicted.shape, IGNORE, np.uint8) if one.labels is None else one.labels
         right = apply_table(table, torch.from_numpy(labels)).numpy()
         one.answers[run, trained.step.index] = predicted, unsure, right
+
+
+def everywhere(values: ndarray, image: Tensor) -> ndarray:  # (H, W), (3, H, W)
+    """`values` for drawing: one for the whole image (1, 1) stands at each of its pixels."""
+    return np.broadcast_to(values, image.shape[1:]).copy()
 
 
 # -- drawing ---------------------------------------------------------------------------------------

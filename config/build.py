@@ -15,6 +15,7 @@ from dataset.skip import skip_bad_images
 from experiment.autosave import seed_everything
 from methods.base import Method
 from methods.build import build_method, trained_method
+from methods.declared import heads_of
 from metrics.filed import csv_of, read_results
 from metrics.published_csv import published_summary, read_rows
 from metrics.reported import IMAGES, labels_of
@@ -54,7 +55,9 @@ def run_dataset(config: SimpleNamespace) -> SegmentationDataset:
     dataset = build_dataset(config.dataset, config.data_root, leaky=config.leaky_split)
     per_image = [name for name, head in HEADS.items() if head.answers == "images"]
     if dataset.one_label and config.head not in per_image:
-        raise ValueError(f"{config.dataset} has one label per image: give --head {per_image[0]}")
+        usable = [name for name in heads_of(config.method) if name in per_image]
+        cure = f"give --head {usable[0]}" if usable else f"{config.method} learns from masks alone"
+        raise ValueError(f"{config.dataset} has one label per image: {cure}")
     if config.head in per_image and not dataset.one_label:
         raise ValueError(f"--head {config.head} answers for whole images, and {config.dataset} has masks")
     if config.skip_bad_images:

@@ -10,6 +10,9 @@ import torch
 from PIL import Image
 
 import argparser
+from analysis import visualize
+from analysis.report.rows import regroup
+from analysis.report.runs import Run
 from data import textures
 from dataset import build_dataset, first_task
 from dataset.cache import cached
@@ -18,7 +21,8 @@ from dataset.increment import increment_data
 from dataset.resize import resize
 from dataset.transform import central_crop, crop_box, train_crop
 from methods import METHODS
-from methods.build import build_method, heads_of
+from methods.build import build_method
+from methods.declared import heads_of
 from methods.segacil import SegACIL
 from metrics.results import read_results
 from segmentation_module import Parts
@@ -140,6 +144,14 @@ def test_two_steps_are_scored_by_the_share_of_recognised_images(learn):
     assert over["average_incremental_accuracy"] == pytest.approx(average)
     kept = [(steps[0]["classes"][k]["accuracy"], steps[1]["classes"][k]["accuracy"]) for k in range(3)]
     assert over["mean_forgetting"] == pytest.approx(sum(before - now for before, now in kept) / 3)
+    place = next(Path("checkpoints/image_folders_3-3_overlap").iterdir())
+    assert visualize.cli([str(place), "--num_images", "1", "--out", "drawn"]) == 0
+    assert Path("drawn/errors.png").is_file()
+    run = Run(Path(), steps)
+    assert run.numbers({})["average"] == pytest.approx(average)
+    assert run.numbers({})["all"] == steps[1]["scores"]["top1_accuracy_all"]
+    joint = regroup(run, {entry["name"]: entry["step"] for entry in steps[1]["classes"]}, False)
+    assert joint["old"] == pytest.approx(steps[1]["scores"]["top1_accuracy_old"], abs=1e-5)
     assert "top-1 accuracy in %" in out and "mIoU" not in out and "Mean IoU" not in out
     assert f"top-1 old {100 * steps[0]['scores']['top1_accuracy_old']:.2f}" in out
 
@@ -161,10 +173,8 @@ class OneBatch:
 
 def test_methods_that_need_no_background_learn_from_images_and_the_others_say_why_not():
     refused, pooled = set(), Parts("tiny", output_stride=8, head_name="pooled")
-    for name, kind in METHODS.items():
-        if "pooled" not in heads_of(kind):
-            refused.add(name)
-            continue
+    kinds = {name: kind for name, kind in METHODS.items() if "pooled" in heads_of(name)}
+    for name, kind in kinds.items():
         hyper = {"num_random": 16} if issubclass(kind, SegACIL) else {}
         steps = [Step("pets", "3-2", k, ((0, 1, 2), (3, 4)), has_background=False) for k in range(2)]
         how = {"hyper": hyper, "training": Training(epochs=1, lr=0.01), "device": torch.device("cpu")}
@@ -192,7 +202,7 @@ def test_methods_that_need_no_background_learn_from_images_and_the_others_say_wh
         out = method.net.eval()(torch.randn(4, 3, 32, 32))
         assert method.predict(out.logits).shape == (4, 1, 1) and out.logits.isfinite().all(), name
     served = "FT LWF LWF-MC ILT EWC PI RW DFT* RCIL SegACIL RIDGE PROTOTYPES LDA".split()
-    assert METHODS.keys() - refused == set(served)
+    assert kinds.keys() - refused == set(served)
 
 
 def test_head_and_labels_must_be_of_one_kind(cli, root):
@@ -200,6 +210,9 @@ def test_head_and_labels_must_be_of_one_kind(cli, root):
     status, out, err = cli(*words, "--head", "deeplab", defaults=False)
     assert (status, err) == (2, "run.py: error: image_folders has one label per image: give --head pooled\n")
     assert "random weights" not in out  # which is how classification starts
+    status, out, err = cli(*words, "--method", "CoMFormer", defaults=False)
+    says = "image_folders has one label per image: CoMFormer learns from masks alone"
+    assert (status, err) == (2, f"run.py: error: {says}\n")
     status, _, err = cli("--head", "pooled")
     assert status == 2 and "--head pooled answers for whole images" in err and "has masks" in err
     assert argparser.parse(list(map(str, words))).sources["head"] == "default of image_folders"

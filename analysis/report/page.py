@@ -76,7 +76,7 @@ def summary(setting: Setting) -> list[tuple[str, str, str]]:
     name = f"all{suffix(setting.conventions[0])}"
     found = []
     for what, key, write in (
-        ("highest mIoU of all classes", name, lambda one: f"{percent(one)} %"),
+        (f"highest {setting.measure} of all classes", name, lambda one: f"{percent(one)} %"),
         ("least forgetting", "forgetting", lambda one: f"{percent(one)} points"),
         ("fewest trainable parameters", "trainable", lambda one: f"{one.mean:,.0f}"),
         ("shortest incremental training", "seconds", lambda one: f"{one.mean:,.0f} s"),
@@ -98,8 +98,8 @@ def legend(setting: Setting) -> list[tuple[str, int, str]]:
 
 
 def curves(setting: Setting) -> list[tuple[str, str]]:
-    """Captions and charts of mIoU over the steps, of all, old and new classes."""
-    last, sign = setting.longest.last, setting.conventions[0]
+    """Captions and charts of the scores over the steps, of all, old and new classes."""
+    last, sign, measure = setting.longest.last, setting.conventions[0], setting.measure
     if setting.num_steps == 1:
         return []
     sizes = [sum(entry["step"] <= step for entry in last["classes"]) for step in range(last["step"] + 1)]
@@ -109,7 +109,7 @@ def curves(setting: Setting) -> list[tuple[str, str]]:
         ("old", "classes of step 0"),
         ("new", "later classes"),
     ):
-        name = f"miou_{group}{suffix(sign)}"
+        name = f"{setting.longest.kind_of_score}_{group}{suffix(sign)}"
         series = []
         for row in setting.rows:
             steps = row.over_steps(lambda result, name=name: result["scores"][name])
@@ -120,13 +120,13 @@ def curves(setting: Setting) -> list[tuple[str, str]]:
         if series:
             picture = lines(
                 series,
-                title=f"mIoU of {words} over the steps",
+                title=f"{measure} of {words} over the steps",
                 x_ticks=ticks,
                 levels=levels,
                 x_label=f"step (classes: {sizes[0]} to {sizes[-1]})",
-                y_label="mIoU, %",
+                y_label=f"{measure}, %",
             )
-            made.append((f"mIoU of {words}, {CONVENTIONS[sign]}", picture))
+            made.append((f"{measure} of {words}, {CONVENTIONS[sign]}", picture))
     return made
 
 
@@ -147,19 +147,20 @@ def tradeoff(setting: Setting) -> str:
         return ""
     return scatter(
         points,
-        title="mIoU of old against new classes",
-        x_label="old classes (of step 0), mIoU %",
-        y_label="new classes, mIoU %",
+        title=f"{setting.measure} of old against new classes",
+        x_label=f"old classes (of step 0), {setting.measure} %",
+        y_label=f"new classes, {setting.measure} %",
         harmonics=True,
     )
 
 
 def prices(setting: Setting) -> list[tuple[str, str]]:
     """Captions and charts of what incremental training costs against what it reaches."""
-    name, made = f"all{suffix(setting.conventions[0])}", []
+    name, made, measure = f"all{suffix(setting.conventions[0])}", [], setting.measure
     for key, caption, label in (
-        ("trainable", "trainable parameters against mIoU", "trainable parameters (mean over steps ≥ 1)"),
-        ("seconds", "training time against mIoU", "seconds of training (all steps ≥ 1)"),
+        ("trainable", f"trainable parameters against {measure}",
+         "trainable parameters (mean over steps ≥ 1)"),
+        ("seconds", f"training time against {measure}", "seconds of training (all steps ≥ 1)"),
     ):
         points = []
         for row in setting.rows:
@@ -168,7 +169,7 @@ def prices(setting: Setting) -> list[tuple[str, str]]:
                 points.append(Point(row.label, row.number, price.mean, 100 * reached.mean))
         if len(points) > 1:
             made.append((caption, scatter(points, title=caption, x_label=label, log=True,
-                                          y_label="all classes, mIoU %")))  # fmt: skip
+                                          y_label=f"all classes, {measure} %")))  # fmt: skip
     return made
 
 

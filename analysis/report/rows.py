@@ -106,9 +106,18 @@ def regroup(run: Run, taught: Mapping[str, int], has_background: bool) -> dict[s
     """
     found, entries = {}, run.last["classes"]
     for suffix, first in (("", 0), ("_foreground", int(has_background))):
-        old = [e["iou"] for e in entries[first:] if taught[e["name"]] == 0]
-        new = [e["iou"] for e in entries[first:] if taught[e["name"]] > 0]
-        values = {"old": mean_of_known(old), "new": mean_of_known(new)}
+        old = [e for e in entries[first:] if taught[e["name"]] == 0]
+        new = [e for e in entries[first:] if taught[e["name"]] > 0]
+        values = {"old": score_of(run, old), "new": score_of(run, new)}
         values["harmonic"] = harmonic(values["old"], values["new"])
         found |= {f"{name}{suffix}": value for name, value in values.items()}
     return found
+
+
+def score_of(run: Run, entries: Sequence[Mapping]) -> float | None:
+    """Mean IoU of classes, `entries` of a result file; of images the share that was recognised."""
+    if run.kind_of_score == "miou":
+        return mean_of_known([entry["iou"] for entry in entries])
+    known = [entry for entry in entries if entry["accuracy"] is not None]
+    total = sum(entry["pixels"] for entry in known)
+    return sum(entry["accuracy"] * entry["pixels"] for entry in known) / total if total else None

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from config.flags import DEFAULTS, flag_names
 from metrics.filed import over_steps, read_results
-from metrics.reported import IMAGES, METRICS, Metric, value
+from metrics.reported import IMAGES, METRICS, Metric, labels_of, value
 from metrics.scores import average as mean_of_known
-from metrics.scores import intransigence
+from metrics.scores import harmonic, intransigence
 from metrics.view import result_files, view_of_result
 
 # What rows are not told apart by: they average over seeds, and --no_pretrained shows in the path.
@@ -78,11 +78,16 @@ class Run:
         """Classes and their pixels in the test labels: runs with others were tested on other images."""
         return tuple((entry["label"], entry["pixels"]) for entry in self.last["classes"])
 
+    @property
+    def kind_of_score(self) -> str:
+        """What a group's name follows in the names of scores: "miou", or "top1_accuracy" of images."""
+        return "top1_accuracy" if labels_of(self.last) == IMAGES else "miou"
+
     def when_learned(self) -> dict[str, float | None]:
-        """IoU of each class after the step that taught it, by name."""
-        found = {}
+        """IoU (of images: accuracy) of each class after the step that taught it, by name."""
+        single, found = "iou" if self.kind_of_score == "miou" else "accuracy", {}
         for result in self.results:
-            found |= {e["name"]: e["iou"] for e in result["classes"] if e["step"] == result["step"]}
+            found |= {e["name"]: e[single] for e in result["classes"] if e["step"] == result["step"]}
         return found
 
     def intransigence(self, joint: Mapping[str, float | None]) -> dict[str, float | None]:
@@ -94,11 +99,12 @@ class Run:
         last, cost = self.last, self.last["cost"]
         scores, over = last["scores"], over_steps(self.results)
         later = [result["cost"] for result in self.results if result["step"] > 0]
-        found = {}
-        for suffix in ("", "_foreground"):
-            found |= {f"{group}{suffix}": scores[f"miou_{group}{suffix}"] for group in GROUPS}
-            found[f"harmonic{suffix}"] = scores[f"harmonic{suffix}"]
-            found[f"average{suffix}"] = over[f"average_miou{suffix}"] if self.has_all_steps else None
+        found, kind = {}, self.kind_of_score
+        average = "average_miou" if kind == "miou" else "average_incremental_accuracy"
+        for suffix in ("", "_foreground"):  # images have no background
+            found |= {f"{group}{suffix}": scores.get(f"{kind}_{group}{suffix}") for group in GROUPS}
+            found[f"harmonic{suffix}"] = harmonic(found[f"old{suffix}"], found[f"new{suffix}"])
+            found[f"average{suffix}"] = over.get(f"{average}{suffix}") if self.has_all_steps else None
         new = {entry["name"] for entry in last["classes"] if entry["step"] > 0}
         resisted = self.intransigence(joint)
         return found | {

@@ -65,6 +65,11 @@ class Setting:
         return self.longest.last["num_steps"]
 
     @property
+    def measure(self) -> str:
+        """What its scores are, in words."""
+        return "mIoU" if self.longest.kind_of_score == "miou" else "top-1 accuracy"
+
+    @property
     def conventions(self) -> list[str]:
         """Those in which the results have numbers, the first one for the charts."""
         last = self.longest.last

@@ -65,7 +65,7 @@ def score_table(setting: Setting, convention: str) -> Table:
     published = any(cell.every for cells in setting.published.values() for cell in cells)
     extra = ["published, all", "off by (band)", "step 0"] if published else ["step 0"]
     heads = [named(group, convention) for group in GROUPS]
-    title = f"mIoU in %, convention {convention}: {CONVENTIONS[convention]}"
+    title = f"{setting.measure} in %, convention {convention}: {CONVENTIONS[convention]}"
     made = Table(title, ["method", *heads, *extra, "seeds"])
     if published:
         made.key = "In brackets: I counts background as an old class, X leaves it out."
@@ -97,8 +97,9 @@ def verdict(row: Row, setting: Setting, convention: str) -> Cell:
 
 
 def first_step(row: Row, convention: str, published: Sequence) -> Cell:
-    """The mIoU after step 0, and whether it is as published (which counts background)."""
-    one = None if row.joint else row.over_steps(lambda r: r["scores"][f"miou_all{suffix(convention)}"]).get(0)
+    """The score after step 0, and whether it is as published (which counts background)."""
+    name = f"{row.runs[0].kind_of_score}_all{suffix(convention)}"
+    one = None if row.joint else row.over_steps(lambda r: r["scores"][name]).get(0)
     known = next((cell.step0 for cell in published if cell.step0), ())
     text = percent(one)
     if one and known and convention != "X":
@@ -161,10 +162,11 @@ def config_table(setting: Setting) -> Table | None:
 
 
 def overview(settings: Sequence[Setting], convention: str) -> Table:
-    """Methods by settings: mIoU of all classes; only settings that have that convention."""
+    """Methods by settings: the score of all classes; only settings that have that convention."""
     chosen = [setting for setting in settings if convention in setting.conventions]
     heads = [f"{setting.title}, {setting.detail}".replace(", ", "\n") for setting in chosen]
-    title = f"mIoU of all classes in %, convention {convention}: {CONVENTIONS[convention]}"
+    measures = " or ".join(dict.fromkeys(setting.measure for setting in chosen))
+    title = f"{measures} of all classes in %, convention {convention}: {CONVENTIONS[convention]}"
     made = Table(title, ["method", *heads])
     name = f"all{suffix(convention)}"
     labels = list(dict.fromkeys(row.label for setting in chosen for row in [*setting.rows, *setting.joint]))

@@ -12,6 +12,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from copy import copy
+from dataclasses import replace
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
@@ -20,6 +21,7 @@ import torch
 
 from methods import METHODS
 from methods.build import build_method
+from methods.declared import heads_of
 from methods.closed_form import ClosedForm
 from modules.precisions import PRECISIONS
 from scripts.benchmark.steps import Bench
@@ -56,16 +58,23 @@ def rows(parts: Parts, classes: tuple[int, int], *, size: int, images: int, roun
 
 def trained(bench: Bench, name: str) -> dict:
     """The checkpoint of step 0 after one iteration of the method `name`: what its step 1 continues from."""
-    first = copy(bench)
+    first = on_its_head(bench, name)
     first.step = bench.step.at(0)
     first.batch = bench.batch[0], bench.batch[1] % first.step.num_seen
-    method = build_method(name, first.step, bench.parts, hyper={}, device=bench.device,
+    method = build_method(name, first.step, first.parts, hyper={}, device=bench.device,
                           training=Training(epochs=1, lr=1e-4))  # fmt: skip
     method.net.train()
     if not method.fit_step(first):
         bench.iteration(method)(*first.batch)
     method.end_increment(first)
     return {"step": 0, "net": method.net.state_dict(), "method_state": method.state_dict()}
+
+
+def on_its_head(bench: Bench, name: str) -> Bench:
+    """The same for networks with the head that the method `name` takes unasked."""
+    made = copy(bench)
+    made.parts = replace(bench.parts, head_name=heads_of(name)[0])
+    return made
 
 
 def measure(bench: Bench, name: str, previous: dict, *, rounds: int) -> dict[str, float]:
@@ -81,6 +90,7 @@ def measure(bench: Bench, name: str, previous: dict, *, rounds: int) -> dict[str
 
 def work(bench: Bench, name: str, previous: dict | None = None) -> Callable[[], object]:
     """What is measured: an iteration of step 1, or the pass that gathers statistics."""
+    bench = on_its_head(bench, name)
     method = bench.method(name, previous=previous)
     if isinstance(method, ClosedForm):
         return lambda: method.gather(bench)
