@@ -6,7 +6,7 @@ import pytest
 import torch
 
 import argparser
-from analysis import drift, queries
+from analysis import drift, export, queries
 from analysis.trained import load_step
 from methods import METHODS
 from methods.build import heads_of
@@ -211,5 +211,8 @@ def test_a_run_on_masks_stands_beside_others_and_is_looked_at_by_the_programs(cl
     assert "FT has no queries: it answers per pixel; leave it out" in capsys.readouterr().err
     assert drift.cli([str(run), "--out", str(tmp_path / "out")]) == 2
     assert "its classifiers read queries, not pixels; leave it out" in capsys.readouterr().err
+    assert export.cli([str(run / "step_0.pt"), "--torch", str(tmp_path / "net.pt2")]) == 2
+    assert "which no graph has: use the checkpoint itself" in capsys.readouterr().err
+    assert not (tmp_path / "net.pt2").exists()
     trained = load_step(run / "step_0.pt")
     assert trained.method.net.head.decoder.query_feat.num_embeddings == 6
