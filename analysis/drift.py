@@ -73,6 +73,8 @@ def work(options: Namespace) -> None:
     for run in runs:
         steps = []
         for trained in run.steps():
+            if trained.method.net.head.answers != "pixels":
+                raise ValueError(f"{run.name}: its classifiers read queries, not pixels; leave it out")
             title, encoder = f"{run.name} step {trained.step.index}", trained.encoder
             if encoder not in means:
                 means[encoder] = class_means(trained, reduce, options.num_images, title)

@@ -44,6 +44,11 @@ def work(options: Namespace) -> None:
         raise ValueError("name a file to write: --onnx net.onnx or --torch net.pt2")
     trained = load_step(last_step(Path(options.checkpoint)), dataset=options.dataset,
                         data_root=options.data_root, data=False)  # fmt: skip
+    if trained.method.net.head.answers != "pixels":
+        raise ValueError(
+            "queries decide in bands of rows, as many as image and batch need, which no graph has: use the "
+            "checkpoint itself (python -m analysis.predict)"
+        )
     original, side = on_cpu(trained), trained.data.crop_size
     size = tuple(options.size) or (side, side)
     program = exported(for_export(original), size, fixed=bool(options.size))

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from modules.head import Head
@@ -12,7 +13,7 @@ from modules.output import Output
 from modules.pixel_decoders import PIXEL_DECODERS
 from utils.losses.pixelwise import at_least_float32
 from utils.losses.set_criterion import TERMS, SetCriterion
-from utils.masks.full_size import semantic_rule
+from utils.masks.full_size import score, semantic_rule
 from utils.masks.points import Points
 from utils.masks.targets import Masks, masks_of_labels
 
@@ -123,8 +124,8 @@ class MaskHead(Head):
         classes = self.classes(encoded.states, classify)
         extras = {"classes": classes, "masks": encoded.masks, "states": encoded.states}
         with torch.no_grad():
-            answers = (at_least_float32(x[-1]) for x in (classes, encoded.masks))
-            small = semantic_rule(*answers, tuple(encoded.masks.shape[-2:]), first=self.first)
+            logits, masks = (at_least_float32(x[-1]) for x in (classes, encoded.masks))
+            small = F.pad(score(logits, masks.sigmoid()), (0, 0, 0, 0, self.first, 0))
         return small, extras
 
     def classes(self, states: Tensor, classify: Callable[[Tensor], Tensor]) -> Tensor:

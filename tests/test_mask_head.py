@@ -6,6 +6,8 @@ import pytest
 import torch
 
 import argparser
+from analysis import drift, export, queries
+from analysis.trained import load_step
 from methods import METHODS
 from methods.declared import heads_of
 from modules.mask_head import channels_of_maps
@@ -198,3 +200,20 @@ def test_balconpas_leaves_open_what_images_of_a_memory_do_not_show():
     assert all(torch.isfinite(losses[key]) for key in ("class", "mask", "dice", "kd"))
     labels[:] = torch.where(labels == IGNORE, 1, labels)
     assert torch.isfinite(method.losses(make_images(), labels)["class"])
+
+
+# -- a whole run, and what looks at it
+def test_a_run_on_masks_stands_beside_others_and_is_looked_at_by_the_programs(cli, tmp_path, runs, capsys):
+    assert cli("--head", "mask", "--step", "0")[0] == 0
+    run = tmp_path / "checkpoints/small_4-1_overlap/FT_tiny_mask"
+    words = ["--out", str(tmp_path / "out"), "--num_images", "2"]
+    assert queries.cli([str(run), *words]) == 0 and (tmp_path / "out/queries.png").is_file()
+    assert queries.cli([str(runs["FT"]), *words]) == 2
+    assert "FT has no queries: it answers per pixel; leave it out" in capsys.readouterr().err
+    assert drift.cli([str(run), "--out", str(tmp_path / "out")]) == 2
+    assert "its classifiers read queries, not pixels; leave it out" in capsys.readouterr().err
+    assert export.cli([str(run / "step_0.pt"), "--torch", str(tmp_path / "net.pt2")]) == 2
+    assert "which no graph has: use the checkpoint itself" in capsys.readouterr().err
+    assert not (tmp_path / "net.pt2").exists()
+    trained = load_step(run / "step_0.pt")
+    assert trained.method.net.head.decoder.query_feat.num_embeddings == 6

@@ -35,11 +35,15 @@ def semantic_scores(logits: Tensor, masks: Tensor, size: tuple[int, int]) -> Ten
     Args:
         logits: of classes, no-object last (N, Q, C + 1). masks: mask logits (N, Q, h, w).
     """
-    probabilities = logits.softmax(-1)[..., :-1]
-    scores = masks.new_empty(len(masks), probabilities.shape[-1], *size)
+    scores = masks.new_empty(len(masks), logits.shape[-1] - 1, *size)
     for rows, band in share_bands(masks, size, softmask=False):
-        scores[:, :, rows] = torch.einsum("nqc,nqrw->ncrw", probabilities, band)
+        scores[:, :, rows] = score(logits, band)
     return scores
+
+
+def score(logits: Tensor, shares: Tensor) -> Tensor:  # (N, Q, C + 1), (N, Q, r, W) -> (N, C, r, W)
+    """Class probability times share, summed over queries."""
+    return torch.einsum("nqc,nqrw->ncrw", logits.softmax(-1)[..., :-1], shares)
 
 
 @dataclass
