@@ -5,8 +5,8 @@
 
 Each method takes turns with fine-tuning in one process, at step 1 after a step 0 of one iteration; CPU time
 of one thread, so that what else runs on the machine counts little. Left out are methods that train no network
-after step 0, and those whose memory of images changes what an iteration sees. Writes
-scripts/method_costs.yaml, from which `python -m scripts.method_pages` takes the numbers.
+after step 0, those whose memory of images changes what an iteration sees, and those on a head of their own.
+Writes scripts/method_costs.yaml, from which `python -m scripts.method_pages` takes the numbers.
 """
 
 import argparse
@@ -19,8 +19,10 @@ import torch
 import yaml
 
 from methods import METHODS, method_named
+from methods.build import heads_of
 from methods.closed_form import ClosedForm
 from methods.replay import Replay
+from modules.heads import PUBLISHED
 from scripts.benchmark.methods import trained
 from scripts.benchmark.steps import Bench
 from scripts.benchmark.tools import in_turns
@@ -37,9 +39,9 @@ HEAD = f"""\
 
 
 def measurable() -> list[str]:
-    """Methods whose iterations are alike in what they see."""
-    unlike = (ClosedForm, Replay)
-    return [name for name, kind in METHODS.items() if name != "FT" and not issubclass(kind, unlike)]
+    """Methods whose iterations are alike in what they see, on the head that most of them have."""
+    alike = {name: kind for name, kind in METHODS.items() if not issubclass(kind, (ClosedForm, Replay))}
+    return [name for name, kind in alike.items() if name != "FT" and heads_of(kind)[0] == PUBLISHED]
 
 
 def costs(bench: Bench, name: str) -> list[float]:

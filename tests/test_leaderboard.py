@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 import pytest
 
 from analysis.leaderboard import __main__ as leaderboard
-from analysis.leaderboard.entries import own_entries, published_entries, published_task
+from analysis.leaderboard.entries import network, own_entries, published_entries, published_task
 from analysis.leaderboard.page import page
 from config.published import read_published
 from tests.result_files import compared, write_run
@@ -60,6 +60,11 @@ def test_own_runs_stand_beside_the_published_ones_in_their_terms(tmp_path):
     (dft,) = [one for one in made if one.method == "DFT*" and one.convention == "I"]
     assert dft.std["all"] > 0 and "2 seeds" in dft.note
     assert any(one.joint and one.method == "joint" for one in made)
+
+
+def test_networks_with_unlike_heads_are_not_ranked_together():
+    names = [network("timm:resnet50", {"head": head}) for head in ("", "deeplab", "mask", "pooled")]
+    assert names == ["timm:resnet50", "timm:resnet50", "mask2former:resnet50", "timm:resnet50, pooled head"]
 
 
 def test_tasks_have_the_names_under_which_they_were_published():

@@ -21,6 +21,7 @@ OWN_PRETRAINING = {
     "swin_b": "ImageNet-1K (Swin)",
 }
 OWN_EVIDENCE = "own run"
+USUAL_HEAD = "deeplab"  # of published numbers, and of results that name none
 
 
 @dataclass(frozen=True)
@@ -103,7 +104,7 @@ def own_entry(setting: Setting, row: Row, convention: str) -> Entry:
     return Entry(
         method=JOINT if row.joint or row.runs[0].is_joint else row.label, year=0, dataset=about["dataset"],
         task=published_task(about["dataset"], about["task"]), setting=about["setting"],
-        backbone=on_masks(about["backbone"], config), pretraining=pretraining(config),
+        backbone=network(about["backbone"], config), pretraining=pretraining(config),
         memory=str(config.get("mem_size", 0)),
         evaluation=evaluation(about), convention=convention, **scores,
         std={name: round(100 * one.std, 2) for name, one in stats.items() if one and one.std is not None},
@@ -124,9 +125,12 @@ def published_task(dataset: str, task: str) -> str:
     return task if task in known else next(names, task)
 
 
-def on_masks(backbone: str, config: Mapping) -> str:
-    """The backbone as published numbers name it: on the mask head it is Mask2Former's."""
-    return f"mask2former:{backbone.removeprefix('timm:')}" if config.get("head") == "mask" else backbone
+def network(backbone: str, config: Mapping) -> str:
+    """The backbone as published numbers name it: on the mask head Mask2Former's; others are said."""
+    head = config.get("head") or USUAL_HEAD
+    if head == "mask":
+        return f"mask2former:{backbone.removeprefix('timm:')}"
+    return backbone if head == USUAL_HEAD else f"{backbone}, {head} head"
 
 
 def evaluation(about: Mapping[str, str]) -> str:
