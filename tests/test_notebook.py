@@ -3,7 +3,7 @@
 import pytest
 
 from scripts.notebook import FILE, PARAMETERS, execute, notebook
-from tests.conftest import ROOT
+from tests.conftest import ROOT, SMALL
 
 nbformat = pytest.importorskip("nbformat")
 
@@ -24,8 +24,8 @@ def test_the_notebook_runs_on_small_images(small_data, tmp_path, monkeypatch):
     monkeypatch.setenv("PYTHONWARNINGS", "ignore")
     made = notebook()
     (cell,) = [cell for cell in made.cells if PARAMETERS in cell.metadata.get("tags", [])]
-    small = {"epochs": 1, "crop_size": 32, "batch_size": 4, "num_workers": 0, "recipe": "none"}
-    small |= {"output_stride": 8, "dataset": str(small_data)}
+    small = {flag.removeprefix("--"): value for flag, value in zip(SMALL[::2], SMALL[1::2], strict=True)}
+    small |= {"dataset": str(small_data)}
     cell.source = f"values = {small}\nout = Path({str(tmp_path / 'out')!r})"
     pretrain = next(cell for cell in made.cells if "pretrain([])" in cell.source)
     pretrain.source = pretrain.source.replace("if not FILE", "FILE = ''\nif FILE and not FILE")
