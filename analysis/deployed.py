@@ -46,19 +46,27 @@ def for_export(deployed: Deployed) -> Deployed:
 def exported(deployed: Deployed, size: tuple[int, int], *, fixed: bool) -> ExportedProgram:
     """The graph of `deployed` for any number of images of any size, or of this `size` alone if it is `fixed`.
 
+    A network of a fixed size that cannot be one for any number of images is one for a single image.
+
     Raises:
         ValueError: if the network cannot be one for all sizes, with torch's reason and what helps.
     """
-    images = torch.zeros(2, 3, *size)
-    dynamic = {0: Dim.DYNAMIC} | ({} if fixed else {2: Dim.DYNAMIC, 3: Dim.DYNAMIC})
-    try:
-        return torch.export.export(deployed, (images,), dynamic_shapes={"images": dynamic}, strict=False)
-    except Exception as error:  # torch raises errors of many kinds, of which users need the first line
-        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-        what = "" if fixed else " for any size"
-        cure = "" if fixed else f"; for one size alone: --size {size[0]} {size[1]}"
-        reason = lines[0] if lines else type(error).__name__
-        raise ValueError(f"this network cannot be exported{what}: {reason}{cure}") from None
+    tries = [(2, {0: Dim.DYNAMIC}), (1, {})] if fixed else [(2, dict.fromkeys((0, 2, 3), Dim.DYNAMIC))]
+    for count, free in tries:
+        images = torch.zeros(count, 3, *size)
+        try:
+            return torch.export.export(deployed, (images,), dynamic_shapes={"images": free}, strict=False)
+        except Exception as error:  # torch raises errors of many kinds, of which users need the first line
+            lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+            reason = lines[0] if lines else type(error).__name__
+    what = "" if fixed else " for any size"
+    cure = "" if fixed else f"; for one size alone: --size {size[0]} {size[1]}"
+    raise ValueError(f"this network cannot be exported{what}: {reason}{cure}")
+
+
+def takes_one_image(program: ExportedProgram) -> bool:
+    """Whether the graph is for a single image."""
+    return not program.range_constraints
 
 
 def metadata(trained: Trained, size: Sequence[int]) -> dict[str, str]:
@@ -73,7 +81,8 @@ def metadata(trained: Trained, size: Sequence[int]) -> dict[str, str]:
         "input": "RGB in 0..1, minus mean, over std; float32 (N, 3, H, W)",
         "scale": f"trained with a shorter side of {trained.data.crop_size} pixels",
         "size": " ".join(map(str, size)) or ANY,
-        "outputs": "logits float32 (N, C, H, W); classes int64 (N, H, W), the decision of the method",
+        "outputs": "logits float32 (N, C, H, W); classes int64 (N, H, W), the decision of the method; "
+        "H = W = 1 where it is about the whole image",
         "method": trained.method_name,
         "dataset": trained.step.dataset,
         "task": trained.step.task,

@@ -5,7 +5,8 @@
 
 The file takes any number of normalised images of any size, and gives logits and the method's decision; its
 metadata hold class names and normalisation. Norms are folded into the convolutions; fp32. Networks that
-cannot be one for all sizes are refused with the reason; --size 512 512 exports them for that size.
+cannot be one for all sizes (timm's transformers) are refused with the reason; --size 512 512 exports them for
+that size, if need be for one image at a time. Mask heads are not exported.
 
 ONNX needs: python -m pip install onnx onnxscript onnxruntime
 """
@@ -25,7 +26,16 @@ from torch import Tensor
 from torch.export import ExportedProgram
 
 from analysis.commands import Parser, at_least, main, text_table
-from analysis.deployed import INPUT, OUTPUTS, Deployed, exported, for_export, metadata, on_cpu
+from analysis.deployed import (
+    INPUT,
+    OUTPUTS,
+    Deployed,
+    exported,
+    for_export,
+    metadata,
+    on_cpu,
+    takes_one_image,
+)
 from analysis.runs import last_step
 from analysis.trained import load_step
 from utils.files import write_bytes
@@ -44,20 +54,22 @@ def work(options: Namespace) -> None:
         raise ValueError("name a file to write: --onnx net.onnx or --torch net.pt2")
     trained = load_step(last_step(Path(options.checkpoint)), dataset=options.dataset,
                         data_root=options.data_root, data=False)  # fmt: skip
-    if trained.method.net.head.answers != "pixels":
+    if trained.method.net.head.answers == "masks":
         raise ValueError(
-            "queries decide in bands of rows, as many as image and batch need, which no graph has: use the "
-            "checkpoint itself (python -m analysis.predict)"
+            f"{trained.path} decides by queries in bands of rows, as many as image and batch need, which no "
+            "graph has: use the checkpoint itself (python -m analysis.predict)"
         )
     original, side = on_cpu(trained), trained.data.crop_size
     size = tuple(options.size) or (side, side)
     program = exported(for_export(original), size, fixed=bool(options.size))
     about = metadata(trained, options.size)
-    batches = [(1, *size), (2, *size), (3, *size)] if options.size else sizes(side)
+    counts = (1, 1, 1) if takes_one_image(program) else (1, 2, 3)
+    batches = [(count, *size) for count in counts] if options.size else sizes(side)
     for path, write in ((options.onnx, write_onnx), (options.torch, write_torch)):
         if path:
             written, run, what = write(program, about, options)
-            print(f"{path}: {trained.path}, {what}, {len(written) / 1e6:.1f} MB")
+            limits = ", one image at a time" if takes_one_image(program) else ""
+            print(f"{path}: {trained.path}, {what}{limits}, {len(written) / 1e6:.1f} MB")
             print(check(original, run, batches))
             write_bytes(path, written)
 

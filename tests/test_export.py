@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from analysis import export
-from analysis.deployed import Deployed, exported, for_export
+from analysis.deployed import Deployed, exported, for_export, takes_one_image
 from dataset.shapes import Shapes
 from methods import METHODS
 from modules.any_size import window_means
@@ -69,6 +69,7 @@ def test_what_is_exported_is_the_network_and_the_decision_of_the_method(name):
 
 def test_what_is_not_the_same_is_not_written(runs, here, capsys, monkeypatch):
     monkeypatch.setattr(export, "exported", lambda net, *_, **__: Deployed(net.net, lambda x: x.argmin(1)))
+    monkeypatch.setattr(export, "takes_one_image", lambda program: False)
     monkeypatch.setattr(export, "write_torch", lambda program, *_: (b"", program, ""))
     assert export.cli([str(runs["FT"]), "--torch", "net.pt2", "--size", "32", "32"]) == 2
     assert "not the same for 1 x 32 x 32" in capsys.readouterr().err and not (here / "net.pt2").exists()
@@ -92,11 +93,28 @@ def test_a_network_for_one_size_alone_is_refused_with_the_reason_and_what_helps(
         exported(Fixed(), (32, 32), fixed=False)
 
 
+def test_a_network_that_fixes_the_number_of_images_is_exported_for_one():
+    class Single(torch.nn.Module):
+        def forward(self, images):
+            assert len(images) < 2, "one by one"
+            return images, images.amax(1)
+
+    program = exported(Single(), (8, 8), fixed=True)
+    assert takes_one_image(program) and program.module()(torch.zeros(1, 3, 8, 8))[0].shape == (1, 3, 8, 8)
+
+
+def test_mask_heads_are_refused_with_the_reason(runs, here, capsys, monkeypatch):
+    monkeypatch.setattr(DeepLabV3Head, "answers", "masks")
+    assert export.cli([str(runs["FT"]), "--torch", "net.pt2"]) == 2
+    assert "has a mask head, whose decoder torch.export does not trace" in capsys.readouterr().err
+
+
 def test_without_a_file_or_without_the_packages_one_line_says_what_helps(runs, here, capsys, monkeypatch):
     assert export.cli([str(runs["FT"])]) == 2
     assert "--onnx net.onnx" in capsys.readouterr().err
     monkeypatch.setitem(sys.modules, "onnx", None)
     monkeypatch.setattr(export, "exported", lambda *_, **__: None)
+    monkeypatch.setattr(export, "takes_one_image", lambda program: False)
     assert export.cli([str(runs["FT"]), "--onnx", "net.onnx"]) == 2
     cure = "--onnx needs the package onnx: python -m pip install onnx onnxscript onnxruntime"
     assert cure in capsys.readouterr().err

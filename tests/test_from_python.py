@@ -8,20 +8,14 @@ import run
 from argparser import parse_values
 from config.parser import command_line
 from experiment import checkpoint
+from tests.conftest import SMALL
 
-VALUES = {
-    "crop_size": 32,
-    "batch_size": 4,
-    "epochs": 1,
-    "num_workers": 0,
-    "recipe": "none",
-    "output_stride": 8,
-}
+VALUES = {flag.removeprefix("--"): value for flag, value in zip(SMALL[::2], SMALL[1::2], strict=True)}
 
 
 @pytest.fixture
 def values(small_data, here) -> dict:
-    """Those of `tests.conftest.SMALL`, in an empty folder."""
+    """The small task, in an empty folder."""
     return {"dataset": small_data, "task": "4-1", "method": "MiB", **VALUES}
 
 

@@ -21,8 +21,8 @@ import torch
 
 from methods import METHODS
 from methods.build import build_method
-from methods.declared import heads_of
 from methods.closed_form import ClosedForm
+from methods.declared import heads_of
 from modules.precisions import PRECISIONS
 from scripts.benchmark.steps import Bench
 from scripts.benchmark.tools import Row, in_turns, number
