@@ -106,7 +106,7 @@ def test_a_network_that_fixes_the_number_of_images_is_exported_for_one():
 def test_mask_heads_are_refused_with_the_reason(runs, here, capsys, monkeypatch):
     monkeypatch.setattr(DeepLabV3Head, "answers", "masks")
     assert export.cli([str(runs["FT"]), "--torch", "net.pt2"]) == 2
-    assert "has a mask head, whose decoder torch.export does not trace" in capsys.readouterr().err
+    assert "decides by queries in bands of rows" in capsys.readouterr().err
 
 
 def test_without_a_file_or_without_the_packages_one_line_says_what_helps(runs, here, capsys, monkeypatch):
