@@ -51,6 +51,7 @@ def exported(deployed: Deployed, size: tuple[int, int], *, fixed: bool) -> Expor
     Raises:
         ValueError: if the network cannot be one for all sizes, with torch's reason and what helps.
     """
+    prepare_torch()
     tries = [(2, {0: Dim.DYNAMIC}), (1, {})] if fixed else [(2, dict.fromkeys((0, 2, 3), Dim.DYNAMIC))]
     for count, free in tries:
         images = torch.zeros(count, 3, *size)
@@ -62,6 +63,13 @@ def exported(deployed: Deployed, size: tuple[int, int], *, fixed: bool) -> Expor
     what = "" if fixed else " for any size"
     cure = "" if fixed else f"; for one size alone: --size {size[0]} {size[1]}"
     raise ValueError(f"this network cannot be exported{what}: {reason}{cure}")
+
+
+def prepare_torch() -> None:
+    """Say by its old name that cuDNN uses no TF32: torch.export asks for it so, and PyTorch 2.14 raises where
+    a run in this process has said it by the new names.
+    """
+    torch.backends.cudnn.allow_tf32 = False
 
 
 def takes_one_image(program: ExportedProgram) -> bool:

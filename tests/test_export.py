@@ -7,13 +7,14 @@ import pytest
 import torch
 
 from analysis import export
-from analysis.deployed import Deployed, exported, for_export, takes_one_image
+from analysis.deployed import Deployed, exported, for_export, prepare_torch, takes_one_image
 from dataset.shapes import Shapes
 from methods import METHODS
 from modules.any_size import window_means
 from modules.deeplab import DeepLabV3Head
 from segmentation_module import Parts
 from tasks import make_step
+from utils.compile import allow_tf32
 
 
 @pytest.mark.parametrize(("length", "window"), [(9, 4), (9, 5), (4, 4), (3, 8), (33, 32)])
@@ -101,6 +102,12 @@ def test_a_network_that_fixes_the_number_of_images_is_exported_for_one():
 
     program = exported(Single(), (8, 8), fixed=True)
     assert takes_one_image(program) and program.module()(torch.zeros(1, 3, 8, 8))[0].shape == (1, 3, 8, 8)
+
+
+def test_a_run_in_the_same_process_does_not_keep_export_from_working():
+    allow_tf32(False)
+    prepare_torch()
+    assert torch.backends.cudnn.allow_tf32 is False  # PyTorch 2.14 raises here after a run, which export asks
 
 
 def test_mask_heads_are_refused_with_the_reason(runs, here, capsys, monkeypatch):
