@@ -19,8 +19,8 @@ import torch
 import yaml
 
 from methods import METHODS, method_named
-from methods.build import heads_of
 from methods.closed_form import ClosedForm
+from methods.declared import heads_of
 from methods.replay import Replay
 from modules.heads import PUBLISHED
 from scripts.benchmark.methods import trained
@@ -41,7 +41,7 @@ HEAD = f"""\
 def measurable() -> list[str]:
     """Methods whose iterations are alike in what they see, on the head that most of them have."""
     alike = {name: kind for name, kind in METHODS.items() if not issubclass(kind, (ClosedForm, Replay))}
-    return [name for name, kind in alike.items() if name != "FT" and heads_of(kind)[0] == PUBLISHED]
+    return [name for name, kind in alike.items() if name != "FT" and heads_of(name)[0] == PUBLISHED]
 
 
 def costs(bench: Bench, name: str) -> list[float]:
