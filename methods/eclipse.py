@@ -27,6 +27,7 @@ class ECLIPSE(Method):
 
     delta_first: Annotated[float, "how step 0's queries derive no-object (ECLIPSE: 100-10, 100-5)"] = 0.1
     delta: Annotated[float, "how later steps' prompts do (ECLIPSE: 0.7 at 100-10, 0.8 at 100-5)"] = 0.7
+    prompts: Annotated[int, "queries of each later step, 0: as many as classes, as published (ECLIPSE)"] = 0
     class_weight: Annotated[float, "weight of the classes after step 0 (ECLIPSE)"] = 10.0
 
     heads_supported = ("masks",)
@@ -36,7 +37,8 @@ class ECLIPSE(Method):
         body = parts.body()
         head = PromptedMaskHead.fitting(body, parts)
         rows = self.heads(step)
-        head.grow([rows[0] - head.first, *rows[1:]], [self.delta_first] + [self.delta] * step.index)
+        deltas = [self.delta_first] + [self.delta] * step.index
+        head.grow([rows[0] - head.first, *rows[1:]], deltas, prompts=self.prompts)
         weights = (self.class_weight if step.index else 2.0, 5.0, 5.0)
         head.criterion = replace(head.criterion, class_loss=sigmoid_focal, weights=weights)
         head.rule = sigmoid_rule

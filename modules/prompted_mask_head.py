@@ -17,12 +17,12 @@ class PromptedMaskHead(MaskHead):
     after the last are all that there is. Else all groups pass, and their logits are made comparable.
     """
 
-    def grow(self, classes: Sequence[int], deltas: Sequence[float]) -> None:
-        """As many prompts for each later step as it has of the `classes` (with masks); see `manipulated`."""
+    def grow(self, classes: Sequence[int], deltas: Sequence[float], *, prompts: int = 0) -> None:
+        """Give each later step `prompts`, 0: as many as it has of the `classes`; see `manipulated`."""
         channels, layers = self.out_channels, len(self.decoder.transformer_ffn_layers)
         self.void = ClassMLP(channels, 1)
         self.prompts = nn.ModuleList(
-            Prompts(channels, channels, count=count, layers=layers) for count in classes[1:]
+            Prompts(channels, channels, count=prompts or count, layers=layers) for count in classes[1:]
         )
         self.sizes, self.deltas = list(classes), list(deltas)
 

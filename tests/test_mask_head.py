@@ -190,6 +190,7 @@ def test_eclipse_trains_a_small_share_and_starts_its_prompts_as_the_mean_query()
     assert len(newest.feat.weight) == method.step.num_new
     out = method.net(make_images())
     assert out.class_logits.shape[:3] == (2, 2, method.step.num_new)
+    assert len(begun("ECLIPSE", 1, prompts=3).net.head.prompts[-1].feat.weight) == 3
 
 
 def test_balconpas_leaves_open_what_images_of_a_memory_do_not_show():
