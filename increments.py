@@ -60,7 +60,8 @@ def start_run(config: SimpleNamespace) -> list[StepResult]:
 
 def run(config: SimpleNamespace, device: torch.device, trackers: Sequence[Tracker]) -> list[StepResult]:
     """All requested steps, one after another, and the table over them."""
-    torch.use_deterministic_algorithms(config.deterministic)
+    if config.deterministic != torch.are_deterministic_algorithms_enabled():  # each call imports the compiler
+        torch.use_deterministic_algorithms(config.deterministic)
     allow_tf32(config.tf32)
     use_compiled("inductor" if config.compile else "")
     dataset = build.run_dataset(config)

@@ -156,7 +156,7 @@ def tested(config: SimpleNamespace, data: IncrementData, files: RunFiles) -> tup
     The checkpoint is not read but for what it says of itself.
     """
     path = files.checkpoint(data.step.index)
-    content = {} if config.test else checkpoint.peek(path)
+    content = {} if config.test else checkpoint.about(path)
     if "learned" not in content:
         return None
     test = test_of(config, data, files, path, content)

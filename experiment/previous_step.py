@@ -83,7 +83,7 @@ def check_finished(path: Path, about: dict, scopes: Scopes, *, previous: Path | 
     Raises:
         ValueError: naming every value that differs, with the cure.
     """
-    own, before = checkpoint.peek(path), checkpoint.peek(previous) if previous else {}
+    own, before = checkpoint.about(path), checkpoint.about(previous) if previous else {}
     if "identity" in own:
         here = about["identity"] | ({"previous": before["learned"]} if "learned" in before else {})
         found = differences(own["identity"], here, scopes.rounding)

@@ -9,6 +9,7 @@ from metrics.published_csv import published_row
 from metrics.reported import IMAGES, computed, labels_of
 from metrics.scores import forgetting
 from metrics.view import result_files
+from utils.files import version_of
 
 SCHEMA = 1  # see `metrics.results`
 
@@ -46,12 +47,6 @@ def read_results(folder: Path | str, kind: str = "") -> list[dict]:
         ValueError: for a file that is damaged or of another schema.
     """
     return [read(path, version_of(path)) for path in result_files(folder).get(kind, [])]
-
-
-def version_of(path: Path) -> tuple[int, ...]:
-    """What changes when a file is written anew."""
-    about = path.stat()
-    return about.st_ino, about.st_mtime_ns, about.st_size
 
 
 @lru_cache(maxsize=1024)

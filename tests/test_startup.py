@@ -4,6 +4,7 @@ import subprocess
 import sys
 
 import pytest
+import torch
 
 from methods import METHODS
 from methods.declared import declared
@@ -43,8 +44,14 @@ def test_help_explain_and_a_wrong_flag_import_no_pytorch():
 
 
 def test_a_run_imports_no_figures_and_no_transforms():
-    count, *heavy = imported("import increments\nassert 'torch._dynamo' not in sys.modules")
+    count, *heavy = imported("import increments\nincrements.use_compiled('')\nassert 'torch._dynamo' not in sys.modules")
     assert heavy == ["torch"] and int(count) < 2000
+
+
+def test_a_run_asks_nothing_of_the_compiler_that_it_need_not(cli, monkeypatch):
+    # torch.use_deterministic_algorithms imports all of torch._inductor, whatever it is told.
+    monkeypatch.setattr(torch, "use_deterministic_algorithms", lambda _: pytest.fail("imports the compiler"))
+    assert cli("--method", "FT", "--step", "0")[0] == 0
 
 
 def test_the_report_imports_no_pytorch_before_it_reads_logs():

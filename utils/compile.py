@@ -12,8 +12,9 @@ def use_compiled(backend: str | Callable = "inductor") -> None:
     """Compile `compilable` functions with `backend` from now on, in this process; "" turns it off."""
     global _backend
     _backend = backend
-    # Each step of a task has its own shapes, for which the same functions are compiled again.
-    torch._dynamo.config.recompile_limit = max(64, torch._dynamo.config.recompile_limit)
+    if backend:  # else torch._dynamo is not touched, which to import takes as long as all of PyTorch
+        # Each step of a task has its own shapes, for which the same functions are compiled again.
+        torch._dynamo.config.recompile_limit = max(64, torch._dynamo.config.recompile_limit)
 
 
 def compiling() -> bool:

@@ -83,3 +83,9 @@ def writer_of(temporary: Path) -> tuple[str, int]:
     name, pid, _ = words
     here = socket.gethostname()
     return (here if name.endswith(f".{here}") else name.rsplit(".", 1)[-1]), int(pid)
+
+
+def version_of(path: Path) -> tuple[int, ...]:
+    """What changes when a file is written anew."""
+    about = path.stat()
+    return about.st_ino, about.st_mtime_ns, about.st_size
