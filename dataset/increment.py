@@ -69,10 +69,8 @@ def increment_data(
             "skipped: repair them, and leave out --skip_bad_images"
         )
     setting = closest(setting, SETTINGS, "setting")
-    note = "" if index_dir else dataset.notes.get(setting, "")
-    if note and note not in _said and is_main():
-        _said.add(note)
-        log.warning(f"{dataset.name}, {setting}: {note}")
+    if setting in dataset.notes and not index_dir:
+        say_once(f"{dataset.name}, {setting}: {dataset.notes[setting]}")
     protocol = closest(protocol, PROTOCOLS, "protocol")
     return IncrementData(
         dataset=dataset,
@@ -88,6 +86,13 @@ def increment_data(
         seed=seed,
         val_share=val_share,
     )
+
+
+def say_once(note: str) -> None:
+    """Warn of what is the same for all steps of a process."""
+    if note not in _said and is_main():
+        _said.add(note)
+        log.warning(note)
 
 
 @dataclass(frozen=True, kw_only=True)
