@@ -44,8 +44,8 @@ def test_help_explain_and_a_wrong_flag_import_no_pytorch():
 
 
 def test_a_run_imports_no_figures_and_no_transforms():
-    lines = "import increments\nincrements.use_compiled('')\nassert 'torch._dynamo' not in sys.modules"
-    count, *heavy = imported(lines)
+    code = "import increments\nincrements.use_compiled('')\nassert 'torch._dynamo' not in sys.modules"
+    count, *heavy = imported(code)
     assert heavy == ["torch"] and int(count) < 2000
 
 
