@@ -68,7 +68,7 @@ class Plan:
 
 ALL = ("FT", "DFT*", "MiB", "PLOP", "RIDGE", JOINT)
 SHORT = Plan(192, (3, 1), (Series("6-5", ("FT", "DFT*", "MiB", JOINT), (42,)),))
-LONG = Plan(256, (8, 2), (
+LONG = Plan(320, (10, 3), (
     Series("6-5", ALL, (42,)),
     Series("6-5", ("FT", "DFT*", "MiB", "PLOP", JOINT), (42,), scratch=True),
     Series("6-1", ("FT", "DFT*", "MiB", "PLOP", "RIDGE"), (42,)),
