@@ -60,12 +60,12 @@ def test_a_script_killed_twice_ends_with_the_numbers_of_an_undisturbed_one(voc, 
     assert re.fullmatch(r"Run continue learning in \d+s", lines[-1])
 
     first = call(disturbed, environment(voc), "cpu", "1")
-    assert until(run_folder(disturbed) / "step_0.pt".exists)
+    assert until((run_folder(disturbed) / "step_0.pt").exists)
     os.kill(first.pid, signal.SIGTERM)  # the process that was started is run.py by now
     said = first.communicate(timeout=60)[0]
     assert first.returncode in (143, -signal.SIGTERM), said
     second = call(disturbed, environment(voc), "cpu", "1")
-    assert until(run_folder(disturbed) / "step_2.pt".exists)
+    assert until((run_folder(disturbed) / "step_2.pt").exists)
     os.kill(second.pid, signal.SIGKILL)
     second.communicate(timeout=60)
     again = finished(call(disturbed, environment(voc), "cpu", "1"))
@@ -188,7 +188,7 @@ def test_two_nodes_meet_train_and_continue_after_a_preemption(voc, tmp_path, mon
     monkeypatch.setenv("DATA_ROOT", str(voc))
     monkeypatch.setenv("EXTRA", SMALL + " --step 0 1")
     first = job_on_loopback(tmp_path, voc)
-    assert until(run_folder(tmp_path) / "step_0.pt".exists)
+    assert until((run_folder(tmp_path) / "step_0.pt").exists)
     os.kill(first.pid, signal.SIGTERM)
     out, _ = first.communicate(timeout=120)
     assert first.returncode == 0 and "requeued" in out, out
