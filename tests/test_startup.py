@@ -1,5 +1,6 @@
 """What a command costs before it works, in modules that it imports: no load of the machine changes that."""
 
+import signal
 import subprocess
 import sys
 
@@ -87,3 +88,19 @@ def test_pytorch_is_asked_for_a_gpu_only_where_the_system_may_have_one(tmp_path,
         assert gpu.possible() == possible
     monkeypatch.setattr(gpu, "DEVICES", ())
     assert not gpu.found() and not gpu.has_bf16() and "torch" not in sys.modules
+
+
+def test_a_python_without_the_requirements_is_answered_in_one_line():
+    command = [sys.executable, "-S", "run.py"]  # -S: without installed packages
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 1 and done.stdout == ""
+    assert done.stderr.startswith("run.py: error: this Python has no ") and done.stderr.count("\n") == 1
+    assert "pip install -r requirements.txt" in done.stderr
+
+
+def test_a_reader_that_stops_reading_is_no_error():
+    words = [sys.executable, "run.py", "--help", "all"]
+    with subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 128 + signal.SIGPIPE

@@ -30,6 +30,7 @@ def answer(program: str, work: Callable[[], None]) -> int:
     """Do `work` and return the exit status; with CSS_TRACEBACK=1 in the environment errors are raised."""
     try:
         work()
+        sys.stdout.flush()
         return 0
     except Interrupted as stop:
         print(f"{stop}; the same command continues there", flush=True)
@@ -42,6 +43,8 @@ def answer(program: str, work: Callable[[], None]) -> int:
             print(f"{program}: {lost}", file=sys.stderr, flush=True)
         return 1
     except (ValueError, OSError, FloatingPointError) as error:
+        if isinstance(error, BrokenPipeError) and reader_is_gone():
+            return 128 + signal.SIGPIPE
         if os.environ.get("CSS_TRACEBACK"):
             raise
         begin = paint(f"{program}: error:", RED, sys.stderr)
@@ -52,3 +55,13 @@ def answer(program: str, work: Callable[[], None]) -> int:
         cause = f"{type(error).__name__}: {' '.join(str(error).split())}"
         print(f"{program}: failed: {cause}", file=sys.stderr, flush=True)
         return 1
+
+
+def reader_is_gone() -> bool:
+    """Whether nobody reads any more what this program prints, as after `| head`; then nothing more is."""
+    try:
+        print(flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return True
+    return False
