@@ -165,7 +165,7 @@ def test_ctrl_c_is_answered_at_once_though_the_batch_must_end(tmp_path, capfd):
 
 
 def test_ctrl_c_while_nothing_trains_ends_the_run_in_one_line(cli, monkeypatch):
-    def interrupted(*_):
+    def interrupted(*_, **__):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(increments, "test_step", interrupted)

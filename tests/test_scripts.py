@@ -28,6 +28,21 @@ def voc(tmp_path_factory):
     return write_voc(tmp_path_factory.mktemp("voc"), train, val)
 
 
+STARTED: list[subprocess.Popen] = []
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left_running():
+    """A test that fails leaves no process to those after it."""
+    yield
+    for process in STARTED:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        process.stdout.close()
+    STARTED.clear()
+
+
 def environment(voc, extra=SMALL, **more):
     base = {"DATA_ROOT": str(voc), "EXTRA": extra, "PYTHON": sys.executable, "OMP_NUM_THREADS": "1"}
     return os.environ | base | {"PYTHONWARNINGS": "ignore"} | more
@@ -37,7 +52,8 @@ def call(folder, env, *arguments, script=SCRIPT):
     folder.mkdir(exist_ok=True)
     command = ["bash", str(script), *arguments]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
-    return subprocess.Popen(command, cwd=folder, env=env, start_new_session=True, **pipes)
+    STARTED.append(subprocess.Popen(command, cwd=folder, env=env, start_new_session=True, **pipes))
+    return STARTED[-1]
 
 
 def finished(process) -> str:
