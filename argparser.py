@@ -33,6 +33,7 @@ from utils.outline import declared_of
 NOT_FROM_CHECKPOINTS = flag_names("place", "call", "rounding")
 
 FOUND_BY = ("method", "dataset", "task", "setting")
+NOT_NEGATIVE = "lr weight_decay backbone_lr clip_grad ckpt_interval timeout num_workers seed".split()
 NOT_IN_FILES = {"explain", "yaml", "config", "recipe"}
 
 
@@ -212,8 +213,10 @@ def check(config: SimpleNamespace) -> SimpleNamespace:
         raise ValueError("--lr_warmup is a share of the optimizer steps: 0 (none) or more, below 1")
     if not 0 <= config.val_share < 1:
         raise ValueError("--val_share is a share of the training images: 0 (none) or more, below 1")
-    if config.clip_grad < 0:
-        raise ValueError("--clip_grad is the largest norm of the gradients: 0 (any) or more")
+    for name in NOT_NEGATIVE:
+        value = getattr(config, name)
+        if not all(0 <= one < 2**63 for one in (value if isinstance(value, list) else [value])):
+            raise ValueError(f"--{name} must be a number, 0 or more, not {value}")
     config.num_workers = min(config.num_workers, os.cpu_count() or 1)
     typed = config.sources["precision"] == "command line"
     if config.precision == "fp16" and not typed and not gpu.found():

@@ -14,12 +14,12 @@ import sys
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
+from utils.commands import answer, without
+
 try:
     import argparser
-    from utils.commands import answer
 except ModuleNotFoundError as missing:
-    sys.exit(f"run.py: error: this Python has no {missing.name}: source .venv/bin/activate after "
-             "bash scripts/demo.sh, or pip install -r requirements.txt")  # fmt: skip
+    sys.exit(f"run.py: error: {without(missing)}")
 
 if TYPE_CHECKING:
     from metrics.step_result import StepResult

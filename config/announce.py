@@ -1,5 +1,6 @@
 """What a run says before it works: what it assumes, what a step begins with, how much is ahead."""
 
+from pathlib import Path
 from types import SimpleNamespace
 
 from config import build, reuse
@@ -25,8 +26,7 @@ def assumed(config: SimpleNamespace) -> list[str]:
         words = (f"{name} {in_words(values[name])}" for name in taken)
         lines.append(f"nobody chose, so assumed: {', '.join(words)} (--explain shows every value)")
     if not config.test:
-        weights = f"with the weights of {config.pretrained_path}" if config.pretrained_path else "at random"
-        lines.append(f"backbone {config.backbone} starts {weights}")
+        lines.append(f"backbone {config.backbone} starts {weights_in_words(config.pretrained_path)}")
     chosen = config.sources["no_pretrained"] == "command line" and config.no_pretrained
     usual = config.dataset == GENERATED or has_one_label(config.dataset)  # no pre-training
     if not config.pretrained_path and not chosen and not usual and not config.test:
@@ -36,6 +36,14 @@ def assumed(config: SimpleNamespace) -> list[str]:
             "--no_pretrained if that is meant"
         )
     return lines
+
+
+def weights_in_words(path: str) -> str:
+    """What a backbone starts with, if `path` names its weights."""
+    if not path:
+        return "at random"
+    there = path == "hub" or Path(path).is_file()
+    return f"with the weights of {path}" + ("" if there else ", which is not there: pretrained/README.md")
 
 
 def in_words(value: object) -> str:

@@ -121,14 +121,16 @@ def command_line(values: Mapping[str, object]) -> list[str]:
     A switch of the run that is False is left out: the command line has no word for it.
 
     Raises:
-        ValueError: for None, which is no value.
+        ValueError: for None, which is no value, and for help.
     """
+    if "help" in values:
+        raise ValueError("help is for the command line: python run.py --help")
     words, switches = [], {flag.name for flags in FLAGS.values() for flag in flags if flag.kind is bool}
     for name, value in values.items():
         if value is None:
             raise ValueError(f"{name} cannot be None: leave it out for what recipe, method or default say")
         if isinstance(value, bool):
-            words += [f"--{name}"] if value else [] if name in switches else [f"--no-{name}"]
+            words += [f"--{name}"] if value else [] if name in switches else [f"--no_{name}"]
         elif isinstance(value, list | tuple | range):
             words += [f"--{name}", *map(str, value)]
         else:

@@ -137,10 +137,10 @@ def test_of(
     network = " ".join(f"{name} {getattr(config, name)}" for name in changed)
     view = replace(view_of_config(vars(config)), network=network,
                    weights="" if own else f"{content['learned']:08x}")  # fmt: skip
-    usual = read_results(files.results)
+    usual = read_results(files.results, quiet=True)
     kind = view.name(view_of_result(usual[0]) if usual else view_of_config(content["config"]))
     images = data.test_images
-    for result in read_results(files.results, kind):
+    for result in read_results(files.results, kind, quiet=True):
         names = [entry["name"] for entry in result["classes"]][: len(classes)]
         there = {"classes": names, "test_images": result.get("test", {}).get("images", images)}
         found = differences(there, {"classes": classes[: len(names)], "test_images": images})

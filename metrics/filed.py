@@ -1,6 +1,7 @@
 """Result files read, and what those of several steps say together; without PyTorch."""
 
 import json
+import logging
 import math
 from functools import lru_cache
 from pathlib import Path
@@ -12,6 +13,9 @@ from metrics.view import result_files
 from utils.files import version_of
 
 SCHEMA = 1  # see `metrics.results`
+
+log = logging.getLogger(__name__)
+_said: set[str] = set()  # files that this process has named as of another chain
 
 
 def over_steps(results: list[dict]) -> dict:
@@ -38,15 +42,35 @@ def published_csv(results: list[dict], *, num_classes: int) -> str:
     return "".join(f"{row}\n" for row in rows)
 
 
-def read_results(folder: Path | str, kind: str = "") -> list[dict]:
+def read_results(folder: Path | str, kind: str = "", *, quiet: bool = False) -> list[dict]:
     """The JSON of every step in `folder`, of one `kind` of test, by step; [] if there is none.
 
     A file that has not changed is read once in the life of the process: what it holds must not be changed.
+    A step that continued another network than the one that the step before it has now, e.g. after
+    `--overwrite 0`, is left out with those after it: numbers over steps are of one chain. One line says so,
+    unless `quiet`.
 
     Raises:
         ValueError: for a file that is damaged or of another schema.
     """
-    return [read(path, version_of(path)) for path in result_files(folder).get(kind, [])]
+    found: list[dict] = []
+    for path in result_files(folder).get(kind, []):
+        result = read(path, version_of(path))
+        if found and not follows(result, found[-1]):
+            if not quiet and str(path) not in _said:
+                _said.add(str(path))
+                index = result["step"]
+                log.warning(f"{path} is left out: it continued another step {index - 1} than is there now; "
+                            f"train it again with --overwrite {index}")  # fmt: skip
+            break
+        found.append(result)
+    return found
+
+
+def follows(result: dict, before: dict) -> bool:
+    """Whether the network of `result` may have continued that of `before`, another step's result."""
+    pair = before.get("test", {}).get("network"), result.get("test", {}).get("previous")
+    return before["step"] != result["step"] - 1 or None in pair or pair[0] == pair[1]
 
 
 @lru_cache(maxsize=1024)

@@ -17,7 +17,8 @@ shares of 1, null where a number does not exist:
     metrics                  unit and direction of every number
     test                     what was measured: view (see `metrics.view.View`), images (of the whole test set:
                              number and hash of their content), counted (the same of those of the step, and
-                             a hash of what their labels count as), network (checksum of the tested weights)
+                             a hash of what their labels count as), network (checksum of the tested weights),
+                             previous (the same of the step that it continued, null if none or unknown)
     images                   test images
     skipped                  images that cannot be used and were left out: split, id, reason
     drift                    values that differ from those of the step before
@@ -35,7 +36,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from metrics.confusion import ConfusionMatrix
-from metrics.filed import SCHEMA, csv_of, over_steps, published_csv, read_results
+from metrics.filed import SCHEMA, csv_of, follows, over_steps, published_csv, read_results
 from metrics.reported import IMAGES, MASKS, METRICS, computed, scores
 from metrics.scores import class_scores, number
 from metrics.view import View, view_of_config
@@ -76,16 +77,17 @@ def write_result(
     if matrix.images != num_images:
         raise ValueError(f"{matrix.images} test images were counted instead of {num_images}")
     folder, view = Path(folder), view or view_of_config(content["config"])
-    filed = [result for result in read_results(folder, kind) if result["step"] != step.index]
+    filed = [result for result in read_results(folder, kind, quiet=True) if result["step"] != step.index]
     earlier = [result for result in filed if result["step"] < step.index]
     result = describe(matrix, step, dataset, content, view)
     result["test"] = about_test(view, content, test_images, counted)
+    if earlier and not follows(result, earlier[-1]):
+        earlier = []
     result["over_steps"] = over_steps([*earlier, result])
     lines = [f"{json.dumps(key)}: {json.dumps(value, allow_nan=False)}" for key, value in result.items()]
     suffix = f"_{kind}" if kind else ""
     write_text(folder / f"step_{step.index}{suffix}.json", "{\n" + ",\n".join(lines) + "\n}\n")
-    every = sorted([*filed, result], key=lambda one: one["step"])
-    csv = published_csv(every, num_classes=step.num_total)
+    csv = published_csv(read_results(folder, kind, quiet=True), num_classes=step.num_total)
     write_text(csv_of(folder, kind), csv)
     return result
 
@@ -93,7 +95,8 @@ def write_result(
 def about_test(view: View, content: dict, test_images: str, counted: str) -> dict:
     """What was measured, as the file says it; `content` is the checkpoint."""
     looked_at = {"view": asdict(view), "images": test_images, "counted": counted}
-    return looked_at | {"network": content.get("learned")}
+    previous = content.get("identity", {}).get("previous")
+    return looked_at | {"network": content.get("learned"), "previous": previous}
 
 
 def filed_result(
@@ -103,15 +106,15 @@ def filed_result(
 
     It also has to follow from the earlier steps' results as they are now.
     """
-    results = [result for result in read_results(folder, kind) if result["step"] <= index]
+    results = [result for result in read_results(folder, kind, quiet=True) if result["step"] <= index]
     if not results or results[-1]["step"] != index or not csv_of(folder, kind).is_file():
         return None
     *earlier, last = results
     if last.get("test") != about_test(view, content, test_images, counted):
         return None
     anew = copy.deepcopy(last)
-    follows = last["over_steps"] == over_steps([*earlier, anew]) and last["classes"] == anew["classes"]
-    return last if follows else None
+    same = last["over_steps"] == over_steps([*earlier, anew]) and last["classes"] == anew["classes"]
+    return last if same else None
 
 
 def describe(matrix: ConfusionMatrix, step: Step, dataset, content: dict, view: View) -> dict:

@@ -54,6 +54,6 @@ def step_results(folder: Path | str, kind: str, checkpoints: dict[int, Path]) ->
             scores=result["scores"], cost=result["cost"],
             checkpoint=checkpoints[result["step"]], file=file,
         )
-        for file, result in zip(files, read_results(folder, kind), strict=True)
+        for file, result in zip(files, read_results(folder, kind), strict=False)  # those after a broken chain
         if result["step"] in checkpoints
     ]  # fmt: skip

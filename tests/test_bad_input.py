@@ -36,6 +36,11 @@ MISTAKES = {
     "value after a switch that is off": (["--no_share", "false"], "leave it out to turn it off"),
     "value of the wrong kind": (["--epochs", "many"], "--epochs"),
     "unknown recipe": (["--recipe", "shape"], "shapes"),
+    "rate that is no number": (["--lr", "0.1", "nan"], "--lr must be a number, 0 or more"),
+    "rate below 0": (["--lr", "-1"], "--lr must be a number, 0 or more"),
+    "decay below 0": (["--weight_decay", "-1"], "--weight_decay must be a number, 0 or more"),
+    "workers below 0": (["--num_workers", "-1"], "--num_workers must be a number, 0 or more"),
+    "seed that is too large": (["--seed", "9" * 20], "--seed must be a number, 0 or more"),
 }
 
 

@@ -60,9 +60,11 @@ def test_a_mistake_is_the_exception_with_the_line_of_the_command_line(cli, value
 
 def test_a_switch_that_is_off_stays_off_or_says_where_it_is_on(tmp_path):
     assert command_line({"no_share": False, "test": True, "sgd": False, "name": "-x"}) == [
-        "--test", "--no-sgd", "--name=-x",
+        "--test", "--no_sgd", "--name=-x",
     ]  # fmt: skip
     (tmp_path / "my.yaml").write_text("no_share: true\n")
     assert parse_values({"no_share": False}).no_share is False
+    with pytest.raises(ValueError, match="help is for the command line"):
+        parse_values({"help": True})
     with pytest.raises(ValueError, match="no_share is on by file .*my.yaml"):
         parse_values({"no_share": False, "config": tmp_path / "my.yaml"})

@@ -44,7 +44,7 @@ def test_it_brings_its_own_optimizer_unless_others_are_asked_for():
     assert (config.head, config.optimizer, config.clip_grad) == ("mask", "adamw", 0.01)
     assert config.lr == [1e-4, 5e-5]
     assert argparser.parse(["--method", "CoMFormer", "--optimizer", "sgd"]).optimizer == "sgd"
-    with pytest.raises(ValueError, match="--clip_grad is the largest norm"):
+    with pytest.raises(ValueError, match="--clip_grad must be a number, 0 or more, not -1"):
         argparser.parse(["--clip_grad", "-1"])
 
 

@@ -107,6 +107,18 @@ def test_overwrite_trains_the_named_step_again_and_no_other(cli, tmp_path):
     assert again[0] == times[0] and again[1] != times[1]
 
 
+def test_numbers_over_steps_leave_out_a_step_that_continued_another_one(cli, tmp_path, caplog):
+    assert cli("--step", "0", "1")[0] == 0
+    status, out, err = cli("--step", "0", "--lr", "0.03", "--overwrite", "0")
+    assert status == 0, err
+    assert "step_1.json is left out: it continued another step 0 than is there now" in caplog.text
+    caplog.clear()
+    assert len(next(tmp_path.glob("results/*/*/results.csv")).read_text().splitlines()) == 1
+    assert "forgetting" in out and "Last Step: 0" in out
+    status, out, err = cli("--step", "0", "1", "--lr", "0.03", "--overwrite", "1")
+    assert status == 0 and not caplog.text and "Last Step: 1" in out, err
+
+
 # -- data (A, C)
 @pytest.fixture
 def roads(tmp_path, monkeypatch):

@@ -50,6 +50,9 @@ def answer(program: str, work: Callable[[], None]) -> int:
         begin = paint(f"{program}: error:", RED, sys.stderr)
         print(f"{begin} {' '.join(str(error).split())}", file=sys.stderr, flush=True)
         return 2
+    except ModuleNotFoundError as error:
+        print(f"{program}: error: {without(error)}", file=sys.stderr, flush=True)
+        return 2
     except Exception as error:  # a bug: print the traceback, and the cause last
         traceback.print_exc()
         cause = f"{type(error).__name__}: {' '.join(str(error).split())}"
@@ -65,3 +68,9 @@ def reader_is_gone() -> bool:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return True
     return False
+
+
+def without(missing: ModuleNotFoundError) -> str:
+    """What to do about a package that this Python has not."""
+    cure = "source .venv/bin/activate after bash scripts/demo.sh, or pip install -r requirements.txt"
+    return f"this Python has no {missing.name}: {cure}"
