@@ -44,8 +44,8 @@ SETTINGS = ("overlap", "disjoint", "sequential", "partitioned")
 
 
 @dataclass(frozen=True)
-class Published:
-    """One published number.
+class Number:
+    """What a method reached somewhere.
 
     Attributes:
         method: as `--method` names it where there is one. year: of its paper, 0 for baselines.
@@ -55,7 +55,6 @@ class Published:
         old, new, all, hiou, avg: in per cent, None where not published (hiou: the harmonic mean of
             old and new; avg: the mean of all over the steps).
         evidence: key of EVIDENCE. source: where it was read. note: what a reader must know.
-        recipe: names of the recipes that run it.
     """
 
     method: str
@@ -76,6 +75,12 @@ class Published:
     evidence: str
     source: str
     note: str
+
+
+@dataclass(frozen=True)
+class Published(Number):
+    """One published number. recipe: names of the recipes that run it."""
+
     recipe: tuple[str, ...]
 
 

@@ -59,10 +59,8 @@ def increment_data(
     """
     strange = [label for label in step.order if label >= len(dataset.class_names)]
     if strange:
-        raise ValueError(
-            f"task {step.task} teaches class {strange[0]}, but {dataset.name} has classes "
-            f"0..{len(dataset.class_names) - 1}"
-        )
+        known = f"{dataset.name} has classes 0..{len(dataset.class_names) - 1}"
+        raise ValueError(f"task {step.task} teaches class {strange[0]}, but {known}")
     if index_dir and dataset.skipped:
         raise ValueError(
             f"--index_dir counts in the published list, of which {len(dataset.skipped)} images are bad and "

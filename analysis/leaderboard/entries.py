@@ -1,13 +1,13 @@
 """Entries of the leaderboard: published numbers and own runs, in one form."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 from analysis.report.rows import Row, Stat
 from analysis.report.runs import read_runs
 from analysis.report.settings import Setting, make_settings, suffix
-from config.published import EVIDENCE, JOINT, UNKNOWN, Published, harmonic_mean, read_published
+from config.published import EVIDENCE, JOINT, UNKNOWN, Number, Published, harmonic_mean, read_published
 from task_tables import ALIASES
 
 # Own tests that look as those of a published family do: protocol and view.
@@ -25,36 +25,17 @@ USUAL_HEAD = "deeplab"  # of published numbers, and of results that name none
 
 
 @dataclass(frozen=True)
-class Entry:
+class Entry(Number):
     """One line of the leaderboard.
 
     Attributes:
-        method ... convention: as `config.published.Published` has them.
-        old, new, all, hiou, avg: in per cent. std: deviations over seeds of own runs, by the same names.
+        std: deviations over seeds of own runs, by the names of the scores. command: what runs it.
         hiou_computed: whether hiou was not published, but is that of the published old and new.
-        evidence, source, note: as published; of own runs the folder is the source. command: what runs it.
-        own: whether it is an own run. joint: whether it is joint training, which competes with nobody.
+        own: whether it is an own run; then the folder is the source. joint: whether it is joint training,
+            which competes with nobody.
     """
 
-    method: str
-    year: int
-    dataset: str
-    task: str
-    setting: str
-    backbone: str
-    pretraining: str
-    memory: str
-    evaluation: str
-    convention: str
-    old: float | None
-    new: float | None
-    all: float | None
-    hiou: float | None
-    avg: float | None
     std: Mapping[str, float]
-    evidence: str
-    source: str
-    note: str
     command: str
     hiou_computed: bool = False
     own: bool = False
@@ -68,7 +49,7 @@ def published_entries() -> list[Entry]:
 
 def published_entry(one: Published) -> Entry:
     """One published number; a harmonic mean that was not published is that of old and new."""
-    shared = {name: getattr(one, name) for name in Entry.__annotations__ if hasattr(one, name)}
+    shared = {field.name: getattr(one, field.name) for field in fields(Number)}
     mean = harmonic_mean(one)
     command = f"bash scripts/{one.recipe[0]}.sh" if one.recipe else ""
     computed = {"hiou": None if mean is None else round(mean, 2), "std": {}, "command": command}
