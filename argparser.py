@@ -215,7 +215,8 @@ def check(config: SimpleNamespace) -> SimpleNamespace:
         raise ValueError("--val_share is a share of the training images: 0 (none) or more, below 1")
     for name in NOT_NEGATIVE:
         value = getattr(config, name)
-        if not all(0 <= one < 2**63 for one in (value if isinstance(value, list) else [value])):
+        most = 2**63 if isinstance(value, int) else float("inf")
+        if not all(0 <= one < most for one in (value if isinstance(value, list) else [value])):
             raise ValueError(f"--{name} must be a number, 0 or more, not {value}")
     config.num_workers = min(config.num_workers, os.cpu_count() or 1)
     typed = config.sources["precision"] == "command line"
