@@ -33,6 +33,14 @@ def until(condition, seconds: float = 120.0) -> bool:
     return bool(condition())
 
 
+def descendants(pid: int) -> list[int]:
+    """Processes below `pid`."""
+    listing = subprocess.run(["ps", "-eo", "pid,ppid"], capture_output=True, text=True).stdout
+    pairs = [tuple(map(int, line.split())) for line in listing.splitlines()[1:]]
+    below = [child for child, parent in pairs if parent == pid]
+    return below + [pid for child in below for pid in descendants(child)]
+
+
 @pytest.fixture(scope="session")
 def small_data(tmp_path_factory) -> Path:
     """YAML file of a folder data set: 40 + 12 generated images of 36 pixels, 6 classes and background."""

@@ -11,17 +11,9 @@ import pytest
 
 from experiment import checkpoint
 from experiment.stop_request import ECHO, StopRequest
-from tests.conftest import ROOT, SMALL, until
+from tests.conftest import ROOT, SMALL, descendants, until
 
 LAUNCHER = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
-
-
-def descendants(pid: int) -> list[int]:
-    """Processes below `pid`."""
-    listing = subprocess.run(["ps", "-eo", "pid,ppid"], capture_output=True, text=True).stdout
-    pairs = [tuple(map(int, line.split())) for line in listing.splitlines()[1:]]
-    below = [child for child, parent in pairs if parent == pid]
-    return below + [pid for child in below for pid in descendants(child)]
 
 
 def alive(pids: list[int]) -> list[int]:
@@ -35,10 +27,8 @@ def alive(pids: list[int]) -> list[int]:
 @pytest.mark.parametrize(
     ("number", "everyone"),
     [
-        (signal.SIGTERM, False),  # scancel, time limit, preemption; torchrun tells its processes' groups
-        (signal.SIGTERM, True),  # the same where SLURM tells all processes of the job itself
-        (signal.SIGUSR1, False),  # torchrun knows it not, and is killed
-        (signal.SIGUSR1, True),  # sbatch --signal=USR1@60
+        (signal.SIGTERM, True),  # scancel, time limit, preemption, where SLURM tells all processes of the job
+        (signal.SIGUSR1, False),  # sbatch --signal=USR1@60; torchrun knows it not, and is killed
     ],
 )
 def test_two_processes_and_their_workers_save_and_leave(small_data, tmp_path, number, everyone):
