@@ -7,7 +7,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from metrics.published_csv import published_row
-from metrics.reported import IMAGES, computed, labels_of
+from metrics.reported import computed, measures
 from metrics.scores import forgetting
 from metrics.view import result_files
 from utils.files import version_of
@@ -21,7 +21,7 @@ _said: set[str] = set()  # files that this process has named as of another chain
 def over_steps(results: list[dict]) -> dict:
     """Numbers over the steps in `results`, in order; fills in the forgetting of the last one's classes."""
     last = results[-1]
-    measure = "accuracy" if labels_of(last) == IMAGES else "iou"
+    _, measure = measures(last)
     by_label = [{entry["label"]: entry[measure] for entry in result["classes"]} for result in results]
     lost = forgetting(by_label)
     for entry in last["classes"]:
@@ -33,8 +33,7 @@ def published_csv(results: list[dict], *, num_classes: int) -> str:
     """The published CSV of all steps; with accuracies in place of IoUs where images have one label."""
     rows = []
     for result in results:
-        by_image = labels_of(result) == IMAGES
-        whole, single = ("top1_accuracy_all", "accuracy") if by_image else ("miou_all", "iou")
+        whole, single = measures(result)
         total = result["scores"][whole]
         cells = [entry[single] for entry in result["classes"]]
         rows.append(published_row(result["step"], cells, math.nan if total is None else total,

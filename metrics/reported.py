@@ -203,6 +203,12 @@ def labels_of(result: Mapping) -> str:
     return MASKS if result["scores"].get("top1_accuracy_all") is None else IMAGES
 
 
+def measures(result: Mapping) -> tuple[str, str]:
+    """Names of what counts in a result file: the score over all classes, and the number of each class."""
+    by_image = labels_of(result) == IMAGES
+    return ("top1_accuracy_all", "accuracy") if by_image else ("miou_all", "iou")
+
+
 def scores(
     counts: "Tensor", *, num_base: int, has_background: bool = True, labels: str = MASKS, **options
 ) -> dict[str, float | None]:

@@ -6,7 +6,7 @@ from statistics import mean, stdev
 from scipy.stats import ttest_1samp
 
 from analysis.report.runs import further
-from metrics.reported import SHARE, value
+from metrics.reported import SHARE, measures, value
 from metrics.scores import average
 
 JOINT = "joint"
@@ -20,14 +20,17 @@ def numbers(results: list[dict], taught: dict[int, int]) -> list[float | None]:
     """The values of COLUMNS for one run; `taught` says at which step a class (by label) is taught in the
     task, and is empty while nobody knows.
 
-    mIoU in % after the last step, background, if there is one, among the old classes; forgetting is the mean
-    over classes of the best earlier IoU minus the last, None after one step; seconds are the mean over the
-    incremental steps; peak memory of the whole run. Behind them the `further` metrics after the last step.
+    mIoU in % after the last step, background, if there is one, among the old classes; where images have one
+    label, the mean over classes of the share recognised (top-1 accuracy, if all have as many test images).
+    Forgetting is the mean over classes of the best earlier value minus the last, None after one step; seconds
+    are the mean over the incremental steps; peak memory of the whole run. Behind them the `further` metrics
+    after the last step.
     """
     last = results[-1]
-    iou = {entry["label"]: entry["iou"] for entry in last["classes"]}
-    groups = [list(iou), [k for k in iou if taught.get(k) == 0], [k for k in iou if taught.get(k, 0) > 0]]
-    shares = [average([iou[label] for label in group]) for group in groups]
+    _, measure = measures(last)
+    known = {entry["label"]: entry[measure] for entry in last["classes"]}
+    old, new = ([k for k in known if k in taught and (taught[k] > 0) == later] for later in (False, True))
+    shares = [average([known[label] for label in group]) for group in (known, old, new)]
     shares.append(last["over_steps"]["mean_forgetting"])
     seconds = mean(result["cost"]["seconds"] for result in results[1:] or results)
     peak = max(result["cost"]["peak_memory_bytes"] for result in results)
@@ -83,17 +86,15 @@ def differences(runs: Runs) -> str:
             lines.append(f"| {name} - {first} | {mean(apart):+.1f} | {interval(apart)} | {len(seeds)} |")
     if not lines:
         return ""
-    head = "| mIoU of all classes, same seeds | difference | 95 % interval | seeds |"
+    head = "| all classes, same seeds | difference | 95 % interval | seeds |"
     return "\n".join([head, "| --- | --- | --- | --- |", *lines])
 
 
 def by_seed(seeds: Sequence[list[dict]]) -> dict[int, float]:
-    """The mIoU of all classes after the last step, in %, of each run by its seed."""
-    return {
-        results[-1]["config"]["seed"]: 100 * results[-1]["scores"]["miou_all"]
-        for results in seeds
-        if results[-1]["scores"]["miou_all"] is not None
-    }
+    """What counts over all classes after the last step (mIoU, or top-1 accuracy), in %, by the run's seed."""
+    last = [results[-1] for results in seeds]
+    reached = {one["config"]["seed"]: value(one, measures(one)[0]) for one in last}
+    return {seed: percent(one) for seed, one in reached.items() if one is not None}
 
 
 def interval(values: Sequence[float]) -> str:

@@ -5,7 +5,7 @@
 
 The docstring of a method begins with its idea, and has a paragraph `Equation: ...`. What the published code
 does oddly, and what happens here, is read from REPRODUCING.md, as are seconds per step, from its table of all
-methods; times per iteration are those of `scripts.method_costs`.
+methods, and what an iteration takes, from that of `python -m scripts.benchmark methods`.
 """
 
 import argparse
@@ -23,9 +23,7 @@ from methods import METHODS, hyper_parameters
 from methods.base import Method
 from methods.build import step0_as
 from methods.closed_form import ClosedForm
-from methods.replay import Replay
 from scripts.from_recipes import ROOT, write_stale
-from scripts.method_costs import HOW, read_costs
 
 FOLDER = ROOT / "docs" / "methods"
 REPRODUCING = ROOT / "REPRODUCING.md"
@@ -127,15 +125,13 @@ def cost(name: str, text: str) -> str:
     """Time of an iteration, and of a step of the embedded task, over that of fine-tuning, where measured."""
     if name == "FT":
         return "What the others are measured against."
-    said, ratios = [], read_costs()
-    if name in ratios:
-        middle, least, most = ratios[name]
-        said.append(f"A training iteration took {middle:g} times FT's ({least:g} to {most:g}; {HOW},")
-        said.append("CPU time; the larger the images, the less counts what is done per weight).")
-    elif issubclass(METHODS[name], ClosedForm):
+    said = []
+    ratios = {cells[0]: cells[-1] for cells in table_below("## What an iteration costs", text)}
+    if issubclass(METHODS[name], ClosedForm):
         said.append("After step 0 a step is one pass over its images, without a gradient.")
-    elif issubclass(METHODS[name], Replay):
-        said.append("How long an iteration takes depends on what the memory adds to it.")
+    if name in ratios:
+        said.append(f"In multiples of FT's iteration: {ratios[name]} (ResNet-101, two images of 128 pixels,")
+        said.append("16 old of 21 classes, one CPU thread; of larger images, work per weight counts less).")
     head, *lines = table_below("## All methods on the embedded task", text, headed=True)
     table = {cells[0]: dict(zip(head, cells, strict=True))["s / step"] for cells in lines}
     if name in table:

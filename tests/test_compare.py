@@ -66,6 +66,7 @@ def test_runs_that_train_one_step_0_wait_for_the_first_of_them(tmp_path):
 def test_joint_training_alone_has_no_old_and_new_classes_yet():
     classes = [{"label": 0, "step": 0, "iou": 0.5}]
     result = {"classes": classes, "cost": {"seconds": 2.0, "peak_memory_bytes": 3e6}, "has_background": False}
+    result["scores"] = {}
     lines = compare.table({"joint": [[result | {"over_steps": {"mean_forgetting": None}}]]}).splitlines()
     assert lines[0].startswith("| method | all | old | new |")
     assert lines[2].startswith("| joint | 50.0 | - | - |")
@@ -83,7 +84,8 @@ def test_several_seeds_give_mean_and_standard_deviation():
         cost = {"seconds": 2.0, "peak_memory_bytes": 3e6}
         return [
             {"classes": classes[:1], "cost": cost},
-            {"classes": classes, "cost": cost, "over_steps": {"mean_forgetting": 0.1}, "has_background": True}
+            {"classes": classes, "cost": cost, "over_steps": {"mean_forgetting": 0.1}, "has_background": True,
+             "scores": {}}
         ]  # fmt: skip
 
     first, _, last = compare.table({"FT": [run(0.1), run(0.3)]}).splitlines()

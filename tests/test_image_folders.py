@@ -25,6 +25,7 @@ from methods.build import build_method
 from methods.declared import heads_of
 from methods.segacil import SegACIL
 from metrics.results import read_results
+from scripts.comparison_table import by_seed, table
 from segmentation_module import Parts
 from tasks import Step, make_step
 from tests.conftest import SMALL
@@ -152,6 +153,10 @@ def test_two_steps_are_scored_by_the_share_of_recognised_images(learn):
     assert run.numbers({})["all"] == steps[1]["scores"]["top1_accuracy_all"]
     joint = regroup(run, {entry["name"]: entry["step"] for entry in steps[1]["classes"]}, False)
     assert joint["old"] == pytest.approx(steps[1]["scores"]["top1_accuracy_old"], abs=1e-5)
+    scores = [100 * steps[1]["scores"][f"top1_accuracy_{group}"] for group in ("all", "old", "new")]
+    shown = table({"RCIL": [steps]}).splitlines()[-1].split(" | ")[1:4]
+    assert [float(cell) for cell in shown] == pytest.approx(scores, abs=0.06)
+    assert by_seed([steps]) == {42: pytest.approx(scores[0])}
     assert "top-1 accuracy in %" in out and "mIoU" not in out and "Mean IoU" not in out
     assert f"top-1 old {100 * steps[0]['scores']['top1_accuracy_old']:.2f}" in out
 

@@ -6,7 +6,7 @@ import pytest
 
 from methods import METHODS, hyper_parameters
 from methods.base import Method
-from scripts import from_recipes, method_costs, method_pages
+from scripts import from_recipes, method_pages
 
 PAGES = {path: path.read_text(encoding="utf-8") for path in sorted(method_pages.FOLDER.glob("*.md"))}
 
@@ -58,20 +58,3 @@ def test_every_link_leads_to_a_file():
     for path, text in PAGES.items():
         for target in re.findall(r"\]\(([^)]+)\)", text):
             assert (path.parent / target).is_file(), (path, target)
-
-
-def test_costs_are_measured_in_turns_after_a_step_0_that_leaves_state(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(method_costs, "FILE", tmp_path / "costs.yaml")
-    monkeypatch.setattr(method_costs, "BACKBONE", "tiny")
-    monkeypatch.setattr(method_costs, "SIZE", 64)
-    monkeypatch.setattr(method_costs, "ROUNDS", 1)
-    (tmp_path / "costs.yaml").write_text("DFT*: [0.2, 0.1, 0.3]\n")
-    assert method_costs.main(["star", "EWC"]) == 0
-    found = method_costs.read_costs(tmp_path / "costs.yaml")
-    assert [*found] == ["DFT*", "EWC", "STAR"]
-    assert all(least <= middle <= most for middle, least, most in found.values())
-    assert "no penalty" not in capsys.readouterr().out  # EWC has its importance
-
-
-def test_measured_costs_are_of_methods_that_can_be_measured():
-    assert {*method_costs.read_costs()} <= {*method_costs.measurable()}

@@ -35,7 +35,10 @@ REFERENCE = "FT"
 
 
 def rows(parts: Parts, classes: tuple[int, int], *, size: int, images: int, rounds: int) -> list[Row]:
-    """One row per method: milliseconds, peak MiB, and both as multiples of fine-tuning's."""
+    """One row per method: milliseconds, peak MiB, and both as multiples of fine-tuning's.
+
+    `scripts.method_pages` reads the column `more` of the table that stands in REPRODUCING.md.
+    """
     found = []
     bench = Bench(parts, classes, size=size, images=images, device=torch.device("cpu"))
     for name in METHODS:
@@ -51,7 +54,7 @@ def rows(parts: Parts, classes: tuple[int, int], *, size: int, images: int, roun
         row = Row(name, ours=values["ms"], peak=(float("nan"), values["MiB"]))
         row.rate = f"{number(1000 * images / values['ms'])} images/s"
         reference = found[0] if found else row
-        row.more = {"time": values["ms"] / values["reference ms"], "memory": row.peak[1] / reference.peak[1]}
+        row.more = values["times"] | {"memory": row.peak[1] / reference.peak[1]}
         found.append(row)
     return found
 
@@ -77,15 +80,17 @@ def on_its_head(bench: Bench, name: str) -> Bench:
     return made
 
 
-def measure(bench: Bench, name: str, previous: dict, *, rounds: int) -> dict[str, float]:
-    """Peak MiB of the method `name`, and milliseconds of its iteration and of fine-tuning's."""
+def measure(bench: Bench, name: str, previous: dict, *, rounds: int) -> dict:
+    """Peak MiB of the method `name`, milliseconds of its iteration, both as multiples of fine-tuning's."""
     before = peak_mib(bench.device)
     own = work(bench, name, previous)
     for _ in range(2):  # the first makes the optimizer's buffers
         own()
     peak = peak_mib(bench.device) - before
     times = in_turns({"own": own, "reference": work(bench, REFERENCE)}, bench.device, rounds=rounds)
-    return {"ms": median(times["own"]), "reference ms": median(times["reference"]), "MiB": peak}
+    ratios = [one / reference for one, reference in zip(times["own"], times["reference"], strict=True)]
+    times_of = {"time": median(ratios), "least": min(ratios), "most": max(ratios)}
+    return {"ms": median(times["own"]), "times": times_of, "MiB": peak}
 
 
 def work(bench: Bench, name: str, previous: dict | None = None) -> Callable[[], object]:
