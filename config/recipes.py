@@ -145,8 +145,18 @@ def named(name: str, path: Path = FILE) -> Row | None:
     """
     if name.lower() in ("auto", "none") or is_file(name):
         return None
-    recipe = read_recipes(path)[closest(name, read_recipes(path), "recipe")]
+    recipe = read_recipes(path)[full_name(name, path)]
     return recipe if isinstance(recipe, Row) else None
+
+
+def full_name(name: str, path: Path = FILE) -> str:
+    """The row or layer that `name` means; only rows are proposed, for layers apply by themselves.
+
+    Raises:
+        ValueError: for an unknown name, naming the nearest rows.
+    """
+    layers = {known.lower(): known for known, one in read_recipes(path).items() if isinstance(one, dict)}
+    return layers.get(name.lower()) or closest(name, [row.name for row in rows(path)], "recipe")
 
 
 def row_of(setting: Mapping[str, object], path: Path = FILE) -> Row | None:
@@ -173,7 +183,7 @@ def find_recipes(
     if wanted.lower() == "none" or is_file(wanted):
         return []
     if wanted.lower() != "auto" and not named(wanted, path):
-        name = closest(wanted, recipes, "recipe")
+        name = full_name(wanted, path)
         return [(name, recipes[name].get("set", {}))]
     layers = {name: recipe for name, recipe in recipes.items() if isinstance(recipe, dict)}
     found = [(name, layer.get("set", {})) for name, layer in layers.items() if holds(layer["when"], setting)]

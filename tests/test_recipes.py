@@ -188,6 +188,10 @@ def test_a_wrong_name_is_answered_with_the_nearest_not_with_all():
         assert len(str(error.value)) < 300
     with pytest.raises(ValueError, match="voc/plop_15-1-overlap"):
         argparser.parse(["--recipe", "voc/plop_15-1"])
+    with pytest.raises(ValueError, match="cityscapes/plop_1-1") as error:
+        argparser.parse(["--recipe", "plop"])
+    assert "PLOP-ade" not in str(error.value)  # a layer, which applies by itself
+    assert recipes.full_name("plop-ADE") == "PLOP-ade"
 
 
 # -- the task that nobody named ----------------------------------------------------------------------------
