@@ -6,6 +6,7 @@ from pathlib import Path
 
 from analysis.trained import Trained, load_step
 from experiment import checkpoint
+from experiment.peek import peek
 
 SHARED = {"dataset": "different datasets", "groups": "different classes, or in different orders"}
 
@@ -46,7 +47,7 @@ def find_runs(
     folders: dict[Path, dict[int, Path]] = {}
     methods, first = {}, {}
     for path in dict.fromkeys(file for name in paths for file in step_files(Path(name))):
-        about = checkpoint.peek(path)
+        about = peek(path)
         if not {"method", "step", *SHARED} <= about.keys():
             checkpoint.load(path)  # says what is wrong with it
         first = first or {key: about[key] for key in SHARED} | {"path": path}
