@@ -20,7 +20,7 @@ import torch
 
 from analysis.commands import Parser, at_least, main, percent, progress, text_table, write_csv
 from analysis.features import all_classes, fixed_views, part_of, random_views, train_views
-from analysis.figures import figure, legend, look, save_figure, show_all, style
+from analysis.figures import figure, legend, look, save_figure, show_all, step_ticks, style
 from analysis.linear_probe import Probe, fit_probe
 from analysis.runs import find_runs
 from analysis.trained import Trained
@@ -161,12 +161,9 @@ def draw(rows: Sequence[dict], trained: Trained):
             for key, line in zip(keys, ("-", "--"), strict=True):
                 values = [float("nan") if row[key] is None else 100 * row[key] for row in own]
                 filled = "full" if line == "-" else "none"
-                axes.plot(steps, values, line, fillstyle=filled, **look(number))
-        axes.set(
-            title=title,
-            xlabel="network after step",
-            xticks=sorted({row["step"] for row in rows}),
-        )
+                axes.plot(steps, values, line, fillstyle=filled, **look(number, len(steps)))
+        axes.set(title=title, xlabel="network after step")
+        step_ticks(axes, [row["step"] for row in rows])
     show_all(panels, least=0)
     panels[0].set_ylabel("mIoU, %")
     legend(made, names, "own classifier", "fresh linear probe")
