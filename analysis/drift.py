@@ -18,6 +18,7 @@ import sys
 from argparse import Namespace
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -56,7 +57,7 @@ class Measured:
     recall: Tensor
     nearest: Tensor
 
-    @property
+    @cached_property
     def cosines(self) -> Tensor:
         """Cosine of every prototype (rows) with every classifier row (columns), (C, C)."""
         return cosines(self.prototypes, self.rows)

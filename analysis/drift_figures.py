@@ -5,8 +5,11 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
-from analysis.figures import figure, heat_map, legend, look, show_all
+from analysis.evenly import evenly
+from analysis.figures import figure, heat_map, legend, look, show_all, step_ticks
 
+WIDTH, HEIGHT = 17.0, 10.5  # inches that a screen shows at once
+SHOWN, ACROSS = 6, 3  # cosine maps of a run, and how many of them stand beside each other
 PANELS = (
     ("feature", "Features: class means,\ncosine to when learned"),
     ("row", "Classifier: its rows,\ncosine to when learned"),
@@ -36,17 +39,18 @@ def draw_summary(rows: Sequence[dict], *, has_background: bool) -> Figure:
     panels = made.subplots(1, 4)
     for axes, (key, title) in zip(panels, PANELS, strict=False):
         for number, name in enumerate(names):
-            axes.plot(*means(base, name, key), **look(number))
-        axes.set(title=title, xlabel="network after step", xticks=sorted(steps))
+            axes.plot(*means(base, name, key), **look(number, len(steps)))
+        axes.set(title=title, xlabel="network after step")
+        step_ticks(axes, steps)
     for number, name in enumerate(names):
         for key, style, filled in (("recall", "-", "full"), ("nearest_mean", "--", "none")):
             places, values = means(base, name, key)
-            panels[3].plot(places, 100 * np.array(values), style, fillstyle=filled, **look(number))
+            panels[3].plot(places, 100 * np.array(values), style, fillstyle=filled,
+                           **look(number, len(steps)))  # fmt: skip
     panels[3].set(
-        title="Recognised pixels, %;\ndashed: by the nearest class mean",
-        xlabel="network after step",
-        xticks=sorted(steps),
+        title="Recognised pixels, %;\ndashed: by the nearest class mean", xlabel="network after step"
     )
+    step_ticks(panels[3], steps)
     show_all(panels[:3], least=0, most=1)
     show_all(panels[3:], least=0, most=100)
     legend(made, names, "own classifier", "nearest mean of all classes")
@@ -66,19 +70,26 @@ def means(rows: Sequence[dict], run: str, key: str) -> tuple[list[int], list[flo
 
 
 def draw_cosines(run: str, steps: Sequence, names: Sequence[str]) -> Figure:
-    """Per step the cosines of prototypes (y) and classifier rows (x); classes not taught yet stay empty."""
-    side = max(2.6, min(9.0, 0.5 * len(names)))
-    made = figure(
-        side * len(steps) + 2.2, side + 1.5, f"{run}: how class means (rows) lie to classifier rows (columns)"
-    )
-    panels = np.atleast_1d(made.subplots(1, len(steps), sharey=True))
-    for axes, one in zip(panels, steps, strict=True):
+    """Cosines of prototypes (y) and classifier rows (x) after some steps, the first and the last among them;
+    classes not taught yet stay empty.
+    """
+    of = f"{run}: how class means (rows) lie to classifier rows (columns)"
+    of += f", after {SHOWN} of {len(steps)} steps" if len(steps) > SHOWN else ""
+    steps = [steps[place] for place in evenly(len(steps), SHOWN)]
+    down, across = -(-len(steps) // ACROSS), min(len(steps), ACROSS)
+    side = max(2.6, min(0.5 * len(names), (WIDTH - 2.2) / across, HEIGHT - 1.5))
+    made = figure(side * across + 2.2, min(side, HEIGHT / down) * down + 1.5, of)
+    panels = made.subplots(down, across, sharex=True, sharey=True, squeeze=False)
+    for axes, one in zip(panels.flat, steps, strict=False):
         values = one.cosines.numpy().copy()
         values[:, [taught > one.step for taught in one.taught]] = np.nan
-        drawn = heat_map(axes, values, names, names, vmin=-1, vmax=1, cmap="PuOr_r")
+        drawn = heat_map(axes, values, names, names, size=(0.8 * side, 0.8 * side), vmin=-1, vmax=1,
+                         cmap="PuOr_r")  # fmt: skip
         axes.set_title(f"after step {one.step}")
-    panels[0].set_ylabel("mean feature of class")
-    made.colorbar(drawn, ax=list(panels), label="cosine", shrink=0.8)
+    for axes in [*panels.flat][len(steps) :]:
+        axes.remove()
+    made.supylabel("mean feature of class")
+    made.colorbar(drawn, ax=list(panels.flat)[: len(steps)], label="cosine", shrink=0.8)
     return made
 
 
@@ -88,17 +99,20 @@ def draw_classes(run: str, rows: Sequence[dict], names: Sequence[str]) -> Figure
     `rows` are those of drift.csv for this run.
     """
     steps = list(dict.fromkeys(row["step"] for row in rows))
-    height = max(2.6, min(16.0, 0.36 * len(names) + 1.6))
-    made = figure(max(11.0, 4 * (1.1 + 0.55 * len(steps))), height, f"{run}: every class over the steps")
     shown = [*PANELS, *RECOGNISED]
+    height = max(2.6, min(HEIGHT + 1.6, 0.36 * len(names) + 1.6))
+    width = max(11.0, min(WIDTH, 4 * (1.1 + 0.55 * len(steps))))
+    made = figure(width, height, f"{run}: every class over the steps")
+    each = (width - 2.5) / len(shown) - 0.2, height - 1.6
+    rank = {name: number for number, name in enumerate(names)}
     panels = made.subplots(1, len(shown), sharey=True)
     for axes, (key, title) in zip(panels, shown, strict=True):
         values = np.full((len(names), len(steps)), np.nan)
         for row in rows:
             value = row[key]
-            values[names.index(row["class"]), steps.index(row["step"])] = np.nan if value is None else value
+            values[rank[row["class"]], steps.index(row["step"])] = np.nan if value is None else value
         labels = [str(step) for step in steps]
-        drawn = heat_map(axes, values, names, labels, vmin=0, vmax=1, cmap="cividis")
+        drawn = heat_map(axes, values, names, labels, size=each, vmin=0, vmax=1, cmap="cividis")
         axes.set_title(title, fontsize=10)
         axes.set_xlabel("after step")
     made.colorbar(drawn, ax=list(panels), label="cosine, or share of pixels", extend="min", shrink=0.8)

@@ -3,10 +3,13 @@
 import copy
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
+from pathlib import Path
 
+import torch
 from torch import Tensor
 
 from analysis.commands import progress
+from analysis.kept import Kept
 from analysis.trained import BATCH_SIZE, Trained
 from dataset.images import StepImages, TrainImages
 from dataset.increment import IncrementData
@@ -38,45 +41,34 @@ def features_of(trained: Trained, loader: Iterable, title: str) -> Iterator[tupl
 
 
 def fixed_views(
-    trained: Trained, images: StepImages, *, seed: int, title: str
+    trained: Trained, images: StepImages, *, seed: int, memory: float, folder: Path, title: str
 ) -> tuple[Callable[[int], Features], int]:
     """Batches of features, computed once and shuffled anew in every epoch, and their number per epoch.
 
-    Images of different sizes come in batches of one.
+    Images of different sizes come in batches of one. What does not fit into `memory` bytes (VOC's take 14 GB)
+    lies in a file in `folder`.
     """
-    found = features_of(trained, trained.loader(images), title)
-    if not images.same_size:
-        batches = list(found)
-        return (lambda epoch: (batches[row] for row in order(len(batches), 1, seed, epoch))), len(batches)
-    features, labels = gathered(found, len(images))
-    size = min(BATCH_SIZE, len(labels))
+    kept = Kept(memory=memory, folder=folder, expected=len(images))
+    for batch in features_of(trained, trained.loader(images), title):
+        for features, labels in zip(*batch, strict=True):
+            kept.append(features, labels)
+    size = min(BATCH_SIZE, len(kept)) if images.same_size else 1
 
     def epoch_of(epoch: int) -> Features:
-        for rows in order(len(labels), size, seed, epoch):
-            yield features[rows], labels[rows]
+        for rows in order(len(kept), size, seed, epoch):
+            pairs = [kept[row] for row in rows]
+            features, labels = (torch.stack(parts).to(trained.device) for parts in zip(*pairs, strict=True))
+            yield features, labels
 
-    return epoch_of, len(labels) // size
-
-
-def gathered(batches: Features, count: int) -> tuple[Tensor, Tensor]:
-    """The first `count` features and labels in two tensors, filled in place (VOC's take 14 GB)."""
-    whole: list[Tensor] = []
-    done = 0
-    for parts in batches:
-        whole = whole or [part.new_empty((count, *part.shape[1:])) for part in parts]
-        for all_of, part in zip(whole, parts, strict=True):
-            all_of[done : done + len(part)] = part
-        done += len(parts[0])
-    return whole[0], whole[1]
+    return epoch_of, len(kept) // size
 
 
-def order(count: int, size: int, seed: int, epoch: int) -> Iterator:
-    """Rows of each batch of an epoch; plain numbers for batches of one."""
+def order(count: int, size: int, seed: int, epoch: int) -> Iterator[list[int]]:
+    """Rows of each batch of an epoch."""
     sampler = Batches(count, size, train=True, seed=seed)
     sampler.seek(epoch)
     for keys in sampler:
-        rows = [row for _, row in keys]
-        yield rows[0] if size == 1 else rows
+        yield [row for _, row in keys]
 
 
 def random_views(

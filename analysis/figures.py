@@ -1,7 +1,8 @@
 """Style of the analyses' figures, and how they are saved."""
 
 import io
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
 
 from utils.files import write_bytes
 from utils.pictures.fonts import families
@@ -16,6 +18,8 @@ from utils.pictures.fonts import families
 # Okabe and Ito's colours, which are safe for colour blindness; markers repeat what the colours say.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 MARKERS = "osD^vPX"
+TICKS = 16  # steps and markers that have room beside each other
+CELL = (0.25, 0.15)  # of a heat map that has room for its value, inches
 STYLE = {
     "font.size": 10,
     "axes.titlesize": 11,
@@ -43,10 +47,15 @@ def save_figure(made: Figure, path: Path) -> None:
     write_bytes(path, data.getvalue())
 
 
-def look(number: int) -> dict:
-    """Colour and marker of run `number`; later runs get smaller markers, so that none hides another."""
+def look(number: int, points: int = 1) -> dict:
+    """Colour and marker of run `number`; later runs get smaller markers, so that none hides another.
+
+    Of more `points` than there is room for, some have markers, each run's own ones.
+    """
     shape = {"color": COLOURS[number % len(COLOURS)], "marker": MARKERS[number % len(MARKERS)]}
-    return shape | {"markersize": max(5, 9 - 2 * number), "linewidth": 2}
+    every = -(-points // TICKS)
+    shape |= {"markersize": max(5, 9 - 2 * number), "markevery": (number % every, every)}
+    return shape | {"linewidth": 2}
 
 
 def legend(made: Figure, names: Sequence[str], solid: str, dashed: str) -> None:
@@ -74,19 +83,47 @@ def show_all(panels: Iterable, *, least: float | None = None, most: float | None
         axes.set_ylim(low - margin, high + margin)
 
 
-def heat_map(axes, values: np.ndarray, rows: Sequence[str], columns: Sequence[str], **scale) -> AxesImage:
-    """A heat map with labelled axes and, if it fits, the value in each cell; nan stays empty.
+def step_ticks(axes, steps: Iterable[int]) -> None:
+    """Tick the horizontal axis at each of `steps`, or at whole numbers between them if they are many."""
+    steps = sorted(set(steps))
+    if len(steps) <= TICKS:
+        axes.set_xticks(steps)
+    else:
+        axes.xaxis.set_major_locator(MaxNLocator(TICKS // 2, integer=True, steps=[1, 2, 5, 10]))
 
-    `scale` are vmin, vmax and cmap of matplotlib's imshow.
+
+def name_ticks(set_ticks: Callable, names: Sequence[str], room: float, **options) -> None:
+    """Name places 0, 1, 2, ... of an axis in letters of `room` inches, or every second, third, ... of them
+    where these would be too small.
+    """
+    points = max(6.0, min(9.0, 72 * room))
+    every = 1 if len(names) <= 3 else math.ceil(points / (72 * room))
+    places = range(0, len(names), every)
+    set_ticks(places, [names[place] for place in places], fontsize=points, **options)
+
+
+def heat_map(
+    axes, values: np.ndarray, rows: Sequence[str], columns: Sequence[str], *,
+    size: tuple[float, float], **scale,
+) -> AxesImage:  # fmt: skip
+    """A heat map with labelled axes and, where they fit, the value in each cell; nan stays empty.
+
+    Args:
+        axes: where to draw. values: (R, K), their `rows` and `columns` named.
+        size: of the map, inches (width, height), as far as it is known. Names that have no room are left out.
+        scale: vmin, vmax and cmap of matplotlib's imshow.
     """
     drawn = axes.imshow(np.ma.masked_invalid(values), aspect="auto", **scale)
-    size = 9 if len(rows) <= 25 else max(4, 9 - len(rows) // 25)
-    turned = {"rotation": 45, "ha": "right", "rotation_mode": "anchor"} if len(columns) > 3 else {}
-    axes.set_yticks(range(len(rows)), rows, fontsize=size)
-    axes.set_xticks(range(len(columns)), columns, fontsize=size, **turned)
+    across, down = (one / length for one, length in zip(size, reversed(values.shape), strict=True))
+    short = all(len(name) <= 3 for name in columns)
+    name_ticks(axes.set_yticks, rows, down / 1.15)
+    if short or len(columns) <= 3:
+        name_ticks(axes.set_xticks, columns, across / 2)
+    else:
+        name_ticks(axes.set_xticks, columns, across / 1.3, rotation=45, ha="right", rotation_mode="anchor")
     axes.grid(False)
     axes.tick_params(length=0)
-    if max(values.shape) <= 25:
+    if across >= CELL[0] and down >= CELL[1]:
         for row, column in np.argwhere(~np.isnan(values)):
             value = values[row, column]
             red, green, blue, _ = drawn.cmap(drawn.norm(value))

@@ -6,12 +6,12 @@
 For every step a fresh linear classifier of ALL classes is trained on the frozen features, with labels of
 all classes, and tested beside the network's own classifier (RevisitingCSS, arXiv 2508.04267). Writes
 probe.csv and probe.png. By default the features of each image's central view are computed once and kept;
---random_views trains on fresh random crops in every epoch, as published, which costs as many passes through
-the network as there are epochs.
+those beyond --memory in a file, which changes no number. --random_views trains on fresh random crops in every
+epoch, as published, which costs as many passes through the network as there are epochs and keeps nothing.
 """
 
 import sys
-from argparse import Namespace
+from argparse import ArgumentTypeError, Namespace
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,7 +20,7 @@ import torch
 
 from analysis.commands import Parser, at_least, main, percent, progress, text_table, write_csv
 from analysis.features import all_classes, fixed_views, part_of, random_views, train_views
-from analysis.figures import figure, legend, look, save_figure, show_all, style
+from analysis.figures import figure, legend, look, save_figure, show_all, step_ticks, style
 from analysis.linear_probe import Probe, fit_probe
 from analysis.runs import find_runs
 from analysis.trained import Trained
@@ -38,6 +38,8 @@ class Settings:
     random_views: bool
     num_images: int
     seed: int
+    memory: float  # bytes of features to hold
+    folder: Path  # for those beyond
 
 
 def work(options: Namespace) -> None:
@@ -46,8 +48,9 @@ def work(options: Namespace) -> None:
         options.runs, data_root=options.data_root, cache_dir=options.cache_dir, dataset=options.dataset
     )
     settings = Settings(
-        Training(options.epochs, options.lr), options.random_views, options.num_images, options.seed
-    )
+        Training(options.epochs, options.lr), options.random_views, options.num_images, options.seed,
+        memory=1e9 * options.memory, folder=Path(options.cache_dir),
+    )  # fmt: skip
     probes: dict[int, Probe] = {}  # of equal networks, such as those of a method that freezes them
     rows = []
     for run in runs:
@@ -77,7 +80,8 @@ def probe(trained: Trained, settings: Settings, title: str) -> Probe:
         batches, num_batches = random_views(trained, images, seed=settings.seed)
     else:
         images = part_of(train_views(data), settings.num_images)
-        batches, num_batches = fixed_views(trained, images, seed=settings.seed, title=f"{title}: features")
+        batches, num_batches = fixed_views(trained, images, seed=settings.seed, memory=settings.memory,
+                                           folder=settings.folder, title=f"{title}: features")  # fmt: skip
     fit_probe(fresh, batches, settings.training, num_batches=num_batches, title=f"{title}: probe")
     return fresh
 
@@ -96,8 +100,8 @@ def observe(trained: Trained, fresh: Probe, title: str) -> tuple[torch.Tensor, t
     for batch, labels in progress(trained.loader(images), f"{title}: test"):
         out, labels = trained.forward(batch), labels.to(device).long()
         mine, done = tested[done : done + len(labels)], done + len(labels)
-        other.update(labels, fresh.output(out.features, out.size).logits.argmax(1))
-        own.update(table[labels[mine]], method.predict(out.logits[mine]))
+        other.update(labels, fresh.decide(fresh.output(out.features, out.size)))
+        own.update(table[labels[mine]], method.decide(out)[mine])
         own.note_broken(out.logits_small)
     return own.reduce().counts.cpu(), other.counts.cpu()
 
@@ -157,12 +161,9 @@ def draw(rows: Sequence[dict], trained: Trained):
             for key, line in zip(keys, ("-", "--"), strict=True):
                 values = [float("nan") if row[key] is None else 100 * row[key] for row in own]
                 filled = "full" if line == "-" else "none"
-                axes.plot(steps, values, line, fillstyle=filled, **look(number))
-        axes.set(
-            title=title,
-            xlabel="network after step",
-            xticks=sorted({row["step"] for row in rows}),
-        )
+                axes.plot(steps, values, line, fillstyle=filled, **look(number, len(steps)))
+        axes.set(title=title, xlabel="network after step")
+        step_ticks(axes, [row["step"] for row in rows])
     show_all(panels, least=0)
     panels[0].set_ylabel("mIoU, %")
     legend(made, names, "own classifier", "fresh linear probe")
@@ -180,13 +181,25 @@ def parser() -> Parser:
     made.add_argument(
         "--random_views",
         action="store_true",
-        help="train on fresh random crops as published, instead of fixed central views, kept in memory",
+        help="train on fresh random crops as published; nothing is kept of fixed central views then",
     )
+    made.add_argument(
+        "--memory", type=gigabytes, default=2.0,
+        help="GB of features to hold; those beyond lie in a file in --cache_dir while it runs, exactly",
+    )  # fmt: skip
     made.add_argument(
         "--num_images", type=at_least(0), default=0, help="train on so many images only; 0: on all"
     )
     made.add_argument("--seed", type=int, default=42, help="of the probe's weights, order and crops")
     return made
+
+
+def gigabytes(text: str) -> float:
+    """An argparse type: a number from 0 on."""
+    value = float(text)
+    if not value >= 0:
+        raise ArgumentTypeError("must be at least 0")
+    return value
 
 
 def cli(argv: Sequence[str] | None = None) -> int:

@@ -16,6 +16,7 @@ from PIL import Image
 from torch import Tensor
 
 from analysis.commands import Parser, at_least, main
+from analysis.evenly import evenly
 from analysis.overlays import heading, spotlight, write_names
 from analysis.runs import find_runs
 from analysis.trained import Trained
@@ -33,13 +34,12 @@ def work(options: Namespace) -> None:
     )
     rows = []
     for run in runs:
-        *_, trained = run.steps()
+        trained = run.last()
         if trained.method.net.head.answers != "masks":
             raise ValueError(f"{run.name} has no queries: it answers per pixel; leave it out")
         images = trained.data.test
-        for number in range(options.num_images):
-            name = images.ids[number * len(images) // options.num_images]
-            image = images[images.ids.index(name)][0]
+        for index in evenly(len(images), options.num_images):
+            name, image = images.ids[index], images[index][0]
             cells = row_of(trained, image, count=options.queries, side=options.side)
             rows.append([heading(run.name, name, height=cells[0].height), *cells])
     ranks = [f"query {rank}" for rank in range(1, options.queries + 1)]

@@ -1,11 +1,13 @@
 """Which checkpoints belong together: the runs that paths on the command line name."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from analysis.evenly import evenly
 from analysis.trained import Trained, load_step
 from experiment import checkpoint
+from experiment.peek import about
 
 SHARED = {"dataset": "different datasets", "groups": "different classes, or in different orders"}
 
@@ -24,6 +26,10 @@ class Run:
     data_root: str = ""
     cache_dir: str = "cache"
     dataset: str = ""
+
+    def last(self) -> Trained:
+        """Its last step."""
+        return next(replace(self, paths=self.paths[-1:]).steps())
 
     def steps(self) -> Iterator[Trained]:
         """The steps, loaded one after another, so that only one network is in memory."""
@@ -46,21 +52,32 @@ def find_runs(
     folders: dict[Path, dict[int, Path]] = {}
     methods, first = {}, {}
     for path in dict.fromkeys(file for name in paths for file in step_files(Path(name))):
-        about = checkpoint.peek(path)
-        if not {"method", "step", *SHARED} <= about.keys():
+        said = about(path)
+        if not {"method", "step", *SHARED} <= said.keys():
             checkpoint.load(path)  # says what is wrong with it
-        first = first or {key: about[key] for key in SHARED} | {"path": path}
+        first = first or {key: said[key] for key in SHARED} | {"path": path}
         for key, what in SHARED.items():
-            if about[key] != first[key]:
+            if said[key] != first[key]:
                 raise ValueError(f"{first['path']} and {path} learned {what}: compare runs of one task")
         folder = path.resolve().parent
-        folders.setdefault(folder, {})[about["step"]] = path
-        methods[folder] = about["method"]
+        folders.setdefault(folder, {})[said["step"]] = path
+        methods[folder] = said["method"]
     runs = []
     for folder, paths in folders.items():
         name = methods[folder] if list(methods.values()).count(methods[folder]) == 1 else folder.name
         runs.append(Run(name, tuple(paths[index] for index in sorted(paths)), data_root, cache_dir, dataset))
     return runs
+
+
+def some_steps(runs: Sequence[Run], most: int) -> list[Run]:
+    """The runs with at most `most` of all their steps, evenly chosen, the first and the last among them; 0:
+    with all.
+    """
+    known = {path: about(path)["step"] for run in runs for path in run.paths}
+    every = sorted(set(known.values()))
+    wanted = {every[place] for place in evenly(len(every), most)}
+    found = [replace(run, paths=tuple(path for path in run.paths if known[path] in wanted)) for run in runs]
+    return [run for run in found if run.paths]
 
 
 def step_files(path: Path) -> list[Path]:

@@ -29,6 +29,7 @@ from utils.pictures.fonts import legible
 from utils.workers import WORTH_A_START
 
 BATCH_SIZE = 16  # images per forward pass; in evaluation mode no result depends on it
+LOGITS = 2**26  # of full size, in hand at a time where their probabilities are needed: 256 MB
 
 
 @dataclass(frozen=True)
@@ -67,9 +68,15 @@ class Trained:
 
         Unsure = 1 - the largest softmax probability. Both on the CPU.
         """
-        logits = self.forward(images).logits
-        unsure = 1 - logits.softmax(1).amax(1)
-        return self.method.predict(logits).to("cpu", torch.uint8), unsure.float().cpu()
+        rows = sum(self.method.heads(self.step))
+        together = max(1, LOGITS // (rows * images.shape[-2] * images.shape[-1]))
+        found = []
+        for part in images.split(together):
+            logits = self.forward(part).logits
+            unsure = 1 - logits.softmax(1).amax(1)
+            found.append((self.method.predict(logits).to("cpu", torch.uint8), unsure.float().cpu()))
+        predicted, unsure = (torch.cat(parts) for parts in zip(*found, strict=True))
+        return predicted, unsure
 
     def loader(self, images: StepImages) -> DataLoader:
         """Batches of `images` in their order.

@@ -30,7 +30,7 @@ from analysis.overlays import (
     uncertainty_legend,
     write_names,
 )
-from analysis.runs import find_runs
+from analysis.runs import find_runs, some_steps
 from analysis.trained import Trained
 from dataset.images import StepImages, apply_table
 from utils.decoding.decode import read_photo
@@ -65,9 +65,12 @@ class Shown:
 
 def work(options: Namespace) -> None:
     """Choose images, predict them with every network, draw the three figures."""
-    runs = find_runs(
+    found = find_runs(
         options.runs, data_root=options.data_root, cache_dir=options.cache_dir, dataset=options.dataset
     )
+    runs = some_steps(found, options.num_steps)
+    if runs != found:
+        print(f"{options.num_steps} of the steps, evenly chosen; --num_steps 0 shows all")
     trained = next(runs[0].steps())
     images = trained.data.of(trained.step.num_steps - 1).test  # labelled with all classes
     if not options.images:
@@ -203,6 +206,8 @@ def parser() -> Parser:
         "--num_images", type=at_least(1), default=3, help="without --images: how many to choose"
     )
     made.add_argument("--candidates", type=at_least(1), default=200, help="... from this many test images")
+    made.add_argument("--num_steps", type=at_least(0), default=8,
+                      help="how many steps to show of longer runs, evenly chosen; 0: all")  # fmt: skip
     made.add_argument("--side", type=at_least(32), default=160, help="longer side of a tile, pixels")
     return made
 

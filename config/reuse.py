@@ -8,7 +8,7 @@ from types import SimpleNamespace
 from config.flags import flag_names
 from config.values import PER_STEP, flat, of_step
 from dataset.increment import IncrementData
-from experiment import checkpoint
+from experiment import peek
 from experiment.files import RunFiles
 from experiment.identity import Scopes, check, describe, differences, say_unchecked
 from experiment.previous_step import check_finished, read_previous
@@ -140,7 +140,7 @@ def test_of(
     usual = read_results(files.results, quiet=True)
     kind = view.name(view_of_result(usual[0]) if usual else view_of_config(content["config"]))
     images = data.test_images
-    for result in read_results(files.results, kind, quiet=True):
+    for result in read_results(files.results, kind, quiet=True) if kind else usual:
         names = [entry["name"] for entry in result["classes"]][: len(classes)]
         there = {"classes": names, "test_images": result.get("test", {}).get("images", images)}
         found = differences(there, {"classes": classes[: len(names)], "test_images": images})
@@ -156,7 +156,7 @@ def tested(config: SimpleNamespace, data: IncrementData, files: RunFiles) -> tup
     The checkpoint is not read but for what it says of itself.
     """
     path = files.checkpoint(data.step.index)
-    content = {} if config.test else checkpoint.about(path)
+    content = {} if config.test else peek.about(path)
     if "learned" not in content:
         return None
     test = test_of(config, data, files, path, content)

@@ -10,13 +10,13 @@ import zipfile
 import zlib
 from collections import OrderedDict
 from contextlib import suppress
-from functools import cache, lru_cache
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
 import torch
 
-from utils.files import replacing, version_of
+from utils.files import replacing
 
 FORMAT = 1
 PLAIN = (str, int, float, bool, type(None))
@@ -90,29 +90,6 @@ def learned(content: dict) -> int:
 def own(content: dict) -> dict:
     """What its writer put into a checkpoint."""
     return {key: value for key, value in content.items() if key not in ("format", "checksum", "learned")}
-
-
-def peek(path: Path | str) -> dict:
-    """A checkpoint whose tensors are not read and whose checksum is not verified; {} if it cannot be read."""
-    try:
-        return torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, KeyError):
-        return {}
-
-
-def about(path: Path | str) -> dict:
-    """What a checkpoint says of itself, without tensors; a file that has not changed is asked once. {} if
-    it cannot be read.
-    """
-    try:
-        return _about(Path(path), version_of(Path(path)))
-    except OSError:
-        return {}
-
-
-@lru_cache(maxsize=256)
-def _about(path: Path, _version: tuple[int, ...]) -> dict:
-    return {key: value for key, value in peek(path).items() if key not in ("net", "method_state")}
 
 
 def checksum(value) -> int:

@@ -10,8 +10,8 @@ from contextlib import contextmanager
 
 import torch.distributed as dist
 
-from experiment import checkpoint
 from experiment.files import RunFiles
+from experiment.peek import peek
 from utils import distributed
 from utils.commands import Interrupted, PeerLost
 
@@ -137,7 +137,7 @@ def what_is_saved(files: RunFiles) -> str:
     """The unfinished step and how far it is, or the last finished one; and what the command does then."""
     unfinished = sorted(files.checkpoint(0).parent.glob("step_*.last.pt"))
     if unfinished:
-        progress = checkpoint.peek(unfinished[-1]).get("progress", {"epoch": 0, "batch": 0})
+        progress = peek(unfinished[-1]).get("progress", {"epoch": 0, "batch": 0})
         return f"{unfinished[-1]}, epoch {progress['epoch']}, batch {progress['batch']}; {CONTINUES}"
     finished = files.checkpoints_saved()
     return f"{finished[-1]}; {CONTINUES}" if finished else "nothing yet; the same command begins again"

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from experiment import checkpoint
+from experiment import checkpoint, peek
 from experiment.identity import Difference, Scopes, check, differences, say_unchecked, step0_of
 from utils.distributed import barrier, is_main, say
 
@@ -83,7 +83,7 @@ def check_finished(path: Path, about: dict, scopes: Scopes, *, previous: Path | 
     Raises:
         ValueError: naming every value that differs, with the cure.
     """
-    own, before = checkpoint.about(path), checkpoint.about(previous) if previous else {}
+    own, before = peek.about(path), peek.about(previous) if previous else {}
     if "identity" in own:
         here = about["identity"] | ({"previous": before["learned"]} if "learned" in before else {})
         found = differences(own["identity"], here, scopes.rounding)

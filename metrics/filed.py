@@ -52,18 +52,32 @@ def read_results(folder: Path | str, kind: str = "", *, quiet: bool = False) -> 
     Raises:
         ValueError: for a file that is damaged or of another schema.
     """
-    found: list[dict] = []
-    for path in result_files(folder).get(kind, []):
-        result = read(path, version_of(path))
-        if found and not follows(result, found[-1]):
-            if not quiet and str(path) not in _said:
-                _said.add(str(path))
-                index = result["step"]
-                log.warning(f"{path} is left out: it continued another step {index - 1} than is there now; "
-                            f"train it again with --overwrite {index}")  # fmt: skip
-            break
-        found.append(result)
-    return found
+    files = result_files(folder).get(kind, [])
+    results = [read(path, version_of(path)) for path in files]
+    chain = one_chain(results)
+    if not quiet and len(chain) < len(results) and (path := str(files[len(chain)])) not in _said:
+        _said.add(path)
+        index = results[len(chain)]["step"]
+        log.warning(f"{path} is left out: it continued another step {index - 1} than is there now; "
+                    f"train it again with --overwrite {index}")  # fmt: skip
+    return chain
+
+
+def results_beside(path: Path, kind: str) -> list[dict]:
+    """The other results of one `kind` in the folder of `path`, by step, of whatever chain.
+
+    Raises:
+        ValueError: for a file that is damaged or of another schema.
+    """
+    return [read(one, version_of(one)) for one in result_files(path.parent).get(kind, []) if one != path]
+
+
+def one_chain(results: list[dict]) -> list[dict]:
+    """The first of `results`, in step order, up to one that continued another network than that before it."""
+    for number in range(1, len(results)):
+        if not follows(results[number], results[number - 1]):
+            return results[:number]
+    return results
 
 
 def follows(result: dict, before: dict) -> bool:
@@ -75,7 +89,7 @@ def follows(result: dict, before: dict) -> bool:
 @lru_cache(maxsize=1024)
 def read(path: Path, _version: tuple[int, ...]) -> dict:
     """One result file."""
-    cure = "test the step again (--test) to rewrite it"
+    cure = "delete it, and repeat the run's command, which then tests the step again"
     try:
         result = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:

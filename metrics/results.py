@@ -30,13 +30,21 @@ Intransigence needs joint training, which is another run: `python -m analysis.re
 from the files of both.
 """
 
-import copy
 import json
 from dataclasses import asdict
 from pathlib import Path
 
 from metrics.confusion import ConfusionMatrix
-from metrics.filed import SCHEMA, csv_of, follows, over_steps, published_csv, read_results
+from metrics.filed import (
+    SCHEMA,
+    csv_of,
+    follows,
+    one_chain,
+    over_steps,
+    published_csv,
+    read_results,
+    results_beside,
+)
 from metrics.reported import IMAGES, MASKS, METRICS, computed, scores
 from metrics.scores import class_scores, number
 from metrics.view import View, view_of_config
@@ -77,18 +85,19 @@ def write_result(
     if matrix.images != num_images:
         raise ValueError(f"{matrix.images} test images were counted instead of {num_images}")
     folder, view = Path(folder), view or view_of_config(content["config"])
-    filed = [result for result in read_results(folder, kind, quiet=True) if result["step"] != step.index]
-    earlier = [result for result in filed if result["step"] < step.index]
+    path = folder / f"step_{step.index}{f'_{kind}' if kind else ''}.json"
+    others = results_beside(path, kind)
+    before = [one for one in others if one["step"] < step.index]
+    earlier = one_chain(before)
     result = describe(matrix, step, dataset, content, view)
     result["test"] = about_test(view, content, test_images, counted)
     if earlier and not follows(result, earlier[-1]):
         earlier = []
     result["over_steps"] = over_steps([*earlier, result])
     lines = [f"{json.dumps(key)}: {json.dumps(value, allow_nan=False)}" for key, value in result.items()]
-    suffix = f"_{kind}" if kind else ""
-    write_text(folder / f"step_{step.index}{suffix}.json", "{\n" + ",\n".join(lines) + "\n}\n")
-    csv = published_csv(read_results(folder, kind, quiet=True), num_classes=step.num_total)
-    write_text(csv_of(folder, kind), csv)
+    write_text(path, "{\n" + ",\n".join(lines) + "\n}\n")
+    chain = one_chain([*before, result, *others[len(before) :]])
+    write_text(csv_of(folder, kind), published_csv(chain, num_classes=step.num_total))
     return result
 
 
@@ -112,7 +121,7 @@ def filed_result(
     *earlier, last = results
     if last.get("test") != about_test(view, content, test_images, counted):
         return None
-    anew = copy.deepcopy(last)
+    anew = last | {"classes": [dict(entry) for entry in last["classes"]]}
     same = last["over_steps"] == over_steps([*earlier, anew]) and last["classes"] == anew["classes"]
     return last if same else None
 

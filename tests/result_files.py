@@ -10,7 +10,7 @@ from metrics.results import write_result
 from tasks import Step
 
 GROUPS = ((0, 1, 2), (3,), (4,))
-NAMES = ("background", "disc", "ring & rod", "plus", "star")
+NAMES = ("background", "disc", "ring & rod", "plus", "star", *(f"shape {number}" for number in range(5, 40)))
 DATASET = SimpleNamespace(class_names=NAMES, one_label=False, skipped=())
 
 

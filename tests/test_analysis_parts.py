@@ -15,8 +15,9 @@ from analysis import commands, drift, probe
 from analysis.choose import coarse, disagreement, diverse
 from analysis.commands import text_table, write_csv
 from analysis.drift_figures import draw_summary, means
-from analysis.features import gathered, order
+from analysis.features import order
 from analysis.figures import COLOURS
+from analysis.kept import Kept
 from analysis.linear_probe import Probe, fit_probe
 from analysis.overlays import ERRORS, blend, errors, spotlight, uncertainty, write_names
 from analysis.prototypes import (
@@ -113,11 +114,26 @@ def test_every_epoch_sees_every_fixed_view_once_in_another_order():
     assert sorted(epochs[0]) == sorted(epochs[1]) == list(range(12))
 
 
-def test_gathered_batches_are_those_that_came():
-    batches = [(torch.randn(n, 2, 3, 3), torch.full((n, 6, 6), n, dtype=torch.uint8)) for n in (4, 4, 1)]
-    whole = gathered(iter(batches), 9)
-    for got, parts in zip(whole, zip(*batches, strict=True), strict=True):
-        assert got.dtype == parts[0].dtype and torch.equal(got, torch.cat(parts))
+def test_kept_features_are_those_that_came_however_few_of_them_memory_holds(tmp_path):
+    dtypes = (torch.float32, torch.bfloat16, torch.float16)
+    records = [(torch.randn(2, 3 + n, 3).mT.to(dtypes[n % 3]), torch.full((6, 6), n, dtype=torch.uint8))
+               for n in range(7)]  # fmt: skip
+    size = [sum(one.nbytes for one in record) for record in records]
+    for memory, held in ((0, 0), (sum(size[:3]), 3), (sum(size), 7)):
+        kept = Kept(memory=memory, folder=tmp_path / "cache", expected=len(records))
+        for record in records:
+            kept.append(*record)
+        assert len(kept) == 7 and len(kept.held) == held
+        for index in (5, 0, 6, 2, 5):
+            for got, put in zip(kept[index], records[index], strict=True):
+                assert got.dtype == put.dtype and torch.equal(got, put)
+    assert list((tmp_path / "cache").iterdir()) == []  # the file has no name
+
+
+def test_features_that_no_disk_can_take_are_refused_before_the_network_sees_the_rest(tmp_path):
+    kept = Kept(memory=0, folder=tmp_path, expected=10**12)
+    with pytest.raises(ValueError, match=r"GB of features do not fit .* give fewer images"):
+        kept.append(torch.zeros(1000, 1000))
 
 
 # -- which images ----------------------------------------------------------------------------------

@@ -13,10 +13,10 @@ from PIL import Image
 
 from analysis.report import __main__ as report
 from analysis.report import published as report_published
+from analysis.report.curves import level_name
 from analysis.report.logged import loss_curves, samples, thinned
 from analysis.report.runs import read_runs
 from analysis.report.settings import make_settings
-from analysis.report.svg import level_name
 from analysis.report.tables import config_table
 from experiment.events import Events
 from tests.result_files import compared, joint, write_run

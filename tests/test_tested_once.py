@@ -65,6 +65,16 @@ def test_a_result_that_does_not_follow_from_earlier_ones_is_made_again(cli, eval
     assert evaluated == [0, 1, 1]
 
 
+def test_a_damaged_result_is_refused_with_a_cure_that_works(cli, evaluated):
+    cli(*FT)
+    written = RESULT.read_text()
+    RESULT.write_text(written[:100])
+    status, _, err = cli(*FT)
+    assert status == 2 and "step_1.json is no result file" in err and "delete it, and repeat" in err
+    RESULT.unlink()
+    assert cli(*FT)[0] == 0 and evaluated == [0, 1, 1] and RESULT.read_text() == written
+
+
 def test_a_result_file_is_read_once_however_many_follow(tmp_path, monkeypatch):
     reads = []
     loads = json.loads

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from PIL import Image
 
+from analysis.report.curves import Series, lines
 from analysis.report.runs import Run
-from analysis.report.svg import Series, lines
 from experiment.events import read_events
 
 POINTS = 40  # of a curve, at most

@@ -8,12 +8,13 @@ from urllib.parse import quote
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from analysis.report.curves import Series, coinciding, lines
 from analysis.report.logged import loss_curves, samples
 from analysis.report.maps import cell_colours, class_map, confusions
 from analysis.report.runs import Run
 from analysis.report.scatter import Point, scatter
 from analysis.report.settings import CONVENTIONS, Setting, joint_iou, suffix
-from analysis.report.svg import Series, lines, swatch
+from analysis.report.svg import swatch
 from analysis.report.tables import config_table, letter, number_tables, overview, percent
 from metrics.view import result_files
 
@@ -56,6 +57,7 @@ def about(setting: Setting) -> dict:
                  for row in setting.rows],
         "joint_label": setting.joint[0].label if setting.joint else "",
         "large": len(setting.longest.last["classes"]) > 25,
+        "long": setting.num_steps > 6,
         "seeds": max(len(row.runs) for row in setting.rows),
         "sources": sources(setting),
     }  # fmt: skip
@@ -77,6 +79,8 @@ def summary(setting: Setting) -> list[tuple[str, str, str]]:
     found = []
     for what, key, write in (
         (f"highest {setting.measure} of all classes", name, lambda one: f"{percent(one)} %"),
+        ("highest of old classes", f"old{suffix(setting.conventions[0])}", lambda one: f"{percent(one)} %"),
+        ("highest of new classes", f"new{suffix(setting.conventions[0])}", lambda one: f"{percent(one)} %"),
         ("least forgetting", "forgetting", lambda one: f"{percent(one)} points"),
         ("fewest trainable parameters", "trainable", lambda one: f"{one.mean:,.0f}"),
         ("shortest incremental training", "seconds", lambda one: f"{one.mean:,.0f} s"),
@@ -126,8 +130,14 @@ def curves(setting: Setting) -> list[tuple[str, str]]:
                 x_label=f"step (classes: {sizes[0]} to {sizes[-1]})",
                 y_label=f"{measure}, %",
             )
-            made.append((f"{measure} of {words}, {CONVENTIONS[sign]}", picture))
+            made.append((f"{measure} of {words}, {CONVENTIONS[sign]}{in_words(coinciding(series))}", picture))
     return made
+
+
+def in_words(groups: Sequence[Sequence[Series]]) -> str:
+    """Which curves are one, if any are."""
+    same = [" and ".join(one.label for one in group) for group in groups if len(group) > 1]
+    return f"; one curve: {', '.join(same)}" if same else ""
 
 
 def tradeoff(setting: Setting) -> str:

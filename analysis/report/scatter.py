@@ -1,14 +1,16 @@
 """Scatter plots of the report, whose points have their names beside them."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
 
 from analysis.report.svg import (
     BOTTOM,
     COLOURS,
+    FULL,
     HEIGHT,
+    HOLLOW,
     LEFT,
     RIGHT,
     TOP,
@@ -52,15 +54,26 @@ def scatter(
     ys = linear(y_values, HEIGHT - BOTTOM, TOP, low=0)
     places = [(xs(point.x), ys(point.y)) for point in points]
     parts = [iso(level, xs, ys, places) for level in range(10, 100, 10)] if harmonics else []
+    named: dict[tuple[float, float], list[Point]] = {}
+    for point, (x, y) in zip(points, places, strict=True):
+        if not point.hollow:
+            spot = next((one for one in named if math.dist(one, (x, y)) < 2), (x, y))
+            named.setdefault(spot, []).append(point)
     for point, (x, y) in zip(points, places, strict=True):
         tone = "joint" if point.star else f"c{point.number % COLOURS}"
         note = f"{point.label}{' (' + point.note + ')' if point.note else ''}: {point.x:,.6g}, {point.y:.1f}"
-        mark = marker(point.number, x, y, title=note, hollow=point.hollow, star=point.star)
+        look, scale = (HOLLOW, 1.0) if point.hollow else (FULL, larger(point, named.values()))
+        mark = marker(point.number, x, y, title=note, look=look, star=point.star, scale=scale)
         series = -1 if point.star else point.number
         parts.append(f'<g class="series {tone}" data-series="{series}">{mark}</g>')
-    named = [(*place, point.label) for place, point in zip(places, points, strict=True) if not point.hollow]
-    parts += labels(named)
+    parts += labels([(*place, " = ".join(one.label for one in group)) for place, group in named.items()])
     return chart(xs, ys, "".join(parts), title=title, x_label=x_label, y_label=y_label)
+
+
+def larger(point: Point, groups: Iterable[Sequence[Point]]) -> float:
+    """How much larger its marker is than usual, so that none hides another at the same place."""
+    group = next(group for group in groups if point in group)
+    return 1 + 0.7 * (len(group) - 1 - group.index(point))
 
 
 def iso(level: float, xs: Axis, ys: Axis, points: Sequence[tuple[float, float]]) -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from html import escape
 
 WIDTH, HEIGHT = 440, 300
-LEFT, RIGHT, TOP, BOTTOM = 44, 14, 14, 42
+LEFT, RIGHT, TOP, BOTTOM = 46, 14, 14, 42
 COLOURS = 7
 DASHES = ("", "6 3", "2 3", "8 3 2 3")
 MARKERS = (
@@ -21,26 +21,23 @@ MARKERS = (
     "M-1.5,-4.5h3v3h3v3h-3v3h-3v-3h-3v-3h3z",
     "M-4.2,-2.6L-2.6,-4.2L0,-1.6L2.6,-4.2L4.2,-2.6L1.6,0L4.2,2.6L2.6,4.2L0,1.6L-2.6,4.2L-4.2,2.6L-1.6,0z",
 )
+FULL, UNSEEN = 'fill="currentColor"', 'fill="transparent"'
+HOLLOW = 'fill="none" stroke="currentColor" stroke-width="1.6"'
 STAR = "M0,-6L1.8,-1.9L6,-1.9L2.6,0.9L3.8,5.2L0,2.6L-3.8,5.2L-2.6,0.9L-6,-1.9L-1.8,-1.9z"
 
 
-@dataclass(frozen=True)
-class Series:
-    """A line: (x, mean, deviation or None) for each point. number: of colour and marker."""
-
-    label: str
-    number: int
-    points: Sequence[tuple[float, float, float | None]]
-
-
 def marker(
-    number: int, x: float, y: float, *, title: str = "", hollow: bool = False, star: bool = False
-) -> str:
-    """The marker of series `number` at a place; `title` is shown when pointed at."""
+    number: int, x: float, y: float, *,
+    title: str = "", look: str = FULL, star: bool = False, scale: float = 1,
+) -> str:  # fmt: skip
+    """The marker of series `number` at a place; `title` is shown when pointed at.
+
+    `look` is FULL, HOLLOW or UNSEEN, which only tells its title; `scale` times as large as usual.
+    """
     shape = STAR if star else MARKERS[(number + number // COLOURS) % len(MARKERS)]
-    look = 'fill="none" stroke="currentColor" stroke-width="1.6"' if hollow else 'fill="currentColor"'
     told = f"<title>{escape(title)}</title>" if title else ""
-    return f'<path d="{shape}" transform="translate({x:.1f},{y:.1f})" {look}>{told}</path>'
+    size = f" scale({scale:g})" if scale != 1 else ""
+    return f'<path d="{shape}" transform="translate({x:.1f},{y:.1f}){size}" {look}>{told}</path>'
 
 
 def swatch(number: int, *, star: bool = False) -> str:
@@ -57,7 +54,9 @@ def swatch(number: int, *, star: bool = False) -> str:
 
 @dataclass(frozen=True)
 class Axis:
-    """A scale from `low` to `high` on pixels `first` to `last`, with its ticks."""
+    """A scale from `low` to `high` on pixels `first` to `last`, with its ticks, whose texts are in units of
+    10 to the minus `power`.
+    """
 
     low: float
     high: float
@@ -65,6 +64,7 @@ class Axis:
     last: float
     ticks: Sequence[tuple[float, str]]
     log: bool = False
+    power: int = 0
 
     def __call__(self, value: float) -> float:
         """Pixel of `value`."""
@@ -80,8 +80,13 @@ def linear(values: Sequence[float], first: float, last: float, *, low: float | N
     step *= next(factor for factor in (1, 2, 2.5, 5, 10) if span / (step * factor) <= 5)
     start, stop = math.floor(bottom / step + 1e-9), math.ceil(top / step - 1e-9)
     stop += stop == start
-    ticks = [(number * step, f"{number * step:g}") for number in range(start, stop + 1)]
-    return Axis(start * step, stop * step, first, last, ticks)
+    texts = [f"{number * step:g}" for number in range(start, stop + 1)]
+    power = 0
+    if max(map(len, texts)) > 4 and step < 1:  # has no room beside the axis
+        power = -math.floor(math.log10(step))
+        texts = [f"{number * step * 10**power:g}" for number in range(start, stop + 1)]
+    ticks = [(number * step, text) for number, text in zip(range(start, stop + 1), texts, strict=True)]
+    return Axis(start * step, stop * step, first, last, ticks, power=power)
 
 
 def logarithmic(values: Sequence[float], first: float, last: float) -> Axis:
@@ -105,6 +110,11 @@ def short(value: float) -> str:
     return f"{value:g}"
 
 
+def power_of_ten(power: int) -> str:
+    """×10⁻³ for -3."""
+    return "×10" + str(power).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
+
+
 def chart(x: Axis, y: Axis, body: str, *, title: str, x_label: str, y_label: str) -> str:
     """Axes, grid and `body` as one picture, named `title` for those who cannot see it."""
     parts = [f'<svg class="chart" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(title)}">']
@@ -120,72 +130,16 @@ def chart(x: Axis, y: Axis, body: str, *, title: str, x_label: str, y_label: str
         parts.append(
             f'<text x="{min(at, WIDTH - 1):.1f}" y="{floor + 15}" text-anchor="{side}">{text}</text>'
         )
+    if y.power:
+        parts.append(f'<text x="{LEFT}" y="9">{power_of_ten(-y.power)}</text>')
+    if x.power:
+        place = f'x="{WIDTH - 1}" y="{HEIGHT - 8}" text-anchor="end"'
+        parts.append(f"<text {place}>{power_of_ten(-x.power)}</text>")
     parts.append(f'<path class="axis" d="M{LEFT},{floor}H{WIDTH - RIGHT}"/>')
     middle = (LEFT + WIDTH - RIGHT) / 2
     parts.append(
         f'<text class="name" x="{middle}" y="{HEIGHT - 8}" text-anchor="middle">{escape(x_label)}</text>'
     )
-    parts.append(f'<text class="name" transform="translate(11,{(TOP + floor) / 2}) rotate(-90)" '
+    parts.append(f'<text class="name" transform="translate(9,{(TOP + floor) / 2}) rotate(-90)" '
                  f'text-anchor="middle">{escape(y_label)}</text>')  # fmt: skip
     return "".join([*parts, body, "</svg>"])
-
-
-def lines(
-    series: Sequence[Series],
-    *,
-    title: str,
-    x_label: str,
-    y_label: str,
-    x_ticks: Sequence[str],
-    levels: Sequence[tuple[str, float]] = (),
-) -> str:
-    """Lines over steps with their deviation as a band; `levels` are horizontal lines with names."""
-    right = WIDTH - RIGHT - 10
-    xs = Axis(0, max(len(x_ticks) - 1, 1), LEFT + 10, right, thinned(x_ticks))
-    tops = [mean + (std or 0) for one in series for _, mean, std in one.points]
-    ys = linear([*tops, *(value for _, value in levels)], HEIGHT - BOTTOM, TOP, low=0)
-    parts = []
-    for name, value in levels:
-        parts.append(f'<path class="level" d="M{LEFT},{ys(value):.1f}H{WIDTH - RIGHT}"/>')
-        curves = [[(xs(x), ys(mean)) for x, mean, _ in one.points] for one in series]
-        parts.append(level_name(name, ys(value), curves))
-    for one in series:
-        parts.append(f'<g class="series c{one.number % COLOURS}" data-series="{one.number}">')
-        banded = [(x, mean, std) for x, mean, std in one.points if std]
-        if len(banded) > 1:
-            upper = [f"{xs(x):.1f},{ys(mean + std):.1f}" for x, mean, std in banded]
-            lower = [f"{xs(x):.1f},{ys(max(mean - std, 0)):.1f}" for x, mean, std in reversed(banded)]
-            parts.append(f'<polygon class="band" points="{" ".join(upper + lower)}"/>')
-        path = "L".join(f"{xs(x):.1f},{ys(mean):.1f}" for x, mean, _ in one.points)
-        dash = DASHES[one.number // COLOURS % len(DASHES)]
-        parts.append(f'<path class="line" d="M{path}" stroke-dasharray="{dash}"/>')
-        for x, mean, std in one.points:
-            note = f"{one.label}, {x_label.split(' ')[0]} {x:g}: {mean:.1f}" + (
-                f" ± {std:.1f}" if std else ""
-            )
-            parts.append(marker(one.number, xs(x), ys(mean), title=note))
-        parts.append("</g>")
-    return chart(xs, ys, "".join(parts), title=title, x_label=x_label, y_label=y_label)
-
-
-def level_name(name: str, height: float, curves: Sequence[Sequence[tuple[float, float]]]) -> str:
-    """The name of a horizontal line, over or under one of its ends: where it covers least of `curves`."""
-    spots = [
-        (x, y) for curve in curves for (x0, y0), (x1, y1) in zip(curve, curve[1:], strict=False)
-        for x, y in ((x0 + k / 16 * (x1 - x0), y0 + k / 16 * (y1 - y0)) for k in range(17))
-    ]  # fmt: skip
-    width, best, fewest = 5.5 * len(name), "", math.inf
-    for shift in (-4, 12, -11, 19):
-        for anchor, edge in (("end", WIDTH - RIGHT), ("start", LEFT + 4)):
-            left, foot = edge - width * (anchor == "end"), height + shift
-            covered = sum(left - 5 < x < left + width + 5 and foot - 13 < y < foot + 5 for x, y in spots)
-            if covered < fewest and TOP - 4 < foot < HEIGHT - BOTTOM:
-                place = f'x="{edge}" y="{foot:.1f}" text-anchor="{anchor}"'
-                best, fewest = f'<text class="level" {place}>{escape(name)}</text>', covered
-    return best
-
-
-def thinned(texts: Sequence[str]) -> list[tuple[float, str]]:
-    """Ticks at 0, 1, ..., as many as there is room for."""
-    every = 1 + (len(texts) - 1) // 12
-    return [(float(number), text) for number, text in enumerate(texts) if number % every == 0]
