@@ -175,6 +175,7 @@ def one_process(rank: int, address: str, results: str) -> None:
     torch.save({"y": out.detach(), "dx": x.grad} | grads | dict(net.named_buffers()), f"{results}/{rank}.pt")
 
 
+@pytest.mark.slow
 def test_unequal_batches_of_two_processes_equal_one_process_with_both(tmp_path):
     mp.spawn(one_process, (f"file://{tmp_path}/rendezvous", str(tmp_path)), nprocs=len(COUNTS))
     ranks = [torch.load(tmp_path / f"{rank}.pt") for rank in range(len(COUNTS))]

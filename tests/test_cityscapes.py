@@ -17,6 +17,8 @@ from tests.builders import PARTS, TinyLoader, make_images, make_labels
 from tests.conftest import SMALL
 from train import Training, start
 
+pytestmark = pytest.mark.slow
+
 PER_CITY = 5  # of which the clean split holds out one
 
 

@@ -11,6 +11,8 @@ from tests.builders import GROUPS, PARTS, SIZE, TinyLoader, make_images, make_me
 from train import Training
 from utils.losses.closed_form import ridge
 
+pytestmark = pytest.mark.slow
+
 UNTRAINED = {
     "SegACIL": {"sgd": False, "num_random": 64},
     "RIDGE": {"sgd": False},

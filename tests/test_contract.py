@@ -75,6 +75,7 @@ def test_the_network_runs_once_per_batch(name):
     assert len(calls) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in METHODS if name not in WAITING])
 @pytest.mark.parametrize("index", [0, 2])
 def test_an_iteration_stays_on_its_device_and_never_waits_for_it(name, index, monkeypatch):
@@ -126,6 +127,7 @@ def test_training_moves_something(name):
     assert any(not torch.equal(value, before[key]) for key, value in method.net.named_parameters())
 
 
+@pytest.mark.slow
 @methods
 def test_state_survives_a_checkpoint(name, tmp_path):
     method = begun(name, 1)
@@ -174,6 +176,7 @@ def run_step(name: str, index: int, path: Path, *, stop_after: int = 0) -> tuple
     return method.net.state_dict(), method.state_dict()
 
 
+@pytest.mark.slow
 @methods
 @pytest.mark.parametrize("index", [0, 1])
 def test_an_interrupted_step_ends_with_the_same_bits_and_state(name, index, tmp_path):

@@ -23,6 +23,8 @@ from scripts.published_checkpoints import from_eir, from_rcil, same_names
 from segmentation_module import Parts, make_model
 from tests.dataset_trees import write_folder, write_image, write_voc
 
+pytestmark = pytest.mark.slow
+
 GOLDENS = Path(__file__).parent / "goldens"
 BESIDE = {"epoch": 29, "best_score": np.float64(0.5), "scheduler_state": {"base_lrs": [np.float64(0.01)]}}
 

@@ -188,6 +188,7 @@ def test_a_killed_process_neither_blocks_nor_leaves_anything(data):
     assert not any(path.suffix == ".tmp" for path in files_of(data))
 
 
+@pytest.mark.slow
 def test_a_run_ends_with_the_same_weights_wherever_images_are_kept(cli, tmp_path):
     weights = []
     for place in ("none", "ram", "disk"):

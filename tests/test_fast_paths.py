@@ -18,6 +18,8 @@ from train import Training, optimizer_step, start
 from utils import compile as acceleration
 from utils.losses.pixel_means import pixel_means, plain_means
 
+pytestmark = pytest.mark.slow
+
 ITERATIONS = 20
 DYNAMO = pytest.mark.filterwarnings("ignore:The .grad attribute")  # its own reading of inputs
 LR = 2e-5  # with more, batch norms on so few pixels make rounding errors grow beyond any bound

@@ -27,6 +27,7 @@ def family(request):
     return build_backbone(f"timm:{name}").eval(), name, *expected
 
 
+@pytest.mark.slow
 def test_patch_tokens_are_a_map_without_class_and_register_tokens(family):
     body, _, channels, patch, extra = family
     images = torch.randn(1, 3, 3 * patch, 4 * patch)

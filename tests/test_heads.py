@@ -187,6 +187,7 @@ def test_every_head_has_a_method_that_trains_it_and_every_weight_of_it_learns(na
     assert out.logits.shape[:2] == (2, 3) and torch.isfinite(out.logits).all()
 
 
+@pytest.mark.slow
 # -- who knows of it
 def test_a_run_on_another_head_stands_beside_the_first_and_is_known_by_it_everywhere(cli, tmp_path):
     for words in ([], ["--head", "joined"]):

@@ -133,6 +133,7 @@ def learn(cli, root):
     return call
 
 
+@pytest.mark.slow
 def test_two_steps_are_scored_by_the_share_of_recognised_images(learn):
     out, steps = learn("--method", "RCIL", "--epochs", "8", "1", "--batch_size", "6", "--lr", "0.02")
     for step in steps:

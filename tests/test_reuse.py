@@ -10,6 +10,8 @@ from PIL import Image
 
 from experiment import checkpoint
 
+pytestmark = pytest.mark.slow
+
 RUN = "checkpoints/small_4-1_overlap/FT_tiny"
 
 

@@ -7,6 +7,8 @@ import torch
 
 from experiment import checkpoint
 
+pytestmark = pytest.mark.slow
+
 
 def weights(path) -> dict:
     return checkpoint.load(path)["net"]

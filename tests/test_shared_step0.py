@@ -6,6 +6,8 @@ import torch
 from experiment import checkpoint
 from modules.classifiers import regroup
 
+pytestmark = pytest.mark.slow
+
 
 def weights(tmp_path, run, step=0, task="4-1", setting="overlap"):
     return checkpoint.load(tmp_path / f"checkpoints/small_{task}_{setting}/{run}/step_{step}.pt")

@@ -164,6 +164,7 @@ def two_iterations(rank: int, address: str, results: str) -> None:
     dist.destroy_process_group()
 
 
+@pytest.mark.slow
 def test_several_processes_train_it_with_and_without_reading_the_maps(tmp_path):
     mp.spawn(two_iterations, (f"file://{tmp_path}/rendezvous", str(tmp_path)), nprocs=2)
     one, other = (torch.load(tmp_path / f"{rank}.pt") for rank in range(2))

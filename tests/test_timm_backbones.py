@@ -15,6 +15,8 @@ from modules.synced_norm import SyncedNorm
 from segmentation_module import Parts
 from tests import builders
 
+pytestmark = pytest.mark.slow
+
 NAMES = {"convnext_tiny": (768, 16), "vit_small_patch14_dinov2": (384, 14), "resnet50": (2048, 16)}
 
 

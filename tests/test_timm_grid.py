@@ -11,6 +11,8 @@ from models import build_backbone
 from models.__main__ import facts
 from models.timm_grid import Grid, find_grid
 
+pytestmark = pytest.mark.slow
+
 # The smallest model of each family of timm 1.0.31.
 SMALL = """
 beit_base_patch16_224 halonet_h1 mobileone_s1 cait_xxs24_224 coat_tiny convit_tiny convmixer_768_32
@@ -74,13 +76,11 @@ def test_a_family_that_rounds_down_sees_the_last_pixel(name):
     covers(name)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in COMPUTED if name not in ROUND_DOWN])
 def test_a_family_sees_the_last_pixel(name):
     covers(name)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", LARGE if os.environ.get("CSS_ALL_FAMILIES") else LARGE[-2:])
 def test_a_large_family_has_a_cell_for_the_last_pixel(name):
     with torch.device("meta"), torch.no_grad():
@@ -89,7 +89,6 @@ def test_a_large_family_has_a_cell_for_the_last_pixel(name):
     assert cells == ((3, 3) if net.grid.unit != (0, 0) else tuple(s // net.stride for s in net.grid.own))
 
 
-@pytest.mark.slow
 def test_every_family_of_timm_is_looked_at():
     listed = {timm.models.model_entrypoint(name).__module__.split(".")[-1] for name in [*SMALL, *LARGE]}
     assert set(timm.list_modules()) - listed <= {"gemma4_vit"}  # which decides by values of the image
