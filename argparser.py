@@ -198,6 +198,8 @@ def check(config: SimpleNamespace) -> SimpleNamespace:
         value = getattr(config, name)
         if min(value if isinstance(value, list) else [value]) < 1:
             raise ValueError(f"--{name} must be at least 1")
+    if config.profile < 1 and (config.profile or config.sources["profile"] == "command line"):
+        raise ValueError("--profile must be at least 1 iteration; without the flag nothing is profiled")
     if config.sources["overwrite"] == "command line":
         config.overwrite = config.overwrite or ["all"]
     known = {*DEFAULTS, *config.hyper, *CONTENT}

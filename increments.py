@@ -27,6 +27,7 @@ from experiment.log_pictures import Samples
 from experiment.nonfinite import replay, write_failure
 from experiment.peers import last_words, what_is_saved
 from experiment.previous_step import adopt
+from experiment.profile import profiled
 from experiment.track import Tracker, tracked
 from metrics.cost import Clock, training_cost
 from metrics.results import write_result
@@ -34,9 +35,10 @@ from metrics.step_result import StepResult, step_results
 from metrics.table import in_one_line
 from modules.folding import fold_norms
 from tasks import make_step
-from train import NonFiniteLoss, evaluate, fit, start
+from train import evaluate, fit, start
 from utils import distributed
 from utils.compile import allow_tf32, compile_network, use_compiled
+from utils.loss_values import NonFiniteLoss
 
 
 def start_run(config: SimpleNamespace) -> list[StepResult]:
@@ -164,9 +166,9 @@ def optimise(config: SimpleNamespace, method, loader, autosave: Autosave, path: 
         if autosave.restore(progress):
             log.say(f"continuing in epoch {progress.epoch}, batch {progress.batch}")
         try:
-            with showing:
+            with showing, profiled(method, config.profile, progress, source, log) as look:
                 fit(method, source, method.training, device=device, log=log, progress=progress,
-                    after_iteration=autosave)
+                    after_iteration=lambda progress: (autosave(progress), look()))
         except NonFiniteLoss as error:
             file = write_failure(path, error, method, loader, autosave.about)
             raise FloatingPointError(f"{error}; look at it again with --replay_batch {file}") from error

@@ -1,6 +1,5 @@
 """The only loop: fit, train_one_epoch, evaluate. It knows no method; a method is what `losses` returns."""
 
-import math
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass, field
@@ -10,8 +9,10 @@ from torch import Tensor
 
 from dataset.transform import normalize, to_device
 from metrics.confusion import ConfusionMatrix
-from utils.distributed import is_distributed, of_every_process
+from utils.distributed import is_distributed
+from utils.loss_values import read_losses
 from utils.optimizer import make_optimizer
+from utils.ranges import each, named
 from utils.schedule import poly_schedule
 
 
@@ -38,15 +39,6 @@ class Training:
     scale_loss: bool = False
     optimizer: str = "sgd"
     clip: float = 0.0
-
-
-class NonFiniteLoss(FloatingPointError):
-    """A loss term is inf or nan; raised on every process. `epoch`, `batch` and `process` say where it is."""
-
-    def __init__(self, name: str, value: float, epoch: int, batch: int, process: int = 0):
-        of = f" of process {process}" if is_distributed() else ""
-        super().__init__(f"loss {name!r} is {value} in epoch {epoch}, batch {batch}{of}")
-        self.epoch, self.batch, self.process = epoch, batch, process
 
 
 @dataclass
@@ -125,21 +117,24 @@ def train_one_epoch(method, loader, training: Training, progress: Progress, *, d
     interval = 1 if device.type == "cpu" else training.print_interval
     pending: list[dict[str, Tensor]] = []
     progress.optimizer.zero_grad(set_to_none=True)
-    for batch, (images, labels) in enumerate(loader, start=progress.batch):
+    for batch, (images, labels) in enumerate(each("data", loader), start=progress.batch):
         if batch == last:
             break
         images, labels = to_device(images, labels, device)
         closes = (batch + 1) % training.accumulate == 0
         with nullcontext() if closes or not is_distributed() else method.model.no_sync():
-            losses = method.losses(images, labels)
+            with named("losses"):
+                losses = method.losses(images, labels)
             pending.append({name: value.detach() for name, value in losses.items()})
             if len(pending) >= interval or batch + 1 == last:
                 lr = progress.scheduler.get_last_lr()[0]
                 log.losses(progress.epoch * len(loader) + batch, read_losses(pending, progress, batch), lr)
                 pending.clear()
-            progress.scaler.scale(sum(losses.values()) / training.accumulate).backward()
+            with named("backward"):
+                progress.scaler.scale(sum(losses.values()) / training.accumulate).backward()
         if closes:
-            optimizer_step(method, progress)
+            with named("optimizer"):
+                optimizer_step(method, progress)
         progress.batch = batch + 1
         log.advance(images.shape[0])
         if closes:
@@ -159,25 +154,6 @@ def optimizer_step(method, progress: Progress) -> None:
         raise FloatingPointError("20 optimizer steps in a row overflowed fp16: use --precision bf16 or fp32")
     progress.scheduler.step()
     progress.optimizer.zero_grad(set_to_none=True)
-
-
-def read_losses(pending: list[dict[str, Tensor]], progress: Progress, batch: int) -> dict[str, float]:
-    """Add the `pending` losses, the last of which is that of `batch`, to the epoch's sums; one transfer for
-    all. Losses are means over processes; returns the last.
-
-    Raises:
-        NonFiniteLoss: if one is not finite; its own batch has not moved the weights if it is the last.
-    """
-    names = list(pending[-1])
-    rows = [torch.stack([losses[name].double() for name in names]) for losses in pending]
-    every = torch.stack(of_every_process(torch.stack(rows)), dim=1)  # (batches, processes, terms)
-    for number, table in enumerate(every.tolist(), start=batch + 1 - len(pending)):
-        for process, row in enumerate(table):
-            for name, value in zip(names, row, strict=True):
-                if not math.isfinite(value):
-                    raise NonFiniteLoss(name, value, progress.epoch, number, process)
-                progress.sums[name] = progress.sums.get(name, 0.0) + value / len(table)
-    return dict(zip(names, every[-1].mean(0).tolist(), strict=True))
 
 
 @torch.inference_mode()

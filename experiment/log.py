@@ -31,7 +31,7 @@ class RunLog:
     """
 
     def __init__(self, folder: Path | str, title: str, *, ahead: int = 0, trackers: Sequence[Tracker] = ()):
-        self.title, self.pace = title, Pace(ahead)
+        self.folder, self.title, self.pace = Path(folder), title, Pace(ahead)
         self.events = TrackedEvents(folder, trackers) if is_main() else None
         self.lines = is_main() and not (sys.stdout.isatty() and sys.stderr.isatty())
         self.bar: tqdm | None = None

@@ -6,8 +6,8 @@ import torch
 
 from dataset.transform import to_device
 from experiment import checkpoint
-from train import NonFiniteLoss
 from utils.distributed import barrier, rank
+from utils.loss_values import NonFiniteLoss
 
 
 def write_failure(path: Path, error: NonFiniteLoss, method, loader, about: dict) -> Path:

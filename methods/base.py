@@ -10,6 +10,7 @@ from methods.decision import competing, decide
 from segmentation_module import Output, Parts, SegmentationModel, make_model
 from tasks import Step
 from train import Training
+from utils.ranges import named
 
 
 class Method:
@@ -132,7 +133,8 @@ class Method:
     @torch.no_grad()
     def old(self, images: Tensor):
         """The teacher's `Output` for `images`, without a graph."""
-        return self.teacher(images)
+        with named("teacher"):
+            return self.teacher(images)
 
 
 def of_step(value, index: int):

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from modules.abn import ABN, SLOPE
+from modules.conv3x3 import Conv3x3
 from modules.head import Head
 from modules.norms import NORMS
 
@@ -98,5 +99,5 @@ class DeepLabV3Head(Head):
 def parallel_convs(in_channels: int, channels: int, dilations: tuple[int, ...]) -> nn.ModuleList:
     """A 1x1 convolution and one dilated 3x3 per dilation, all keeping the size."""
     convs = [nn.Conv2d(in_channels, channels, 1, bias=False)]
-    convs += [nn.Conv2d(in_channels, channels, 3, padding=d, dilation=d, bias=False) for d in dilations]
+    convs += [Conv3x3(in_channels, channels, dilation=d) for d in dilations]
     return nn.ModuleList(convs)

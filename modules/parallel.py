@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from modules.abn import ABN, SLOPE
+from modules.conv3x3 import Conv3x3
 from modules.deeplab import DILATIONS, DeepLabV3Head, parallel_convs
 from modules.residual import ResidualBlock
 
@@ -163,7 +164,7 @@ class ParallelBlock(TwoBranches, ResidualBlock):
     ):
         super().__init__(in_channels, channels, norm=norm, **options)
         old = self.convs.conv2
-        conv = nn.Conv2d(*old.weight.shape[1::-1], 3, old.stride, old.padding, old.dilation, bias=False)
+        conv = Conv3x3(*old.weight.shape[1::-1], stride=old.stride, dilation=old.dilation)
         self.convs.bn2 = norm(
             channels[1], activation="identity"
         )  # the sum of the branches is activated instead

@@ -2,11 +2,13 @@
 
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from modules.abn import ABN, SLOPE
+from modules.conv3x3 import Conv3x3
 
 
 class ResidualBlock(nn.Module):
@@ -32,13 +34,13 @@ class ResidualBlock(nn.Module):
     ):
         super().__init__()
         inputs = [in_channels, *channels[:-1]]
-        wide = dict(kernel_size=3, padding=dilation, dilation=dilation)
-        shapes = [wide, wide] if len(channels) == 2 else [dict(kernel_size=1), wide, dict(kernel_size=1)]
+        wide, narrow = partial(Conv3x3, dilation=dilation), partial(nn.Conv2d, kernel_size=1)
+        kinds = [wide, wide] if len(channels) == 2 else [narrow, wide, narrow]
         strides = [stride, 1] if len(channels) == 2 else [1, stride, 1]
         self.convs = nn.Sequential()
         for k, (rows, columns) in enumerate(zip(channels, inputs, strict=True)):
             last = k == len(channels) - 1
-            conv = nn.Conv2d(columns, rows, stride=strides[k], bias=False, **shapes[k])
+            conv = kinds[k](columns, rows, stride=strides[k], bias=False)
             self.convs.add_module(f"conv{k + 1}", conv)
             self.convs.add_module(f"bn{k + 1}", norm(rows, activation="identity") if last else norm(rows))
         self.projects = stride != 1 or in_channels != channels[-1]

@@ -12,8 +12,9 @@ import torch
 
 from metrics.confusion import ConfusionMatrix
 from tests.builders import SilentLog, TinyLoader, make_method
-from train import NonFiniteLoss, Training, evaluate, fit
+from train import Training, evaluate, fit
 from utils import distributed
+from utils.loss_values import NonFiniteLoss
 from utils.losses.weight_transfer import WeightTransfer, pretune
 
 CPU = torch.device("cpu")

@@ -7,6 +7,7 @@ from contextlib import nullcontext
 import pytest
 import torch
 from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from tests.builders import SilentLog, TinyLoader, make_method
 from train import Training, fit, optimizer_step, start
@@ -255,3 +256,22 @@ def test_adamw_goes_on_from_its_saved_state_with_the_same_bits_and_refuses_that_
     others = make_optimizer("adamw", [{"params": list(wider.parameters())}], wider, lr=0.1)
     with pytest.raises(ValueError, match=r"weight was \(2, 3\), now \(2, 4\)"):
         others.load_state_dict(first.state_dict())
+
+
+class Shown(TorchDispatchMode):
+    """Notes what the fused kernel is given."""
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        if function is torch.ops.aten._fused_sgd_.default:
+            self.tensors = [tensor for some in args[:3] for tensor in some]
+        return function(*args, **kwargs or {})
+
+
+def test_the_fused_kernel_is_shown_nothing_that_it_would_copy():
+    ours, _ = two_convolutions(torch.channels_last)
+    for parameter in ours[0].parameters():
+        parameter.grad = torch.randn_like(parameter)
+    with Shown() as shown:
+        ours[1].step()
+    assert len(shown.tensors) == 6
+    assert all(tensor.is_contiguous() for tensor in shown.tensors)

@@ -5,6 +5,8 @@ from functools import lru_cache, wraps
 
 import torch
 
+from utils.ranges import named
+
 _backend: str | Callable = ""  # of torch.compile; "" while nothing is compiled
 
 
@@ -31,7 +33,8 @@ def compilable(function: Callable) -> Callable:
 
     @wraps(function)
     def run(*args, **options):
-        return (compiled(_backend) if compiling() else function)(*args, **options)
+        with named(f"loss: {function.__name__}"):
+            return (compiled(_backend) if compiling() else function)(*args, **options)
 
     return run
 

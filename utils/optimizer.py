@@ -4,8 +4,11 @@ from collections.abc import Iterable, Mapping
 
 import torch
 from torch import Tensor
+from torch.optim.sgd import sgd
 
 from utils.optimizers import OPTIMIZERS
+
+RATES = ("weight_decay", "momentum", "lr", "dampening", "nesterov", "maximize", "fused")
 
 
 class FusedSGD(torch.optim.SGD):
@@ -16,7 +19,8 @@ class FusedSGD(torch.optim.SGD):
     momentum. Zeros give the same first step: 0.9 * 0 + gradient.
 
     The fused kernel of CPUs walks through weight, gradient and momentum as they lie in memory. So each is
-    brought into the layout of its weight before a step, whoever put it there.
+    brought into the layout of its weight before a step, whoever put it there. And each is shown to it
+    with its axes in the order of memory: of other tensors the kernel makes a copy that it never reads.
 
     Args:
         groups: parameter groups as of `Method.param_groups`, their "params" plain parameters.
@@ -30,8 +34,15 @@ class FusedSGD(torch.optim.SGD):
     @torch.no_grad()
     def step(self, closure=None):
         """One step along the gradients; parameters without one stay."""
+        assert closure is None, "no method evaluates its loss again"
         self.align()
-        return super().step(closure)
+        scaler = {name: getattr(self, name, None) for name in ("grad_scale", "found_inf")}
+        for group in self.param_groups:
+            moved = [parameter for parameter in group["params"] if parameter.grad is not None]
+            gradients = [parameter.grad for parameter in moved]
+            buffers = [self.state[parameter]["momentum_buffer"] for parameter in moved]
+            rates = {name: group[name] for name in RATES}
+            sgd(*(list(map(as_it_lies, some)) for some in (moved, gradients, buffers)), **rates, **scaler)
 
     @torch.no_grad()
     def align(self) -> None:
@@ -126,6 +137,13 @@ def check_fits(optimizer: torch.optim.Optimizer, state_dict: dict, *, moments: t
                 if moment.shape != parameter.shape:
                     shapes = f"{tuple(moment.shape)}, now {tuple(parameter.shape)}"
                     raise ValueError(f"{wrong}{name} was {shapes}")
+
+
+def as_it_lies(tensor: Tensor) -> Tensor:
+    """A view of `tensor` with its axes in the order of memory: contiguous, if the elements are."""
+    if tensor.is_contiguous():
+        return tensor
+    return tensor.permute(sorted(range(tensor.dim()), key=tensor.stride, reverse=True))
 
 
 def lie_alike(one: Tensor, other: Tensor) -> bool:

@@ -15,6 +15,7 @@ from utils.compile import compilable, compiling
 from utils.distributed import all_reduce_sum, world_size
 from utils.losses.pixelwise import at_least_float32
 from utils.losses.upsampling import bands, exact_products, portion, upsampling_matrix
+from utils.ranges import named
 
 
 def pixel_means(loss_maps: Callable, small: Sequence[Tensor], maps: Sequence[Tensor]) -> tuple[Tensor, ...]:
@@ -29,7 +30,8 @@ def pixel_means(loss_maps: Callable, small: Sequence[Tensor], maps: Sequence[Ten
     Same values and gradients as `plain_means`, up to rounding.
     """
     first, *others = map(at_least_float32, small)
-    return _PixelMeans.apply(first, loss_maps, [other.detach() for other in others], list(maps))
+    with named(f"loss: {getattr(loss_maps, 'func', loss_maps).__name__}"):
+        return _PixelMeans.apply(first, loss_maps, [other.detach() for other in others], list(maps))
 
 
 def mean_within(mean: Tensor, mask: Tensor) -> Tensor:
