@@ -16,6 +16,7 @@ from modules.precisions import PRECISIONS
 from segmentation_module import Parts, make_model
 from tests.builders import MASKS, PARTS, begun, make_images, make_labels, make_method
 from utils.labels import IGNORE
+from utils.masks.full_size import contest
 
 MASK_PARTS = replace(PARTS, head_name="mask", head_options=MASKS)
 ON_MASKS = [name for name in METHODS if heads_of(name) == ["mask"]]
@@ -112,6 +113,21 @@ def test_groups_have_the_bodys_rate_no_decay_of_norms_and_embeddings_and_each_pa
     assert named["body.mod1.conv1.weight"] == (0.1, 0.5) and named["body.mod1.bn1.weight"] == (0.1, 0.0)
     assert named["head.decoder.query_feat.weight"] == named["head.decoder.decoder_norm.bias"] == (1.0, 0.0)
     assert named["cls.0.weight"] == named["head.decoder.mask_embed.layers.0.weight"] == (1.0, 0.5)
+
+
+@pytest.mark.parametrize("name", ["FT/mask", "CoMFormer"])
+def test_what_classifiers_read_of_a_cell_is_the_query_that_it_goes_to(name):
+    method = begun(name, 1)
+    net = method.net.eval()
+    with torch.no_grad():
+        out = net(make_images())
+        classes, size = net.classify(out.read), out.masks.shape[-2:]  # (N, C, h, w)
+    logits = out.class_logits[-1]
+    scores = logits.softmax(-1)[..., :-1].amax(-1)
+    winner = contest(scores, out.masks[-1], size, softmask=net.head.criterion.softmask).winner
+    for image in range(2):
+        wanted = logits[image, winner[image], :-1].movedim(-1, 0)
+        torch.testing.assert_close(classes[image], wanted)
 
 
 # -- the methods on it
