@@ -91,6 +91,7 @@ class MaskHead(Head):
     """
 
     answers = "masks"
+    one_map = False
     defaults = {  # Mask2Former's; the rate of later steps is CoMFormer's and BalConpas's
         "optimizer": "adamw", "clip_grad": 0.01, "weight_decay": 0.05, "lr": [1e-4, 5e-5],
         "output_stride": 32,

@@ -1,6 +1,7 @@
 """The head that answers with masks, and the methods that run on it."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -8,6 +9,7 @@ import torch
 import argparser
 from analysis import drift, probe, queries
 from analysis.trained import load_step
+from increments import feature_source
 from methods import METHODS
 from methods.declared import heads_of
 from modules.mask_head import channels_of_maps
@@ -153,6 +155,13 @@ def test_dft_on_masks_moves_nothing_but_the_rows_of_classes_to_come():
     sum(method.losses(make_images(), make_labels(method.step, "mixed")).values()).backward()
     moved = {key for key, p in method.net.named_parameters() if p.grad is not None}
     assert moved == {f"cls.{k}.{kind}" for k in (1, 2) for kind in ("weight", "bias")}
+
+
+def test_features_are_kept_of_heads_that_make_one_map_alone():
+    said = []
+    config, log = SimpleNamespace(cache="features:2", method="DFT*"), SimpleNamespace(say=said.append)
+    assert feature_source(config, begun("DFT*/mask", 1), None, log) is None
+    assert said == ["--cache features has no effect on DFT* at step 1: its head makes more than one map"]
 
 
 def test_comformers_teacher_adds_masks_of_old_classes_and_background_hides_none():
