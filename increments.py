@@ -181,8 +181,12 @@ def feature_source(config: SimpleNamespace, method, loader, log: RunLog):
     views, exact = kept_features(config.cache)
     if not views:
         return None
-    if distributed.world_size() > 1 or not method.from_features():
-        why = "its network is not frozen here" if distributed.world_size() == 1 else "one process keeps them"
+    obstacles = {
+        "one process keeps them": distributed.world_size() > 1,
+        "its network is not frozen here": not method.from_features(),
+        "its head makes more than one map": not method.net.head.one_map,
+    }
+    if why := next((reason for reason, there in obstacles.items() if there), ""):
         log.say(f"--cache features has no effect on {config.method} at step {method.step.index}: {why}")
         return None
     found = remembered(method, loader, views=min(views, method.training.epochs), exact=exact,

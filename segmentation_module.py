@@ -1,6 +1,7 @@
 """The network: body + head + one 1x1 classifier per step, and how its parts are built."""
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 
 import torch
@@ -38,8 +39,7 @@ class SegmentationModel(nn.Module):
 
     def forward(self, images: Tensor) -> Output:  # (N, 3, H, W), normalised
         """Forward pass; the `Output` holds every intermediate that a loss may read."""
-        enabled = self.precision != torch.float32
-        with torch.autocast(images.device.type, dtype=self.precision if enabled else None, enabled=enabled):
+        with self.in_its_precision(images.device.type):
             body, attentions, encoded = self.encode(images)
             logits_small, extras = self.respond(encoded)  # (N, C, h, w)
         size, features = tuple(images.shape[-2:]), self.head.features(encoded)  # (N, D, h, w)
@@ -49,9 +49,12 @@ class SegmentationModel(nn.Module):
     @torch.no_grad()
     def features(self, images: Tensor) -> Tensor:  # (N, 3, H, W) -> (N, D, h, w)
         """What the head makes of the images alone, in the precision of the network."""
-        enabled = self.precision != torch.float32
-        with torch.autocast(images.device.type, dtype=self.precision if enabled else None, enabled=enabled):
+        with self.in_its_precision(images.device.type):
             return self.encode(images)[2]
+
+    def in_its_precision(self, device: str) -> AbstractContextManager:
+        """Context of the autocast; none for fp32, for that would be in every exported graph."""
+        return nullcontext() if self.precision == torch.float32 else torch.autocast(device, self.precision)
 
     def encode(self, images: Tensor) -> tuple[Tensor, dict[str, Tensor], Tensor]:  # (N, 3, H, W)
         """Output of the body (N, B, h', w'), its stage maps, and what the head makes of them (N, D, h, w)."""

@@ -9,6 +9,7 @@ classifier's rows, their cosines, and how many pixels of each class are still re
 classifier and by the nearest class mean of the same features, among the same classes at every step. Writes
 drift.csv (per run, step and class), drift.npz (prototypes, rows and cosines), summary.png, and per run
 <run>_cosines.png and <run>_classes.png.
+The feature of a pixel is what classifiers read of it: on --head mask, of the query that it goes to.
 As in RevisitingCSS (run_proto.py), but with true means for every batch size and labels reduced without
 blending classes.
 """
@@ -27,7 +28,7 @@ from torch import Tensor
 
 from analysis.commands import Parser, at_least, main, text_table, write_csv
 from analysis.drift_figures import draw_classes, draw_cosines, draw_summary
-from analysis.features import all_classes, features_of, part_of, train_views
+from analysis.features import all_classes, outputs_of, part_of, train_views
 from analysis.figures import save_figure, style
 from analysis.prototypes import ClassMeans, cosines, labels_at, published_labels_at, taught_rows
 from analysis.runs import find_runs
@@ -74,9 +75,12 @@ def work(options: Namespace) -> None:
     for run in runs:
         steps = []
         for trained in run.steps():
-            if trained.method.net.head.answers != "pixels":
-                raise ValueError(f"{run.name}: its classifiers read queries, not pixels; leave it out")
-            title, encoder = f"{run.name} step {trained.step.index}", trained.encoder
+            net = trained.method.net
+            if not all(hasattr(classifier, "weight") for classifier in net.cls):
+                raise ValueError(f"{run.name}: its classifiers are of several layers, not rows; leave it out")
+            title = f"{run.name} step {trained.step.index}"
+            # Which query a cell goes to is the classifiers' choice, too.
+            encoder = trained.checksum if net.head.answers == "masks" else trained.encoder
             if encoder not in means:
                 means[encoder] = class_means(trained, reduce, options.num_images, title)
             steps.append(measure(trained, means[encoder], title))
@@ -131,8 +135,8 @@ def class_means(trained: Trained, reduce, num_images: int, title: str) -> ClassM
     images = part_of(train_views(all_classes(trained)), num_images)
     channels = trained.method.net.head.out_channels
     means = ClassMeans(trained.step.num_total, channels, device=trained.device)
-    for features, labels in features_of(trained, trained.loader(images), f"{title}: class means"):
-        means.update(features, reduce(labels, features.shape[-2:]))
+    for out, labels in outputs_of(trained, trained.loader(images), f"{title}: class means"):
+        means.update(out.read, reduce(labels, out.read.shape[-2:]))
     return means
 
 
@@ -146,12 +150,12 @@ def measure(trained: Trained, means: ClassMeans, title: str) -> Measured:
     right = torch.zeros(2, step.num_total, dtype=torch.int64, device=trained.device)
     pixels = torch.zeros(step.num_total, dtype=torch.int64, device=trained.device)
     tested = all_classes(trained).test  # the same pixels of the same classes at every step
-    for features, labels in features_of(trained, trained.loader(tested), f"{title}: test"):
-        labels = labels_at(labels, features.shape[-2:]).long()
-        vectors = features.movedim(1, -1).double()  # (N, h, w, D)
+    for out, labels in outputs_of(trained, trained.loader(tested), f"{title}: test"):
+        labels = labels_at(labels, out.logits_small.shape[-2:]).long()
+        vectors = out.read.movedim(1, -1).double()  # (N, h, w, D)
         distance = torch.cdist(vectors.flatten(0, 2), centres).view(*labels.shape, -1)
         nearest = distance.where(known, torch.inf).argmin(-1)
-        own = trained.method.predict(net.classify(features).float())
+        own = trained.method.predict(out.logits_small.float())
         counted = labels < step.num_total
         pixels += torch.bincount(labels[counted], minlength=step.num_total)
         for which, answers in enumerate((own, nearest)):

@@ -6,7 +6,7 @@
 The file takes any number of normalised images of any size, and gives logits and the method's decision; its
 metadata hold class names and normalisation. Norms are folded into the convolutions; fp32. Networks that
 cannot be one for all sizes (timm's transformers) are refused with the reason; --size 512 512 exports them for
-that size, if need be for one image at a time. Mask heads are not exported.
+that size, if need be for one image at a time. In a graph, the masks of all queries are formed at full size.
 
 ONNX needs: python -m pip install onnx onnxscript onnxruntime
 """
@@ -54,11 +54,6 @@ def work(options: Namespace) -> None:
         raise ValueError("name a file to write: --onnx net.onnx or --torch net.pt2")
     trained = load_step(last_step(Path(options.checkpoint)), dataset=options.dataset,
                         data_root=options.data_root, data=False)  # fmt: skip
-    if trained.method.net.head.answers == "masks":
-        raise ValueError(
-            f"{trained.path} decides by queries in bands of rows, as many as image and batch need, which no "
-            "graph has: use the checkpoint itself (python -m analysis.predict)"
-        )
     original, side = on_cpu(trained), trained.data.crop_size
     size = tuple(options.size) or (side, side)
     program = exported(for_export(original), size, fixed=bool(options.size))

@@ -14,6 +14,7 @@ from analysis.trained import BATCH_SIZE, Trained
 from dataset.images import StepImages, TrainImages
 from dataset.increment import IncrementData
 from dataset.loader import Batches, make_loader
+from modules.output import Output
 from tasks import PROBING, make_step
 
 Features = Iterable[
@@ -34,10 +35,16 @@ def train_views(data: IncrementData) -> StepImages:
     return images
 
 
-def features_of(trained: Trained, loader: Iterable, title: str) -> Iterator[tuple[Tensor, Tensor]]:
-    """Features and labels of every batch of `loader`, on the device of the network."""
+def outputs_of(trained: Trained, loader: Iterable, title: str) -> Iterator[tuple[Output, Tensor]]:
+    """What the network makes of every batch of `loader`, and its labels, on the device of the network."""
     for images, labels in progress(loader, title):
-        yield trained.forward(images).features.clone(), labels.to(trained.device)
+        yield trained.forward(images), labels.to(trained.device)
+
+
+def features_of(trained: Trained, loader: Iterable, title: str) -> Iterator[tuple[Tensor, Tensor]]:
+    """Features and labels of every batch of `loader`."""
+    for out, labels in outputs_of(trained, loader, title):
+        yield out.features.clone(), labels
 
 
 def fixed_views(

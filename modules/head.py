@@ -20,12 +20,14 @@ class Head(nn.Module):
             `logits_small` and `features` means what its paper says; "images" if there is one cell, whose
             label is the image's; else a word for what the head answers for. Methods say in
             `heads_supported` which of these they can use.
+        one_map: whether `encode` returns the features alone, which `--cache features` can keep.
         defaults: values of run flags that the head wants where nobody chooses others.
         output: what networks with this head answer with. Its `logits` are what decisions are made by.
     """
 
     out_channels: int
     answers: ClassVar[str] = "pixels"
+    one_map: ClassVar[bool] = True
     defaults: ClassVar[Mapping[str, object]] = {}
     output: ClassVar[type[Output]] = Output
 

@@ -77,7 +77,7 @@ class MaskDecoder(nn.Module):
         """
         queries = queries or self.queries()
         memory = [self.remember(level, number) for number, level in enumerate(levels)]
-        x = queries.features.expand(len(pixels), -1, -1)
+        x = queries.features.expand(pixels.shape[0], -1, -1)
         states, masks = [x], [self.predict(x, pixels, queries)]
         for layer, positions in enumerate(queries.positions):
             number = layer % len(levels)

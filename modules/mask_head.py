@@ -13,7 +13,7 @@ from modules.output import Output
 from modules.pixel_decoders import PIXEL_DECODERS
 from utils.losses.pixelwise import at_least_float32
 from utils.losses.set_criterion import TERMS, SetCriterion
-from utils.masks.full_size import score, semantic_rule
+from utils.masks.full_size import score, semantic_rule, shares
 from utils.masks.points import Points
 from utils.masks.targets import Masks, masks_of_labels
 
@@ -27,10 +27,11 @@ class MaskOutput(Output):
 
     Attributes:
         first: class of the first column of the class logits.
-        rule: how queries decide, see `utils.masks.full_size`.
+        softmask: whether masks compete. rule: how queries decide, see `utils.masks.full_size`.
     """
 
     first: int = 0
+    softmask: bool = False
     rule: Callable = field(default=semantic_rule)
 
     @property
@@ -47,6 +48,15 @@ class MaskOutput(Output):
     def states(self) -> Tensor:
         """What the same queries are (L + 1, N, Q, D), before the norm that predictions are made from."""
         return at_least_float32(self.extras["states"])
+
+    @property
+    def read(self) -> Tensor:
+        """Of every cell, what the classifiers read of the query that it goes to (N, D, h, w)."""
+        scores = self.class_logits[-1].softmax(-1)[..., :-1].amax(-1)[..., None, None]  # (N, Q, 1, 1)
+        winner = (scores * shares(self.masks[-1], softmask=self.softmask)).argmax(1)  # (N, h, w)
+        states = at_least_float32(self.extras["read"])  # (N, Q, D)
+        rows = winner.flatten(1)[..., None].expand(-1, -1, states.shape[-1])
+        return states.gather(1, rows).mT.unflatten(-1, winner.shape[1:])
 
     @property
     def logits(self) -> Tensor:
@@ -81,6 +91,7 @@ class MaskHead(Head):
     """
 
     answers = "masks"
+    one_map = False
     defaults = {  # Mask2Former's; the rate of later steps is CoMFormer's and BalConpas's
         "optimizer": "adamw", "clip_grad": 0.01, "weight_decay": 0.05, "lr": [1e-4, 5e-5],
         "output_stride": 32,
@@ -123,6 +134,7 @@ class MaskHead(Head):
     def respond(self, encoded: Encoded, classify: Callable[[Tensor], Tensor]):
         classes = self.classes(encoded.states, classify)
         extras = {"classes": classes, "masks": encoded.masks, "states": encoded.states}
+        extras["read"] = self.decoder.decoder_norm(encoded.states[-1])
         with torch.no_grad():
             logits, masks = (at_least_float32(x[-1]) for x in (classes, encoded.masks))
             small = F.pad(score(logits, masks.sigmoid()), (0, 0, 0, 0, self.first, 0))
@@ -135,7 +147,7 @@ class MaskHead(Head):
 
     def output(self, *parts) -> MaskOutput:
         """What a network with this head answers with."""
-        return MaskOutput(*parts, first=self.first, rule=self.rule)
+        return MaskOutput(*parts, first=self.first, softmask=self.criterion.softmask, rule=self.rule)
 
     def losses(self, out: MaskOutput, labels: Tensor) -> dict[str, Tensor]:  # (N, H, W)
         targets = self.targets(labels, self.first, self.first + out.class_logits.shape[-1] - 2)

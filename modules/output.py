@@ -29,6 +29,11 @@ class Output:
     size: tuple[int, int]
     extras: dict[str, Tensor] = field(default_factory=dict)
 
+    @property
+    def read(self) -> Tensor:
+        """What the classifiers read of every cell (N, D, h, w)."""
+        return self.features
+
     @cached_property
     def logits(self) -> Tensor:
         """Logits at image resolution (N, C, H, W), at least float32; computed when first read.

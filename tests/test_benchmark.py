@@ -5,11 +5,13 @@ import json
 import torch
 
 from scripts.benchmark import __main__ as benchmark
+from scripts.benchmark import heads as benchmark_heads
 from scripts.benchmark import losses as benchmark_losses
 from scripts.benchmark import methods as benchmark_methods
 from scripts.benchmark.steps import Bench
 from scripts.benchmark.tools import Row, distance, kept_bytes, number, peak_rate, plain_types, table
 from segmentation_module import Parts
+from tests.builders import MASKS
 
 CPU = torch.device("cpu")
 SMALL = ["--backbone", "tiny", "--size", "64", "--batch", "2", "--classes", "7", "--rounds", "1"]
@@ -52,6 +54,14 @@ def test_iterations_start_with_the_loss_of_the_textbook():
 
 def test_evaluations_count_the_same_pixels():
     assert all(row.error == 0 for row in rows("eval").values())
+
+
+def test_the_mask_head_is_measured_beside_deeplab_and_decides_alike_by_bands_and_from_whole_masks():
+    parts = Parts("tiny", head_options=MASKS)
+    bench = Bench(parts, (5, 7), size=64, images=2, device=CPU)
+    iteration, decision = benchmark_heads.rows(bench, 64, rounds=1)
+    assert iteration.more.keys() == {"time", "memory", "matching"} and iteration.more["memory"] > 1
+    assert decision.error < 1e-5
 
 
 def test_norms_give_the_same_logits():

@@ -14,6 +14,7 @@ from modules.any_size import window_means
 from modules.deeplab import DeepLabV3Head
 from segmentation_module import Parts
 from tasks import make_step
+from tests.builders import begun
 from utils.compile import allow_tf32
 
 
@@ -54,6 +55,19 @@ def test_a_step_is_exported_to_onnx_and_run_by_onnxruntime(runs, here, capsys):
     assert [one.name for one in session.get_outputs()] == ["logits", "classes"]
     about = session.get_modelmeta().custom_metadata_map
     assert json.loads(about["mean"])[0] == pytest.approx(0.485) and about["method"] == "DFT*"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["FT/mask", "CoMFormer", "ECLIPSE"])  # one of each rule of decision
+def test_networks_that_answer_with_masks_are_exported_for_all_sizes(name):
+    method = begun(name, 1)
+    deployed = Deployed(method.net.eval().requires_grad_(False), method.predict)
+    program = exported(for_export(deployed), (32, 32), fixed=False).module()
+    for shape in ((1, 3, 32, 32), (3, 3, 40, 72)):
+        images = torch.randn(shape, generator=torch.Generator().manual_seed(0))
+        (logits, classes), (wanted, labels) = program(images), deployed(images)
+        torch.testing.assert_close(logits, wanted, atol=1e-4, rtol=1e-4)
+        assert torch.equal(classes, labels)
 
 
 @pytest.mark.parametrize("name", ["SSUL", "DKD", "BARM", "RCIL", "SegACIL", "SDR"])
@@ -108,12 +122,6 @@ def test_a_run_in_the_same_process_does_not_keep_export_from_working():
     allow_tf32(False)
     prepare_torch()
     assert torch.backends.cudnn.allow_tf32 is False  # PyTorch 2.14 raises here after a run, which export asks
-
-
-def test_mask_heads_are_refused_with_the_reason(runs, here, capsys, monkeypatch):
-    monkeypatch.setattr(DeepLabV3Head, "answers", "masks")
-    assert export.cli([str(runs["FT"]), "--torch", "net.pt2"]) == 2
-    assert "decides by queries in bands of rows" in capsys.readouterr().err
 
 
 def test_without_a_file_or_without_the_packages_one_line_says_what_helps(runs, here, capsys, monkeypatch):

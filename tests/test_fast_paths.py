@@ -177,12 +177,13 @@ def test_compiled_iterations_break_no_graph_and_compile_once(name, compiled):
 
 
 @DYNAMO
-@pytest.mark.parametrize("name", ["MiB", "PLOP"])
+@pytest.mark.parametrize("name", ["MiB", "CoMFormer"])
 def test_compiled_losses_and_gradients_are_those_of_eager_ones(name, compiled):
     def graded():
         method = make_method(name, 1)
         method.start_increment(TinyLoader(method.step))
         acceleration.compile_network(method)
+        torch.manual_seed(0)  # of the points at which masks are compared
         losses = method.losses(make_images(), make_labels(method.step, "mixed"))
         sum(losses.values()).backward()
         return losses, [parameter.grad for parameter in method.net.parameters()]

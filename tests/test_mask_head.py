@@ -1,13 +1,15 @@
 """The head that answers with masks, and the methods that run on it."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import torch
 
 import argparser
-from analysis import drift, export, queries
+from analysis import drift, probe, queries
 from analysis.trained import load_step
+from increments import feature_source
 from methods import METHODS
 from methods.declared import heads_of
 from modules.mask_head import channels_of_maps
@@ -16,6 +18,7 @@ from modules.precisions import PRECISIONS
 from segmentation_module import Parts, make_model
 from tests.builders import MASKS, PARTS, begun, make_images, make_labels, make_method
 from utils.labels import IGNORE
+from utils.masks.full_size import contest
 
 MASK_PARTS = replace(PARTS, head_name="mask", head_options=MASKS)
 ON_MASKS = [name for name in METHODS if heads_of(name) == ["mask"]]
@@ -114,6 +117,21 @@ def test_groups_have_the_bodys_rate_no_decay_of_norms_and_embeddings_and_each_pa
     assert named["cls.0.weight"] == named["head.decoder.mask_embed.layers.0.weight"] == (1.0, 0.5)
 
 
+@pytest.mark.parametrize("name", ["FT/mask", "CoMFormer"])
+def test_what_classifiers_read_of_a_cell_is_the_query_that_it_goes_to(name):
+    method = begun(name, 1)
+    net = method.net.eval()
+    with torch.no_grad():
+        out = net(make_images())
+        classes, size = net.classify(out.read), out.masks.shape[-2:]  # (N, C, h, w)
+    logits = out.class_logits[-1]
+    scores = logits.softmax(-1)[..., :-1].amax(-1)
+    winner = contest(scores, out.masks[-1], size, softmask=net.head.criterion.softmask).winner
+    for image in range(2):
+        wanted = logits[image, winner[image], :-1].movedim(-1, 0)
+        torch.testing.assert_close(classes[image], wanted)
+
+
 # -- the methods on it
 @pytest.mark.parametrize("name", ["FT/mask", *ON_MASKS])
 @pytest.mark.parametrize("kind", ["mixed", "all ignored"])
@@ -124,11 +142,12 @@ def test_every_parameter_that_trains_has_a_gradient_so_that_processes_do_not_wai
 
 
 @pytest.mark.parametrize("name", ["FT/mask", *ON_MASKS])
-def test_losses_in_bfloat16_are_near_those_in_float32(name):
-    plain, rounded = (losses_at_step_1(name, precision) for precision in ("fp32", "bf16"))
+def test_losses_in_16_bits_are_near_those_in_float32(name):
+    plain, *others = (losses_at_step_1(name, precision) for precision in ("fp32", "bf16", "fp16"))
     for key, value in plain.items():
-        assert rounded[key].dtype == torch.float32
-        assert rounded[key].item() == pytest.approx(value.item(), rel=0.2)
+        for rounded in others:
+            assert rounded[key].dtype == torch.float32
+            assert rounded[key].item() == pytest.approx(value.item(), rel=0.2)
 
 
 def test_dft_on_masks_moves_nothing_but_the_rows_of_classes_to_come():
@@ -136,6 +155,13 @@ def test_dft_on_masks_moves_nothing_but_the_rows_of_classes_to_come():
     sum(method.losses(make_images(), make_labels(method.step, "mixed")).values()).backward()
     moved = {key for key, p in method.net.named_parameters() if p.grad is not None}
     assert moved == {f"cls.{k}.{kind}" for k in (1, 2) for kind in ("weight", "bias")}
+
+
+def test_features_are_kept_of_heads_that_make_one_map_alone():
+    said = []
+    config, log = SimpleNamespace(cache="features:2", method="DFT*"), SimpleNamespace(say=said.append)
+    assert feature_source(config, begun("DFT*/mask", 1), None, log) is None
+    assert said == ["--cache features has no effect on DFT* at step 1: its head makes more than one map"]
 
 
 def test_comformers_teacher_adds_masks_of_old_classes_and_background_hides_none():
@@ -211,10 +237,7 @@ def test_a_run_on_masks_stands_beside_others_and_is_looked_at_by_the_programs(cl
     assert queries.cli([str(run), *words]) == 0 and (tmp_path / "out/queries.png").is_file()
     assert queries.cli([str(runs["FT"]), *words]) == 2
     assert "FT has no queries: it answers per pixel; leave it out" in capsys.readouterr().err
-    assert drift.cli([str(run), "--out", str(tmp_path / "out")]) == 2
-    assert "its classifiers read queries, not pixels; leave it out" in capsys.readouterr().err
-    assert export.cli([str(run / "step_0.pt"), "--torch", str(tmp_path / "net.pt2")]) == 2
-    assert "which no graph has: use the checkpoint itself" in capsys.readouterr().err
-    assert not (tmp_path / "net.pt2").exists()
+    for program in (drift, probe):
+        assert program.cli([str(run), "--out", str(tmp_path / "out")]) == 0
     trained = load_step(run / "step_0.pt")
     assert trained.method.net.head.decoder.query_feat.num_embeddings == 6

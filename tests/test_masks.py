@@ -3,6 +3,7 @@
 import pytest
 import torch
 import torch.nn.functional as F
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from utils.labels import IGNORE
 from utils.losses import mask_classification as terms
@@ -100,6 +101,24 @@ def test_bands_of_rows_give_what_whole_images_give(monkeypatch):
         assert torch.equal(found.winner, best)
         assert torch.equal(found.area, (shares >= 0.5).sum((2, 3)))
         assert torch.equal(found.won, F.one_hot(best, 5).sum((1, 2)))
+
+
+@pytest.mark.parametrize("rule", [full_size.semantic_rule, full_size.winner_rule, full_size.sigmoid_rule])
+def test_tests_never_form_all_masks_at_full_size(rule):
+    largest, (height, width) = 0, (256, 512)
+
+    class Watch(TorchDispatchMode):
+        def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+            nonlocal largest
+            found = function(*args, **(kwargs or {}))
+            if isinstance(found, torch.Tensor):
+                largest = max(largest, found.numel())
+            return found
+
+    with Watch():
+        scores = rule(torch.randn(1, 50, 4), torch.randn(1, 50, 64, 128), (height, width))
+    assert scores.shape == (1, 3, height, width)
+    assert largest <= 50 * height * width / 4  # those at the network's size, as wide as the image
 
 
 def test_images_whose_queries_see_nothing_are_background_and_give_no_pseudo_mask():

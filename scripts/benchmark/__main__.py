@@ -5,6 +5,7 @@
     python -m scripts.benchmark step --backbone resnet101 --size 512 --batch 24 --precision bf16 --compile
     python -m scripts.benchmark all --json figures.json
     python -m scripts.benchmark methods --classes 21           # each in a process of its own: half an hour
+    python -m scripts.benchmark heads                          # masks beside pixels, at 128 and 512 pixels
 
 On a GPU (the first one that PyTorch sees) sizes default to 512 pixels and 24 images in bf16. Both forms take
 turns in one process; a row has the medians over the rounds, the median of the rounds' ratios, and how far the
@@ -24,6 +25,7 @@ from models import BACKBONES
 from modules.precisions import PRECISIONS
 from scripts.benchmark import data as benchmark_data
 from scripts.benchmark import eval as benchmark_eval
+from scripts.benchmark import heads as benchmark_heads
 from scripts.benchmark import losses as benchmark_losses
 from scripts.benchmark import methods as benchmark_methods
 from scripts.benchmark import norm as benchmark_norm
@@ -32,6 +34,7 @@ from scripts.benchmark.tools import Row, plain_types, table
 from segmentation_module import Parts
 
 SECTIONS = ("data", "loss", "step", "eval", "norm")
+LONG = ("heads", "methods")  # which `all` leaves out
 OLD = {21: 16, 151: 101}  # old classes of the published tasks 15-1 and 100-10
 
 
@@ -40,7 +43,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("section", choices=(*SECTIONS, "methods", "all"), help="all: but `methods`")
+    parser.add_argument("section", choices=(*SECTIONS, *LONG, "all"), help="all: but heads and methods")
     parser.add_argument("--backbone", default="resnet101", choices=tuple(BACKBONES))
     parser.add_argument("--classes", type=int, nargs="+", default=(21, 151), help="all classes, old and new")
     parser.add_argument("--size", type=int, help="side of the images (CPU: 512, and 128 in whole iterations)")
@@ -73,6 +76,9 @@ def measure(section: str, options: argparse.Namespace, device: torch.device) -> 
     if section == "methods":
         sizes = {"size": iteration[0], "images": iteration[1], "rounds": rounds}
         return [row for pair in classes for row in benchmark_methods.rows(parts, pair, **sizes)]
+    if section == "heads":
+        bench = benchmark_steps.Bench(parts, classes[0], size=size, images=iteration[1], device=device)
+        return benchmark_heads.rows(bench, options.size, rounds=rounds)
     for pair in classes:
         bench = benchmark_steps.Bench(parts, pair, size=iteration[0], images=iteration[1], device=device)
         if section == "eval":

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from utils.labels import BACKGROUND
@@ -16,9 +17,16 @@ def shares(masks: Tensor, *, softmask: bool) -> Tensor:  # (N, Q, h, w)
 
 
 def share_bands(masks: Tensor, size: tuple[int, int], *, softmask: bool) -> Iterator[tuple[slice, Tensor]]:
-    """Rows of the image, and the shares (N, Q, r, W) of masks (N, Q, h, w), up-sampled to `size`, in them."""
+    """Rows of the image, and the shares (N, Q, r, W) of masks (N, Q, h, w), up-sampled to `size`, in them.
+
+    A graph that is exported for all sizes cannot know how many bands there are: it has one.
+    """
+    if torch.compiler.is_exporting():
+        whole = F.interpolate(masks, size=size, mode="bilinear", align_corners=False)
+        yield slice(None), shares(whole, softmask=softmask)
+        return
     (_, queries, h, w), (height, width) = masks.shape, size
-    _, rows = portion(2 * len(masks) * queries, size, masks.device)
+    _, rows = portion(2 * masks.shape[0] * queries, size, masks.device)
     with exact_products():
         wide = masks @ upsampling_matrix(w, width, masks).T  # (N, Q, h, W)
         down = upsampling_matrix(h, height, masks)
@@ -35,7 +43,7 @@ def semantic_scores(logits: Tensor, masks: Tensor, size: tuple[int, int]) -> Ten
     Args:
         logits: of classes, no-object last (N, Q, C + 1). masks: mask logits (N, Q, h, w).
     """
-    scores = masks.new_empty(len(masks), logits.shape[-1] - 1, *size)
+    scores = masks.new_empty(masks.shape[0], logits.shape[-1] - 1, *size)
     for rows, band in share_bands(masks, size, softmask=False):
         scores[:, :, rows] = score(logits, band)
     return scores
@@ -78,7 +86,7 @@ def contest(
         taken: pixels (N, H, W) that go to nobody.
     """
     count = masks.shape[1]
-    winner = torch.full((len(masks), *size), -1, device=masks.device)
+    winner = torch.full((masks.shape[0], *size), -1, device=masks.device)
     covers = torch.zeros_like(winner, dtype=torch.bool)
     area = torch.zeros_like(scores, dtype=torch.long)
     for rows, band in share_bands(masks, size, softmask=softmask):
@@ -95,7 +103,7 @@ def contest(
 def tally(winner: Tensor, count: int) -> Tensor:  # (N, H, W)
     """Pixels of each of `count` queries (N, count); -1 is nobody's."""
     ones = torch.ones_like(winner).flatten(1)
-    found = ones.new_zeros(len(winner), count + 1)
+    found = ones.new_zeros(winner.shape[0], count + 1)
     return found.scatter_add_(1, winner.flatten(1) + 1, ones)[:, 1:]
 
 
@@ -135,7 +143,7 @@ LEAST = 1e-6  # score of what no query sees, so that scores have logarithms
 def semantic_rule(logits: Tensor, masks: Tensor, size: tuple[int, int], *, first: int = 0) -> Tensor:
     """Scores of all classes (N, C, H, W), see `semantic_scores`; classes below `first` have none."""
     scores = semantic_scores(logits, masks, size)
-    unseen = scores.new_zeros(len(scores), first, *size)
+    unseen = scores.new_zeros(scores.shape[0], first, *size)
     return torch.cat([unseen, scores], dim=1).clamp_(min=LEAST) if first else scores.clamp_(min=LEAST)
 
 
@@ -153,5 +161,5 @@ def sigmoid_rule(logits: Tensor, masks: Tensor, size: tuple[int, int], *, first:
 
 def one_hot(labels: Tensor, classes: int, like: Tensor) -> Tensor:  # (N, H, W) -> (N, C, H, W)
     """Scores that leave no doubt."""
-    scores = like.new_full((len(labels), classes, *labels.shape[1:]), LEAST)
+    scores = like.new_full((labels.shape[0], classes, *labels.shape[1:]), LEAST)
     return scores.scatter_(1, labels[:, None], 1.0)
