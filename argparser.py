@@ -26,6 +26,7 @@ from models import backbone_name, default_weights
 from modules.heads import HEADS, head_named
 from task_tables import lookup
 from utils import gpu
+from utils.cores import usable_cores
 from utils.naming import closest
 from utils.outline import declared_of
 
@@ -220,7 +221,7 @@ def check(config: SimpleNamespace) -> SimpleNamespace:
         most = 2**63 if isinstance(value, int) else float("inf")
         if not all(0 <= one < most for one in (value if isinstance(value, list) else [value])):
             raise ValueError(f"--{name} must be a number, 0 or more, not {value}")
-    config.num_workers = min(config.num_workers, os.cpu_count() or 1)
+    config.num_workers = min(config.num_workers, usable_cores())
     typed = config.sources["precision"] == "command line"
     if config.precision == "fp16" and not typed and not gpu.found():
         config.precision, config.sources["precision"] = "fp32", "fp16 needs a GPU"

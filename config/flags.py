@@ -135,7 +135,7 @@ FLAGS: dict[str, tuple[Flag, ...]] = {
         Flag("eval", "crop", "test",
              "test on the centre crop (published) or on full images", choices=EVALUATIONS),
         Flag("seed", 42, "weights", "of weights, order and augmentation", kind=int),
-        Flag("num_workers", 4, "call", "loader processes per process, at most one per core", kind=int),
+        Flag("num_workers", 4, "call", "loader processes per process, at most one per usable core", kind=int),
         Flag("track", (), "call", "also log to wandb or mlflow (optional packages)",
              choices=tuple(TRACKERS), nargs="+"),
         Flag("print_interval", 10, "call", "iterations between two looks at the losses", kind=int),

@@ -58,7 +58,7 @@ def _testing(data: IncrementData) -> Iterator[str]:
     if len(rows) == 0:
         yield f"{where}: no test image shows a class that it knows, so its scores are empty"
         return
-    shown = data.presence("test").counts[rows].sum(axis=0)
+    shown = data.presence("test").pixels_of(rows)
     absent = [data.dataset.class_names[label] for label in data.step.new if shown[label] == 0]
     if absent:
         yield f"{where}: no pixel of {', '.join(absent)} in its {len(rows)} test images, so no mean counts it"

@@ -2,6 +2,7 @@
 
 import shlex
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +12,9 @@ from data.mend import Looked, Surveys, Trouble, of_error, troubles
 from dataset.files import check
 from dataset.folder import SPLITS, Folder
 from dataset.own.labels import ColourLabels
-from dataset.presence import in_threads
 from dataset.rules import select
 from dataset.survey import rgb_words
+from dataset.threads import in_threads
 from tasks import halves, make_step
 from utils.labels import IGNORE
 
@@ -144,9 +145,12 @@ def command(dataset: Folder, surveys: Surveys, description: Path, data_root: str
     """The call that trains: the first task of the description that can be, else two steps of equal size."""
     shown, ids = surveys["train"].counts > 0, [sample.id for sample in surveys["train"].samples]
 
+    def showing(labels: Sequence[int]) -> np.ndarray:
+        return shown[:, labels].any(axis=1)
+
     def fewest_images(task: str) -> int:
         step = make_step(dataset, task)
-        return min(int(select(shown, ids, step.at(index)).sum()) for index in range(step.num_steps))
+        return min(int(select(showing, ids, step.at(index)).sum()) for index in range(step.num_steps))
 
     tasks = [*dataset.tasks, halves(len(dataset.class_names) - dataset.has_background), "offline"]
     task = next((task for task in tasks if fewest_images(task)), "offline")  # one without empty steps

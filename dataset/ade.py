@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from dataset.base import Sample
-from dataset.files import FileDataset, pictures
+from dataset.files import FileDataset, below, pictures, stem
+from dataset.samples import Samples
 
 CLASSES = """
 void, wall, building, sky, floor, tree, ceiling, road, bed, windowpane, grass, cabinet, sidewalk, person,
@@ -49,9 +49,10 @@ class ADE(FileDataset):
                 f"{self.root} holds no ADEChallengeData2016/images; give --data_root (see data/README.md)"
             )
 
-    def list_samples(self, split: str) -> list[Sample]:
+    def list_samples(self, split: str) -> Samples:
         if split not in FOLDERS:
             raise ValueError(f"ade has no split {split!r}; known: {', '.join(FOLDERS)}")
         masks = self.root / "annotations" / FOLDERS[split]
         images = pictures(self.root / "images" / FOLDERS[split])
-        return [Sample(image.stem, image, masks / f"{image.stem}.png") for image in images]
+        ids = [stem(image) for image in images]
+        return Samples.of_columns(ids, images, below(masks, [f"{id}.png" for id in ids]))

@@ -3,7 +3,6 @@
 import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
@@ -11,28 +10,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dataset.survey import Survey, count, strange
+from dataset.samples import Sample, Samples
+from dataset.survey import Survey, count, mapped, strange
 from dataset.transform import AREA
 from tasks import Step
-from utils.decoding.decode import AS_THEY_ARE, BadFileError, Reading, read_image, read_index_mask
+from utils.decoding.counting import counted
+from utils.decoding.decode import AS_THEY_ARE, BadFileError, Reading, named, read_image, read_index_mask
 from utils.labels import IGNORE
-
-
-@dataclass(frozen=True)
-class Sample:
-    """One image of a dataset.
-
-    Args:
-        id: name of the image, unique within its split and the same on every machine.
-        image: file of the picture, None if the dataset makes its pictures itself.
-        mask: file of the annotation, None likewise.
-        domain: number of the domain (e.g. the city) the image comes from, for domain-incremental tasks.
-    """
-
-    id: str
-    image: Path | None = None
-    mask: Path | None = None
-    domain: int | None = None
 
 
 class SegmentationDataset(ABC):
@@ -86,7 +70,7 @@ class SegmentationDataset(ABC):
         self.root = Path(root).expanduser()
 
     @abstractmethod
-    def samples(self, split: str) -> list[Sample]:
+    def samples(self, split: str) -> Sequence[Sample]:
         """The images of `split` ("train", "val", and what `test_split` names), in a fixed order.
 
         Raises:
@@ -121,7 +105,7 @@ class SegmentationDataset(ABC):
         Raises:
             BadFileError: if its mask cannot be read or has labels that are no class.
         """
-        counts = count(self.read_mask(sample))
+        counts = self.count_labels(sample)
         odd = strange(counts, len(self.class_names))
         if len(odd):
             if self.label_map is not None:  # name the values that the file has
@@ -131,6 +115,13 @@ class SegmentationDataset(ABC):
                 f"{self.name} has classes 0..{len(self.class_names) - 1} (and {IGNORE} for void)"
             )
         return Survey(counts)
+
+    def count_labels(self, sample: Sample) -> np.ndarray:
+        """Pixels of each label in the mask of `sample`, int64 (256,)."""
+        found = named(sample.mask, lambda: counted(sample.mask)) if sample.mask else None
+        if found is None:
+            return count(self.read_mask(sample))
+        return found.counts if self.label_map is None else mapped(found.counts, self.label_map)
 
     def judge(self, split: str, table) -> None:  # noqa: B027 (a hook)
         """Refuse what the scan of a whole `split` (its `Presence`) shows to be read wrong; here nothing.
@@ -163,9 +154,9 @@ class SegmentationDataset(ABC):
         digest = hashlib.sha256("\n".join(words).encode())
         if self.label_map is not None:
             digest.update(self.label_map.tobytes())
-        for sample in self.samples(split):
-            size = sample.mask.stat().st_size if sample.mask else 0
-            digest.update(f"\n{sample.id}\t{size}".encode())
+        samples = Samples.of(self.samples(split))
+        for id, size in zip(samples.ids(), samples.versions[:, 1, 0].tolist(), strict=True):
+            digest.update(f"\n{id}\t{size}".encode())
         return digest.hexdigest()
 
     @cached_property

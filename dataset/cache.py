@@ -8,7 +8,7 @@ from torch import Tensor
 
 from dataset.base import Sample, SegmentationDataset
 from dataset.packs import on_disk
-from dataset.presence import in_threads
+from dataset.threads import in_threads
 from utils.decoding.decode import as_bytes
 
 

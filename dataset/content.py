@@ -8,7 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from dataset.base import Sample, SegmentationDataset
-from dataset.presence import by_main, in_threads
+from dataset.presence import by_main
+from dataset.samples import Samples
+from dataset.threads import in_threads
 from utils.files import replacing
 
 FORMAT = "2"  # of the cached files; part of their names
@@ -30,12 +32,14 @@ def contents(dataset: SegmentationDataset, split: str, cache_dir: Path | str) ->
 
 
 def _load_or_read(dataset: SegmentationDataset, split: str, cache_dir: Path) -> np.ndarray:
-    samples = dataset.samples(split)
+    samples = Samples.of(dataset.samples(split))
     stamp = hashlib.sha256((FORMAT + dataset.fingerprint(split)).encode())
-    for sample in samples:
-        for path in files_of(sample):
-            about = path.stat()
-            stamp.update(f"{path}\t{about.st_size}\t{about.st_mtime_ns}\n".encode())
+    about = [
+        (f"{path}\t{size}\t{time}\n" for path, size, time in zip(paths, *known.T.tolist(), strict=True))
+        for paths, known in samples.files()
+    ]
+    for line in map("".join, zip(*about, strict=True)):
+        stamp.update(line.encode())
     path = cache_dir / f"content_{dataset.name}_{split}_{stamp.hexdigest()[:16]}.npz"
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:

@@ -6,23 +6,25 @@ import re
 from collections.abc import Iterator
 from contextlib import suppress
 from functools import cached_property
+from operator import add
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from dataset.base import Sample
 from dataset.files import FileDataset
 from dataset.own.description import Description, described_tasks
 from dataset.own.entries import drawn
 from dataset.own.how import mask_reading, reading
 from dataset.own.labels import ColourLabels, ValueLabels
-from dataset.own.listing import listed_samples, samples_of_steps
+from dataset.own.listing import listed, listed_by_steps
 from dataset.own.masks import read_mask
 from dataset.own.meaning import meaning
+from dataset.own.pairing import Pairs
 from dataset.own.steps import class_order, named_steps
 from dataset.own.survey import survey
+from dataset.samples import Sample, Samples
 from dataset.survey import Survey, disagreement
 from task_tables import STEPS
 from tasks import Step
@@ -102,27 +104,29 @@ class Folder(FileDataset):
             if split not in self.places:
                 raise about.wrong(f"lacks {split}")
 
-    def list_samples(self, split: str) -> list[Sample]:
+    def list_samples(self, split: str) -> Samples:
         own = [step for step in self.steps if step.train is not None] if split == "train" else []
         if split not in self.places and not own:
             raise ValueError(f"{self.name} has no split {split!r}; known: {', '.join(self.places)}")
-        samples, lacking = listed_samples(self.about, self.root, split) if split in self.places else ([], [])
+        found, lacking = Pairs([], [], []), []
+        if split in self.places:
+            found, lacking = listed(self.about, self.root, split)
         if own:
-            more, without, gone = samples_of_steps(self.about, self.root, own)
-            samples, lacking = samples + more, lacking + without
+            more, without, gone = listed_by_steps(self.about, self.root, own)
+            found, lacking = Pairs(*map(add, found, more)), lacking + without
             if gone and is_main():
                 log.warning(f"{self.name}: the images of step {', '.join(gone)} are not there")
         if lacking and split not in self.left_out and is_main():
             log.warning(f"{self.name} {split}: {len(lacking)} pictures without a mask are left out")
         self.left_out[split] = lacking
-        return samples
+        return Samples.of_columns(*found)
 
     def offered(self, step: Step, split: str) -> np.ndarray | None:
         """Which images are there for `step`, bool (N,): those that it brings, or those of no step."""
         if split != "train" or step.task != STEPS or all(one.train is None for one in self.steps):
             return None
         named = {step.name for step in self.steps if step.train is not None}
-        owners = [sample.id.partition(":")[0] for sample in self.samples("train")]
+        owners = [id.partition(":")[0] for id in self.samples("train").ids()]
         owners = [owner if owner in named else "" for owner in owners]
         own = self.steps[step.index]
         return np.array(owners) == (own.name if own.train is not None else "")
@@ -153,19 +157,18 @@ class Folder(FileDataset):
         """
         self._presence[split] = table
         self._judge_white(split, table)
-        masks = {one: [sample.mask for sample in self.samples(one)] for one in self._presence}
         for other, known in self._presence.items():
             both = (table.witness >= 0) & (known.witness >= 0)
             differ = both & (table.colours != known.colours).any(axis=1)
             if differ.any():
                 value = int(differ.argmax())
-                ends = [(masks[one][found.witness[value]], found.colours[value])
+                ends = [(self.samples(one)[found.witness[value]].mask, found.colours[value])
                         for one, found in ((other, known), (split, table))]  # fmt: skip
                 raise disagreement(value, *ends, f"{self.name} {other} and {split}")
 
     def _judge_white(self, split: str, table) -> None:
         """Masks of 0 and 255 alone mostly mean two classes, and are read as one class and void."""
-        total = table.counts.sum(axis=0)
+        total = table.pixels_of()
         if {"values", "colors", "ignore"} & set(self.about.content) or not total[IGNORE]:
             return
         if total[0] and not total[1:IGNORE].any():

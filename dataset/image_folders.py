@@ -1,13 +1,14 @@
 """Pictures with one label each: a folder of pictures per class, as ImageNet has them."""
 
+import os
 from functools import cached_property
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from dataset.base import Sample
 from dataset.files import FileDataset, pictures
+from dataset.samples import Sample, Samples
 from utils.decoding.decode import BadFileError
 from utils.labels import IGNORE
 
@@ -45,11 +46,12 @@ class ImageFolders(FileDataset):
                 "--data_root is the folder that holds train/ and val/"
             )
 
-    def list_samples(self, split: str) -> list[Sample]:
+    def list_samples(self, split: str) -> Samples:
         if split not in SPLITS:
             raise ValueError(f"{self.name} has no split {split!r}; known: {', '.join(SPLITS)}")
-        folders = [self.root / split / name for name in self.class_names]
-        return [Sample(f"{folder.name}/{file.name}", file) for folder in folders for file in pictures(folder)]
+        found = [(name, path) for name in self.class_names for path in pictures(self.root / split / name)]
+        ids = [f"{name}/{os.path.basename(path)}" for name, path in found]
+        return Samples.of_columns(ids, [path for _, path in found])
 
     def read(self, sample: Sample) -> tuple[Tensor, Tensor]:
         """Picture uint8 (3, H, W) in RGB, and its label uint8 (1, 1)."""

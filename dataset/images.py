@@ -1,13 +1,15 @@
 """The images of one step as torch datasets."""
 
 import random
+from collections.abc import Sequence
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from dataset.base import Sample, SegmentationDataset
+from dataset.base import SegmentationDataset
+from dataset.samples import Sample, Samples
 from dataset.transform import central_crop, train_crop
 
 
@@ -25,13 +27,13 @@ class StepImages(Dataset):
 
     same_size = False
 
-    def __init__(self, dataset: SegmentationDataset, samples: list[Sample], table: np.ndarray):
+    def __init__(self, dataset: SegmentationDataset, samples: Sequence[Sample], table: np.ndarray):
         self.dataset, self.samples, self.table = dataset, samples, table
 
     @property
     def ids(self) -> list[str]:
         """Id of each image."""
-        return [sample.id for sample in self.samples]
+        return [*Samples.of(self.samples).ids()]
 
     def __len__(self) -> int:
         return len(self.samples)
@@ -50,7 +52,9 @@ class CroppedImages(StepImages):
 
     same_size = True
 
-    def __init__(self, dataset: SegmentationDataset, samples: list[Sample], table: np.ndarray, *, size: int):
+    def __init__(
+        self, dataset: SegmentationDataset, samples: Sequence[Sample], table: np.ndarray, *, size: int
+    ):
         super().__init__(dataset, samples, table)
         self.size = size
 
@@ -71,7 +75,7 @@ class TrainImages(StepImages):
     def __init__(
         self,
         dataset: SegmentationDataset,
-        samples: list[Sample],
+        samples: Sequence[Sample],
         table: np.ndarray,
         *,
         size: int,

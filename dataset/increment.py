@@ -8,12 +8,13 @@ from pathlib import Path
 
 import numpy as np
 
-from dataset.base import Sample, SegmentationDataset
+from dataset.base import SegmentationDataset
 from dataset.content import contents
 from dataset.images import CroppedImages, StepImages, TrainImages
 from dataset.presence import Presence, presence
 from dataset.published_lists import published_rows
 from dataset.rules import EVALUATIONS, MASKINGS, PROTOCOLS, SETTINGS, SPLITS, held_out, label_table, select
+from dataset.samples import Samples
 from tasks import Step
 from utils.distributed import is_main
 from utils.naming import closest
@@ -141,10 +142,9 @@ class IncrementData:
         """Images of the step in "train", "val" and "test"."""
         return {split: len(self.rows(split)) for split in SPLITS}
 
-    def samples(self, split: str) -> list[Sample]:
+    def samples(self, split: str) -> Samples:
         """The images of the step in "train", "val" or "test"."""
-        samples = self.dataset.samples(self._place(split))
-        return [samples[row] for row in self.rows(split)]
+        return self._all(split).take(self.rows(split))
 
     def table(self, split: str) -> np.ndarray:
         """Look-up table from dataset labels to those that the step sees in `split`, uint8 (256,)."""
@@ -166,30 +166,29 @@ class IncrementData:
             return self._rows(split)
         held = self.held_out
         if split == "train":
-            return np.array([row for row in self._rows("train") if not held[row]], np.int64)
+            return (rows := self._rows("train"))[~held[rows]]
         so_far = np.concatenate([self.of(index)._rows("train") for index in range(self.step.index + 1)])
-        return np.array([row for row in np.unique(so_far) if held[row]], np.int64)
+        return (rows := np.unique(so_far))[held[rows]]
 
     @property
     def held_out(self) -> np.ndarray:
         """Which images of "train" no step trains on, bool."""
-        return held_out([sample.id for sample in self.dataset.samples("train")], self.val_share)
+        return held_out([*self._all("train").ids()], self.val_share)
 
     def _rows(self, split: str) -> np.ndarray:
         """The same without regard to `val_share`."""
         own = self.dataset.rows(self.step, split, lambda: self.presence(split).shown)
         if own is not None:
-            return own
+            return np.asarray(own, np.int64)
         if self.step.domains:
             first = 0 if split == "test" else self.step.index
             seen = {domain for group in self.step.domains[first : self.step.index + 1] for domain in group}
-            samples = self.dataset.samples(self._place(split))
-            return np.array([row for row, sample in enumerate(samples) if sample.domain in seen], np.int64)
+            return np.flatnonzero(np.isin(self._all(split).domains, sorted(seen)))
         table = self.presence(split)
         path = Path(self.index_dir) / f"{INDEX_FILES[split]}-{self.step.index}.npy"
         if self.index_dir and (split == "train" or path.is_file()):
             return published_rows(path, table, self.step, split)
-        chosen = select(table.shown, table.ids, self.step, split=split, setting=self.setting)
+        chosen = select(table.showing, self._all(split).ids(), self.step, split=split, setting=self.setting)
         offered = self.dataset.offered(self.step, split)
         return np.flatnonzero(chosen if offered is None else chosen & offered)
 
@@ -209,16 +208,17 @@ class IncrementData:
         return f"{len(rows)} ({self._content(place, rows)[:16]})"
 
     def _content(self, place: str, rows: Sequence[int]) -> str:
-        samples, digests = self.dataset.samples(place), contents(self.dataset, place, self.cache_dir)
+        digests = contents(self.dataset, place, self.cache_dir)
+        ids = [*Samples.of(self.dataset.samples(place)).take(rows).ids()]
         how = self.dataset.reading if digests.any() else self.dataset.fingerprint(place)
-        known = hashlib.sha256(how.encode())
-        for id, digest in sorted((samples[row].id, digests[row].tobytes()) for row in rows):
-            known.update(id.encode() + b"\0" + digest)
+        known, digests, width = hashlib.sha256(how.encode()), digests[rows].tobytes(), digests.shape[1]
+        for k in sorted(range(len(ids)), key=ids.__getitem__):
+            known.update(ids[k].encode() + b"\0" + digests[width * k : width * (k + 1)])
         return known.hexdigest()
 
     def pixels(self) -> dict[int, int]:
         """Training pixels of each dataset label that this step teaches."""
-        counts = self.presence("train").counts[self.rows("train")].sum(axis=0)
+        counts = self.presence("train").pixels_of(self.rows("train"))
         return {label: int(counts[label]) for label in self.step.new}
 
     def describe(self) -> str:
@@ -230,6 +230,9 @@ class IncrementData:
             for label, pixels in data.pixels().items():
                 lines.append(f"  {label:3} {self.dataset.class_names[label]:24} {pixels:15,}")
         return "\n".join(lines)
+
+    def _all(self, split: str) -> Samples:
+        return Samples.of(self.dataset.samples(self._place(split)))
 
     def _place(self, split: str) -> str:
         if split == "test":

@@ -23,7 +23,8 @@ from filelock import FileLock
 from torch import Tensor
 
 from dataset.base import Sample, SegmentationDataset
-from dataset.presence import by_main, in_threads
+from dataset.presence import by_main
+from dataset.threads import in_threads
 from utils.decoding.decode import BadFileError, as_bytes
 from utils.files import replacing
 

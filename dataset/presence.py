@@ -6,48 +6,71 @@ from this table, so masks are decoded for it once per dataset and never again; p
 
 import hashlib
 import zipfile
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, fields
-from functools import cached_property, lru_cache
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
-from tqdm import tqdm
 
 from dataset.base import Sample, SegmentationDataset
-from dataset.survey import Survey, agreed
+from dataset.samples import Samples
+from dataset.survey import SeenColours, Survey
+from dataset.threads import each_in_threads
 from utils.distributed import broadcast_object, is_main
 from utils.files import replacing
 
-THREADS = 8  # decoding leaves Python's lock, and more than the cores helps where files come over a network
 FORMAT = "2"  # of the cached files; part of their names
+STORED = {  # in them; those of earlier versions have eight bytes per number
+    "image": np.int32, "label": np.uint8, "pixels": np.uint32, "colours": np.int16, "witness": np.int64
+}  # fmt: skip
+BLOCK = 64  # images that are tabulated at a time
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class Presence:
-    """Pixels of every label in every image of a split, stored as (image, label, pixels)."""
+    """Pixels of every label in every image of a split, stored as (image, label, pixels): 9 bytes each."""
 
-    ids: np.ndarray  # (N,) of str
-    image: np.ndarray  # (K,) position in ids
-    label: np.ndarray  # (K,)
-    pixels: np.ndarray  # (K,)
+    num_images: int
+    image: np.ndarray  # int32 (K,), position in the split, ascending
+    label: np.ndarray  # uint8 (K,)
+    pixels: np.ndarray  # uint32 (K,)
     colours: np.ndarray  # (256, 3) of each value that palettes of the masks give one, -1 else
     witness: np.ndarray  # (256,) position of an image whose mask has that value and colour, -1 else
 
-    @cached_property
+    def showing(self, labels: Sequence[int]) -> np.ndarray:
+        """Whether an image has a pixel of one of `labels`, bool (N,)."""
+        found, wanted = np.zeros(self.num_images, bool), np.zeros(256, bool)
+        wanted[list(labels)] = True
+        found[self.image[wanted[self.label]]] = True
+        return found
+
+    def pixels_of(self, rows: Sequence[int] | None = None) -> np.ndarray:
+        """Pixels of each label in the images `rows`, all different, by default all; int64 (256,)."""
+        label, pixels = self.label, self.pixels
+        if rows is not None:
+            chosen = np.zeros(self.num_images, bool)
+            chosen[rows] = True
+            chosen = chosen[self.image]
+            label, pixels = label[chosen], pixels[chosen]
+        return np.bincount(label, pixels, minlength=256).astype(np.int64)  # exact to 2**53
+
+    @property
     def counts(self) -> np.ndarray:
-        """Pixels per image and label, int64 (N, 256)."""
-        counts = np.zeros((len(self.ids), 256), np.int64)
+        """Pixels per image and label, int64 (N, 256): 2 kB an image, and made anew each time."""
+        counts = np.zeros((self.num_images, 256), np.int64)
         counts[self.image, self.label] = self.pixels
         return counts
 
-    @cached_property
+    @property
     def shown(self) -> np.ndarray:
-        """Whether an image has a pixel of a label, bool (N, 256)."""
-        return self.counts > 0
+        """Whether an image has a pixel of a label, bool (N, 256), made anew each time."""
+        shown = np.zeros((self.num_images, 256), bool)
+        shown[self.image, self.label] = True
+        return shown
 
 
 @lru_cache(maxsize=8)
@@ -87,49 +110,62 @@ def by_main(work: Callable[[], T]) -> T:
 
 
 def _load_or_scan(dataset: SegmentationDataset, split: str, cache_dir: Path) -> Presence:
-    samples = dataset.samples(split)
-    digest = hashlib.sha256((FORMAT + dataset.fingerprint(split)).encode())
-    for sample in samples:
-        digest.update(f"{sample.mask} {sample.mask.stat().st_mtime_ns if sample.mask else 0}\n".encode())
-        if dataset.surveys_pictures:
-            digest.update(str(sample.image.stat().st_mtime_ns).encode())
-    path = cache_dir / f"presence_{dataset.name}_{split}_{digest.hexdigest()[:16]}.npz"
+    samples = Samples.of(dataset.samples(split))
+    path = cache_dir / f"presence_{dataset.name}_{split}_{_stamp(dataset, split, samples)}.npz"
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
-            return Presence(**stored)
-    except (OSError, ValueError, EOFError, TypeError, zipfile.BadZipFile):
+            table = {name: stored[name].astype(kind, copy=False) for name, kind in STORED.items()}
+            return Presence(len(samples), **table)
+    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile):
         pass  # none yet, or a damaged one
     try:
         with replacing(path) as file:  # before the work of the scan
             table = scan(dataset, samples, f"{dataset.name} {split}")
-            np.savez(file, **{one.name: getattr(table, one.name) for one in fields(table)})
+            np.savez(file, ids=np.array([*samples.ids()]), **{name: getattr(table, name) for name in STORED})
     except OSError as error:
         reason = f"cannot write to {cache_dir} ({error.strerror})"
         raise ValueError(f"{reason}; give another folder by --cache_dir") from None
     return table
 
 
-def scan(dataset: SegmentationDataset, samples: list[Sample], what: str) -> Presence:
+def _stamp(dataset: SegmentationDataset, split: str, samples: Samples) -> str:
+    digest = hashlib.sha256((FORMAT + dataset.fingerprint(split)).encode())
+    times = samples.versions[:, :, 1].T.tolist()
+    for mask, image_time, mask_time in zip(samples.masks(), *times, strict=True):
+        digest.update(f"{mask} {mask_time}\n{image_time if dataset.surveys_pictures else ''}".encode())
+    return digest.hexdigest()[:16]
+
+
+def scan(dataset: SegmentationDataset, samples: Sequence[Sample], what: str) -> Presence:
     """Survey every image of `samples` once.
 
     Raises:
         ValueError: naming a mask that cannot be read or holds a label that is no class of `dataset`.
     """
-    surveys = in_threads(lambda sample: accepted(dataset.survey(sample)), samples, f"{what}: reading masks")
+    surveys = each_in_threads(
+        lambda sample: accepted(dataset.survey(sample)), samples, f"{what}: reading masks"
+    )
     return tabulated(surveys, samples, what)
 
 
-def tabulated(surveys: list[Survey], samples: list[Sample], what: str) -> Presence:
+def tabulated(surveys: Iterable[Survey], samples: Sequence[Sample], what: str) -> Presence:
     """The table of `surveys`, one of each of `samples`.
 
     Raises:
         BadFileError: if palettes of two masks disagree.
     """
-    counts = np.stack([one.counts for one in surveys]) if surveys else np.zeros((0, 256), np.int64)
-    image, label = counts.nonzero()
-    ids = np.array([sample.id for sample in samples])
-    colours, witness = agreed(surveys, [sample.mask for sample in samples], what)
-    return Presence(ids, image, label, counts[image, label], colours, witness)
+    surveys, seen, first = iter(surveys), SeenColours(samples, what), 0
+    blocks = [(np.zeros(0, np.int32), np.zeros(0, np.uint8), np.zeros(0, np.uint32))]
+    while block := list(islice(surveys, BLOCK)):
+        for position, survey in enumerate(block, start=first):
+            seen.add(position, survey)
+        counts = np.stack([one.counts for one in block])
+        image, label = counts.nonzero()
+        pixels = counts[image, label].astype(np.uint32)
+        blocks.append(((image + first).astype(np.int32), label.astype(np.uint8), pixels))
+        first += len(block)
+    columns = (np.concatenate(column) for column in zip(*blocks, strict=True))
+    return Presence(first, *columns, seen.colours, seen.witness)
 
 
 def accepted(survey: Survey) -> Survey:
@@ -141,20 +177,3 @@ def accepted(survey: Survey) -> Survey:
     if survey.complaints:
         raise survey.complaints[0]
     return survey
-
-
-def in_threads(work: Callable[[Sample], T], samples: list[Sample], what: str) -> list[T]:
-    """Results of `work` on each of `samples`, with a progress bar; the first exception stops all."""
-    with ThreadPoolExecutor(THREADS) as pool:
-        progress = tqdm(total=len(samples), desc=what, unit="image", disable=None)
-        results = []
-        try:
-            for result in pool.map(work, samples):
-                results.append(result)
-                progress.update()
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
-        finally:
-            progress.close()
-    return results

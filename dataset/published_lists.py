@@ -25,9 +25,9 @@ def published_rows(path: Path, table: Presence, step: Step, split: str) -> np.nd
     if rows.ndim != 1 or rows.dtype.kind not in "iu" or len(np.unique(rows)) < len(rows):
         raise ValueError(f"{path} is no list of different image numbers")
     classes = step.seen if split == "test" else step.new
-    fits = rows.size == 0 or 0 <= rows.min() and rows.max() < len(table.ids)
+    fits = rows.size == 0 or 0 <= rows.min() and rows.max() < table.num_images
     # Another order would show in many images; a few that differ may come from another release of the masks.
-    if not fits or shows(table.shown[rows], step, classes).mean() < 0.99:
+    if not fits or shows(table.showing, step, classes)[rows].mean() < 0.99:
         raise ValueError(
             f"{path} lists images that show no class of step {step.index}: it counts in the order of the "
             "published image list (for VOC splits/train_aug.txt), which must be there, too"

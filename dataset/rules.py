@@ -1,7 +1,7 @@
 """The rules of settings and protocols: which images a step sees, and with which labels."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -14,16 +14,18 @@ MASKINGS = ("current", "current+old", "new")
 SPLITS = ("train", "val", "test")
 EVALUATIONS = ("crop", "full")
 
+Showing = Callable[[Sequence[int]], np.ndarray]  # labels -> whether images show any of them, bool (N,)
+
 
 # -- which images
 # ----------------------------------------------------------------------------------------------
 def select(
-    shown: np.ndarray, ids: Sequence[str], step: Step, *, split: str = "train", setting: str = "overlap"
+    showing: Showing, ids: Iterable[str], step: Step, *, split: str = "train", setting: str = "overlap"
 ) -> np.ndarray:
     """Which images `step` sees, bool (N,).
 
     Args:
-        shown: whether an image has a pixel of a dataset label, bool (N, 256).
+        showing: tells which images have a pixel of one of some dataset labels.
         ids: the images' ids, for setting partitioned.
         step: the increment.
         split: "train", "val" or "test".
@@ -37,14 +39,12 @@ def select(
     Validation images show a new class, test images any class learned so far, in every setting; an image
     without any of them is left out, as published.
     """
-    chosen = shows(shown, step, step.seen if split == "test" else step.new)
+    chosen = shows(showing, step, step.seen if split == "test" else step.new)
     if split != "train" or setting == "overlap":
         return chosen
     if setting == "partitioned":
-        return chosen & (partition(shown, ids, step) == step.index) if step.grows else chosen
-    future = np.ones(256, bool)
-    future[list(step.seen)] = future[IGNORE] = False
-    return chosen & ~shown[:, future].any(axis=1)
+        return chosen & (partition(showing, ids, step) == step.index) if step.grows else chosen
+    return chosen & ~showing(sorted(set(range(256)) - {*step.seen, IGNORE}))
 
 
 def held_out(ids: Sequence[str], share: float) -> np.ndarray:
@@ -59,10 +59,10 @@ def held_out(ids: Sequence[str], share: float) -> np.ndarray:
     return kept
 
 
-def partition(shown: np.ndarray, ids: Sequence[str], step: Step) -> np.ndarray:
+def partition(showing: Showing, ids: Iterable[str], step: Step) -> np.ndarray:
     """The step that each image belongs to in setting partitioned, int (N,); -1 if it shows no class."""
-    serves = np.stack([shows(shown, step.at(k), step.at(k).new) for k in range(step.num_steps)], axis=1)
-    steps = np.full(len(ids), -1)
+    serves = np.stack([shows(showing, step.at(k), step.at(k).new) for k in range(step.num_steps)], axis=1)
+    steps = np.full(len(serves), -1)
     for row, id in enumerate(ids):
         candidates = np.flatnonzero(serves[row])
         if len(candidates):
@@ -73,10 +73,10 @@ def partition(shown: np.ndarray, ids: Sequence[str], step: Step) -> np.ndarray:
     return steps
 
 
-def shows(shown: np.ndarray, step: Step, labels: Sequence[int]) -> np.ndarray:
+def shows(showing: Showing, step: Step, labels: Sequence[int]) -> np.ndarray:
     """Whether images have a pixel of a class in `labels` other than background, bool (N,)."""
     classes = [label for label in labels if not (step.has_background and label == BACKGROUND)]
-    return shown[:, classes].any(axis=1)
+    return showing(classes)
 
 
 # -- which labels

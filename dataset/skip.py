@@ -4,7 +4,8 @@ import logging
 
 from dataset.base import Sample, SegmentationDataset
 from dataset.files import FileDataset
-from dataset.presence import accepted, by_main, in_threads
+from dataset.presence import accepted, by_main
+from dataset.threads import in_threads
 from utils.decoding.decode import BadFileError
 from utils.distributed import is_main
 

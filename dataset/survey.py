@@ -1,19 +1,17 @@
 """What one look at an image and its mask tells: the labels' pixels, and whatever speaks against the pair."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import NamedTuple
 
 import numpy as np
-import torch
-from torch import Tensor
+from numpy.typing import ArrayLike
 
 from utils.decoding.header import BadFileError, Header
 from utils.labels import IGNORE
 
 
-@dataclass(frozen=True)
-class Survey:
+class Survey(NamedTuple):
     """What is known of a pair after its mask was decoded.
 
     Attributes:
@@ -26,45 +24,64 @@ class Survey:
 
     counts: np.ndarray
     complaints: tuple[BadFileError, ...] = ()
-    unnamed: dict = field(default_factory=dict)
+    unnamed: Mapping = MappingProxyType({})
     shown: np.ndarray | None = None
     palette: np.ndarray | None = None
     image: Header | None = None
     mask: Header | None = None
 
 
-def count(labels: Tensor | np.ndarray) -> np.ndarray:  # uint8 (H, W)
+def count(labels: ArrayLike) -> np.ndarray:  # uint8 (H, W)
     """Pixels of each label, int64 (256,)."""
-    return torch.bincount(torch.as_tensor(labels).flatten(), minlength=256).numpy()
+    return np.bincount(np.asarray(labels).ravel(), minlength=256)
+
+
+def mapped(counts: np.ndarray, table: np.ndarray) -> np.ndarray:
+    """Pixels of each label where `table` (256,) has the labels of values, of which there are `counts`."""
+    return np.bincount(table, counts, minlength=256).astype(np.int64)
 
 
 def strange(counts: np.ndarray, num_classes: int) -> np.ndarray:
     """Labels that occur, but are neither of `num_classes` classes nor void."""
-    return num_classes + np.flatnonzero(counts[num_classes:IGNORE])
+    return num_classes + counts[num_classes:IGNORE].nonzero()[0]
 
 
-def agreed(
-    surveys: Sequence[Survey], masks: Sequence[Path | None], what: str
-) -> tuple[np.ndarray, np.ndarray]:
-    """Colour of each value, int16 (256, 3), -1 where no palette shows it; an image that has it, int64 (256,).
+class SeenColours:
+    """The colours that the palettes of masks give to values.
 
-    Raises:
-        BadFileError: if two files give a value that both have two colours.
+    Args:
+        samples: whose masks are looked at. what: they are, for messages.
+
+    Attributes:
+        colours: of each value, int16 (256, 3), -1 where no palette shows it.
+        witness: position of a sample that has it, int64 (256,), -1 where none has.
     """
-    colours, witness = np.full((256, 3), -1, np.int16), np.full(256, -1, np.int64)
-    for position, survey in enumerate(surveys):
+
+    def __init__(self, samples: Sequence, what: str):
+        self.samples, self.what = samples, what
+        self.colours, self.witness = np.full((256, 3), -1, np.int16), np.full(256, -1, np.int64)
+        self._last: tuple = (None, None)  # a palette, and the values whose colours are known to be its own
+
+    def add(self, position: int, survey: Survey) -> None:
+        """Note the palette of the mask at `position`, if it has one.
+
+        Raises:
+            BadFileError: if it gives a value that another mask has, too, another colour.
+        """
         if survey.palette is None:
-            continue
-        known = witness >= 0
-        differ = survey.shown & known & (colours != survey.palette).any(axis=1)
+            return
+        palette, (last, agrees) = survey.palette, self._last
+        if palette is last and not (survey.shown & ~agrees).any():
+            return
+        known = self.witness >= 0
+        differ = survey.shown & known & (self.colours != palette).any(axis=1)
         if differ.any():
             value = int(differ.argmax())
-            raise disagreement(
-                value, (masks[witness[value]], colours[value]), (masks[position], survey.palette[value]), what
-            )
+            first = self.samples[int(self.witness[value])].mask, self.colours[value]
+            raise disagreement(value, first, (self.samples[position].mask, palette[value]), self.what)
         new = survey.shown & ~known
-        colours[new], witness[new] = survey.palette[new], position
-    return colours, witness
+        self.colours[new], self.witness[new] = palette[new], position
+        self._last = palette, (self.witness >= 0) & (self.colours == palette).all(axis=1)
 
 
 def disagreement(value: int, one: tuple, other: tuple, what: str) -> BadFileError:

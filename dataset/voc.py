@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from dataset.base import Sample
-from dataset.files import FileDataset, inside, pictures, read_list
+from dataset.files import FileDataset, below, inside, pictures, read_list, stem
+from dataset.samples import Sample, Samples
 
 CLASSES = """background aeroplane bicycle bird boat bottle bus car cat chair cow diningtable dog horse
 motorbike person pottedplant sheep sofa train tvmonitor""".split()
@@ -42,19 +42,21 @@ class VOC(FileDataset):
                 f"{self.root} holds no VOC2012/JPEGImages; give --data_root (see data/README.md)"
             )
 
-    def list_samples(self, split: str) -> list[Sample]:
+    def list_samples(self, split: str) -> Samples:
         if split not in LISTS:
             raise ValueError(f"voc has no split {split!r}; known: {', '.join(LISTS)}")
         path = next((self.root / name for name in LISTS[split] if (self.root / name).is_file()), None)
         if path:
-            return [self._listed(entry, split, path) for entry in read_list(path)]
+            return Samples.of([self._listed(entry, split, path) for entry in read_list(path)])
         if split == "val":
             raise FileNotFoundError(f"{self.root} has none of {', '.join(LISTS['val'])}")
-        held_out = {sample.id for sample in self.samples("val")}
+        held_out = set(self.samples("val").ids())
         if not (self.root / AUGMENTED).is_dir():
             raise FileNotFoundError(f"{self.root} has no {AUGMENTED}; see data/README.md for these masks")
-        masks = [mask for mask in pictures(self.root / AUGMENTED) if mask.stem not in held_out]
-        return [Sample(mask.stem, self.root / "JPEGImages" / f"{mask.stem}.jpg", mask) for mask in masks]
+        masks = [mask for mask in pictures(self.root / AUGMENTED) if stem(mask) not in held_out]
+        ids = [stem(mask) for mask in masks]
+        images = below(self.root / "JPEGImages", [f"{id}.jpg" for id in ids])
+        return Samples.of_columns(ids, images, masks)
 
     def _listed(self, entry: list[str], split: str, source: Path) -> Sample:
         if len(entry) == 1:  # official lists

@@ -91,7 +91,7 @@ def test_a_probe_sees_the_networks_own_classifier_as_the_runs_test_does(runs, he
 def test_on_a_cpu_no_worker_is_started_that_would_take_the_networks_cores(runs):
     trained = replace(load_step(runs["FT"] / "step_0.pt"), num_workers=1)
     images = copy.copy(trained.data.test)
-    images.samples = images.samples * 50
+    images.samples = [*images.samples] * 50
     assert trained.loader(images).num_workers == 0
     assert replace(trained, device=torch.device("cuda")).loader(images).num_workers == 1
 

@@ -248,7 +248,7 @@ def test_domain_dataset_holds_out_a_fifth_of_each_city(tmp_path):
     assert [sample.domain for sample in train] == [0] * 4 + [9] * 4 + [20] * 4
     assert [sample.domain for sample in val] == [0, 9, 20]
     assert not {sample.id for sample in train} & {sample.id for sample in val}
-    assert {int(label) for sample in train + val for label in dataset.read(sample)[1].unique()} == {
+    assert {int(label) for sample in (*train, *val) for label in dataset.read(sample)[1].unique()} == {
         0,
         1,
         2,

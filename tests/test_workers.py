@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+import argparser
 from tests.conftest import ROOT
 from utils import workers
 
@@ -61,3 +62,8 @@ def test_what_a_worker_unpickles_is_light():
     script += "print(sorted(heavy & sys.modules.keys()))"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=ROOT)
     assert done.stdout == "[]\n", done.stderr
+
+
+def test_no_more_workers_than_cores_that_the_process_may_use(monkeypatch):
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: {3}, raising=False)
+    assert argparser.parse(["--num_workers", "4"]).num_workers == 1

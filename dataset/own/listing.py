@@ -1,17 +1,26 @@
-"""The samples of a split of one's own data, and which pictures are left out for want of a mask."""
+"""The images of a split of one's own data, and which pictures are left out for want of a mask."""
 
 import hashlib
 import re
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from dataclasses import replace
+from itertools import compress
 from pathlib import Path
 
-from dataset.base import Sample
-from dataset.files import PICTURES, inside
+from dataset.files import PICTURES, inside, stem
 from dataset.own.description import Description
 from dataset.own.lists import read_ids, read_pairs
-from dataset.own.pairing import Affixes, Found, UnpairedError, files, one_form, pairs, propose, stripped
+from dataset.own.pairing import (
+    Affixes,
+    Found,
+    Pairs,
+    UnpairedError,
+    files,
+    one_form,
+    pairs,
+    propose,
+    stripped,
+)
 from dataset.own.steps import NamedStep
 
 PHOTOS = (".jpg", ".jpeg", ".webp")
@@ -37,8 +46,8 @@ def affixes(about: Description) -> Affixes:
     return Affixes(**found)
 
 
-def listed_samples(about: Description, root: Path, split: str) -> tuple[list[Sample], list[Path]]:
-    """Samples of `split`, and the pictures without a mask that are left out.
+def listed(about: Description, root: Path, split: str) -> tuple[Pairs, list[Path]]:
+    """The images of `split`, and the pictures without a mask that are left out.
 
     With `val: 20 %` that share of the images of train is held out, chosen by a hash of their ids: the same
     on every machine, and whatever images are added.
@@ -48,38 +57,43 @@ def listed_samples(about: Description, root: Path, split: str) -> tuple[list[Sam
     """
     share = re.fullmatch(r"(\d{1,2})\s*%", str(about.content["val"]))
     if not share or split == "test":
-        return _samples(about, root, split)
+        return _pairs(about, root, split)
     if "train" not in about:
         raise about.wrong(f"has val: {share[0]}, a share of train, which it does not give")
-    samples, lacking = _samples(about, root, "train")
-    draws = [int.from_bytes(hashlib.sha256(sample.id.encode()).digest()[:4]) / 2**32 for sample in samples]
+    found, lacking = _pairs(about, root, "train")
+    draws = [int.from_bytes(hashlib.sha256(id.encode()).digest()[:4]) / 2**32 for id in found.ids]
     border = max(int(share[1]) / 100, min(draws, default=0) + 2**-33)  # at least one
     held = split == "val"
-    return [sample for sample, draw in zip(samples, draws, strict=True) if (draw < border) == held], lacking
+    return some(found, [(draw < border) == held for draw in draws]), lacking
 
 
-def samples_of_steps(
+def some(found: Pairs, wanted: Sequence[object]) -> Pairs:
+    """Those of `found` for which `wanted` has what counts as true."""
+    return Pairs(*([*compress(column, wanted)] for column in found))
+
+
+def listed_by_steps(
     about: Description, root: Path, steps: Sequence[NamedStep]
-) -> tuple[list[Sample], list[Path], list[str]]:
-    """Training samples that `steps` bring, what lacks a mask, and the steps whose files are gone.
+) -> tuple[Pairs, list[Path], list[str]]:
+    """Training images that `steps` bring, what lacks a mask, and the steps whose files are gone.
 
-    The id of a sample begins with the name of its step and a colon.
+    The id of an image begins with the name of its step and a colon.
     """
-    found, lacking, gone = [], [], []
+    found, lacking, gone = Pairs([], [], []), [], []
     for step in steps:
         try:
-            samples, without = _samples(about, root, "train", step.train)
+            own, without = _pairs(about, root, "train", step.train)
         except FileNotFoundError:
             gone.append(step.name)
             continue
-        found += [replace(sample, id=f"{step.name}:{sample.id}") for sample in samples]
+        found.ids.extend(f"{step.name}:{id}" for id in own.ids)
+        found.images.extend(own.images)
+        found.masks.extend(own.masks)
         lacking += without
     return found, lacking, gone
 
 
-def _samples(
-    about: Description, root: Path, split: str, place: object = None
-) -> tuple[list[Sample], list[Path]]:
+def _pairs(about: Description, root: Path, split: str, place: object = None) -> tuple[Pairs, list[Path]]:
     place = about.content[split] if place is None else place
     if isinstance(place, str):
         return _of_list(about, root, split, inside(root, place, about.path)), []
@@ -89,21 +103,19 @@ def _samples(
         if not isinstance(place[kind], str):
             raise about.wrong(f"has {place[kind]!r} where a folder or a pattern should be")
     images, masks = _both(about, root, split, place)
-    for kind, paths in (("images", images), ("masks", masks)):
-        if not paths:
+    for kind, one in (("images", images), ("masks", masks)):
+        if not one.paths:
             raise FileNotFoundError(_nothing(about, root, split, place[kind], kind))
     found = pairs_of(about, images, masks)
     if "list" in place:
         found = _chosen(found, inside(root, place["list"], about.path), root)
-    lacking = [path for _, path, mask in found if mask is None]
+    lacking = [Path(path) for path, mask in zip(found.images, found.masks, strict=True) if mask is None]
     if lacking and not about.choice("unlabelled", "skip"):
-        raise _unpaired(about, root, place, lacking, found)
-    return [Sample(id, path, mask) for id, path, mask in found if mask], lacking
+        raise _unpaired(about, root, place, lacking, len(found.ids))
+    return some(found, found.masks) if lacking else found, lacking
 
 
-def pairs_of(
-    about: Description, images: list[Found], masks: list[Found]
-) -> list[tuple[str, Path, Path | None]]:
+def pairs_of(about: Description, images: Found, masks: Found) -> Pairs:
     """As `pairs`, whose complaints get the name of the description."""
     try:
         return pairs(images, masks)
@@ -111,17 +123,18 @@ def pairs_of(
         raise about.wrong(str(error)) from None
 
 
-def _both(about: Description, root: Path, split: str, place: dict) -> tuple[list[Found], list[Found]]:
+def _both(about: Description, root: Path, split: str, place: dict) -> tuple[Found, Found]:
     said = affixes(about)
     images, masks = (files(root, place[kind], about.path) for kind in ("images", "masks"))
-    shared = {path for path, _ in images} & {path for path, _ in masks}
-    found = stripped(masks, said.mask_prefix, said.mask_suffix)
+    shared = not {*images[0]}.isdisjoint(masks[0])
+    found = stripped(*masks, said.mask_prefix, said.mask_suffix)
     if shared and not (said.mask_prefix or said.mask_suffix):
-        raise _in_one_folder(about, split, place, [path for path, _ in images])
+        raise _in_one_folder(about, split, place, [Path(path) for path in images[0]])
     if shared:
-        taken = {one.path for one in found}
-        images = [entry for entry in images if entry[0] not in taken]
-    return stripped(images, said.image_prefix, said.image_suffix), found
+        taken = {*found.paths}
+        others = [path not in taken for path in images[0]]
+        images = tuple([*compress(column, others)] for column in images)
+    return stripped(*images, said.image_prefix, said.image_suffix), found
 
 
 def _in_one_folder(about: Description, split: str, place: dict, paths: list[Path]) -> Exception:
@@ -144,7 +157,7 @@ def _in_one_folder(about: Description, split: str, place: dict, paths: list[Path
 
 def _nothing(about: Description, root: Path, split: str, place: str, kind: str) -> str:
     """Why a folder or a pattern holds no pictures: other kinds of files, or names without the affixes."""
-    if files(root, place, about.path):
+    if files(root, place, about.path)[0]:
         said = affixes(about).yaml().replace("\n", " and ")
         return f"{about.path}: no name in {place} has what {said} asks for"
     folder = root / place
@@ -157,16 +170,16 @@ def _nothing(about: Description, root: Path, split: str, place: str, kind: str) 
     return f"{text}, but {others}{cure}"
 
 
-def _unpaired(about: Description, root: Path, place: dict, lacking: list[Path], found: list) -> UnpairedError:
+def _unpaired(about: Description, root: Path, place: dict, lacking: list[Path], number: int) -> UnpairedError:
     images, masks = (
-        [path for path, _ in files(root, place[kind], about.path)] for kind in ("images", "masks")
+        [Path(path) for path in files(root, place[kind], about.path)[0]] for kind in ("images", "masks")
     )
     fits = propose(images, masks)
-    more = f" ({len(lacking)} of {len(found)} lack one)"
-    if fits and fits != affixes(about) and fits.yaml() and 2 * len(lacking) > len(found):
+    more = f" ({len(lacking)} of {number} lack one)"
+    if fits and fits != affixes(about) and fits.yaml() and 2 * len(lacking) > number:
         cure = fits.yaml()
     else:
-        cure = "unlabelled: skip" if len(lacking) < len(found) else ""
+        cure = "unlabelled: skip" if len(lacking) < number else ""
     hint = {
         "": "; a list file can pair them",
         "unlabelled: skip": "; give unlabelled: skip to leave them out",
@@ -175,7 +188,7 @@ def _unpaired(about: Description, root: Path, place: dict, lacking: list[Path], 
     return UnpairedError(f"{lacking[0]} has no mask of the same name in {place['masks']}{more}{words}", cure)
 
 
-def _of_list(about: Description, root: Path, split: str, path: Path) -> list[Sample]:
+def _of_list(about: Description, root: Path, split: str, path: Path) -> Pairs:
     try:
         rows = read_pairs(path, root)
     except ValueError as error:
@@ -186,23 +199,23 @@ def _of_list(about: Description, root: Path, split: str, path: Path) -> list[Sam
         images, masks = folders if all((root / one).is_dir() for one in folders) else ("FOLDER", "FOLDER")
         cure = f"{split}: {{images: {images}, masks: {masks}, list: {path.relative_to(root)}}}"
         raise about.wrong(f"{error}; for a list of names alone give {cure}", cure) from None
-    return [Sample(str(image.relative_to(root).with_suffix("")), image, mask) for image, mask in rows]
+    images, masks = ([*map(str, column)] for column in zip(*rows, strict=True)) if rows else ([], [])
+    return Pairs([str(image.relative_to(root).with_suffix("")) for image, _ in rows], images, masks)
 
 
-def _chosen(found: list, path: Path, root: Path) -> list:
+def _chosen(found: Pairs, path: Path, root: Path) -> Pairs:
     """Those of `found` that the list `path` names by stem, file name, or path."""
-    stems = Counter(image.stem for _, image, _ in found)
-    by_name: dict[str, tuple] = {}
-    for entry in found:
-        id, image, _ = entry
+    stems = Counter(map(stem, found.images))
+    by_name: dict[str, int] = {}
+    for place, (id, image) in enumerate(zip(found.ids, map(Path, found.images), strict=True)):
         whole = image.relative_to(root)
         names = [id, f"{id}{image.suffix}", str(whole), str(whole.with_suffix(""))]
         names += [image.stem, image.name] if stems[image.stem] == 1 else []
-        by_name |= {one_form(name): entry for name in names}
+        by_name |= {one_form(name): place for name in names}
     chosen = []
     for line in read_ids(path):
         name = one_form(line.text.lstrip("/"))
         if name not in by_name:
             raise FileNotFoundError(f"{path}, line {line.number}: there is no picture called {line.text}")
         chosen.append(by_name[name])
-    return chosen
+    return Pairs(*([column[place] for place in chosen] for column in found))

@@ -184,4 +184,4 @@ def _whole(values: np.ndarray, path: Path, how: MaskReading) -> np.ndarray:
 
 
 def _as_one_page(header: Header) -> Header:
-    return Header(**(header.__dict__ | {"pages": 1}))
+    return header._replace(pages=1)

@@ -6,8 +6,9 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
+from typing import NamedTuple
 
-from dataset.files import PICTURES, inside
+from dataset.files import PICTURES, below, inside, stem
 
 SAMPLED = 60  # names looked at for a proposal
 JOINTS = "_-. "  # signs that go with an affix
@@ -43,21 +44,29 @@ class Affixes:
         return "\n".join(parts)
 
 
-@dataclass(frozen=True)
-class Found:
-    """A picture file, by which it can be paired.
+class Found(NamedTuple):
+    """Picture files, by which they can be paired.
 
     Attributes:
-        path: of the file. stem: its name without extension and affixes. key: with the folders that differ.
+        paths: of the files. stems: their names without extension and affixes. keys: with the folders that
+            differ.
     """
 
-    path: Path
-    stem: str
-    key: str
+    paths: list[str]
+    stems: list[str]
+    keys: list[str]
 
 
-def files(root: Path, place: str, source: Path) -> list[tuple[Path, str]]:
-    """The pictures of a folder or a pattern below `root`, with what varies in their names; sorted.
+class Pairs(NamedTuple):
+    """Ids, pictures and masks; None where there is no mask."""
+
+    ids: list[str]
+    images: list[str]
+    masks: list[str | None]
+
+
+def files(root: Path, place: str, source: Path) -> tuple[list[str], list[str]]:
+    """Paths of the pictures of a folder or a pattern below `root`, and what varies in their names; sorted.
 
     A folder that holds no picture itself stands for all that lies below it. Names that begin with a dot are
     no pictures.
@@ -69,15 +78,18 @@ def files(root: Path, place: str, source: Path) -> list[tuple[Path, str]]:
     if not any(sign in place for sign in WILD) or path.is_dir():
         if not path.is_dir():
             raise FileNotFoundError(f"there is no folder {path}")
-        flat = [path / name for name in os.listdir(path) if is_picture(name)]
-        found = [file for file in flat if file.is_file()] or _below(path)
-        return sorted((file, str(file.relative_to(path).with_suffix(""))) for file in found)
+        with os.scandir(path) as entries:
+            flat = sorted(one.name for one in entries if is_picture(one.name) and one.is_file())
+        if flat:
+            return below(path, flat), [stem(name) for name in flat]
+        nested = sorted(_below(path))
+        return [*map(str, nested)], [str(file.relative_to(path).with_suffix("")) for file in nested]
     pattern = path.relative_to(root)
     try:
-        found = [file for file in root.glob(str(pattern)) if is_picture(file.name)]
+        found = sorted(file for file in root.glob(str(pattern)) if is_picture(file.name))
     except ValueError as error:
         raise ValueError(f"{source} has {place!r}, which is no pattern: {error}") from None
-    return sorted((file, _varying(file.relative_to(root), pattern)) for file in found)
+    return [*map(str, found)], [_varying(file.relative_to(root), pattern) for file in found]
 
 
 def is_picture(name: str) -> bool:
@@ -106,15 +118,23 @@ def _varying(file: PurePath, pattern: PurePath) -> str:
     return str(PurePath(*varying, file.stem))
 
 
-def stripped(found: Sequence[tuple[Path, str]], prefix: str, suffix: str) -> list[Found]:
-    """Those of `found` that have the affixes, known by what is between; accents in one form."""
-    result = []
-    for path, key in found:
-        stem = one_form(path.stem)
-        if stem.startswith(prefix) and stem.endswith(suffix) and len(stem) > len(prefix) + len(suffix):
-            stem = stem[len(prefix) : len(stem) - len(suffix)]
-            result.append(Found(path, stem, str(PurePath(one_form(key)).parent / stem)))
-    return result
+def stripped(paths: Sequence[str], keys: Sequence[str], prefix: str, suffix: str) -> Found:
+    """Those of `files` that have the affixes, known by what is between; accents in one form.
+
+    The last part of a key is the name of the file without extension.
+    """
+    keys = [one_form(key) for key in keys]
+    stems = [key.rpartition(os.sep)[2] for key in keys]
+    if not prefix and not suffix:
+        return Found([*paths], stems, keys)
+    found = Found([], [], [])
+    for path, name, key in zip(paths, stems, keys, strict=True):
+        if name.startswith(prefix) and name.endswith(suffix) and len(name) > len(prefix) + len(suffix):
+            part = name[len(prefix) : len(name) - len(suffix)]
+            found.paths.append(path)
+            found.stems.append(part)
+            found.keys.append(key[: len(key) - len(name)] + part)
+    return found
 
 
 def one_form(name: str) -> str:
@@ -122,36 +142,33 @@ def one_form(name: str) -> str:
     return unicodedata.normalize("NFC", name)
 
 
-def index(found: Sequence[Found]) -> dict[str, Found] | None:
-    """`found` by stem, if no two have the same."""
-    by_stem = {one.stem: one for one in found}
-    return by_stem if len(by_stem) == len(found) else None
-
-
-def pairs(images: list[Found], masks: list[Found]) -> list[tuple[str, Path, Path | None]]:
-    """Id, picture and mask of each of `images`; None where there is no mask.
+def pairs(images: Found, masks: Found) -> Pairs:
+    """Id, picture and mask of each of `images`.
 
     Files are known by their names; where one occurs in several folders, by folders and names.
 
     Raises:
         ValueError: if neither is unique.
     """
-    by_stem = index(masks)
-    if by_stem is not None and index(images) is not None:
-        return [
-            (one.stem, one.path, by_stem[one.stem].path if one.stem in by_stem else None) for one in images
-        ]
-    by_key = {one.key: one for one in masks}
-    twice = {key for key, times in Counter(one.key for one in masks).items() if times > 1}
-    stems = Counter(one.stem for one in masks)
-    apart = [one.stem for one in images if one.key not in by_key and stems[one.stem] > 1]
-    if len(by_key) < len(masks) or apart:
-        name = apart[0] if apart else next(one.stem for one in masks if one.key in twice)
-        twins = " and ".join([str(one.path) for one in masks if one.stem == name][:2])
+    by_stem = dict(zip(masks.stems, masks.paths, strict=True))
+    if len(by_stem) == len(masks.stems) and len({*images.stems}) == len(images.stems):
+        return Pairs(images.stems, images.paths, [*map(by_stem.get, images.stems)])
+    by_key = dict(zip(masks.keys, masks.paths, strict=True))
+    twice = {key for key, times in Counter(masks.keys).items() if times > 1}
+    stems = Counter(masks.stems)
+    apart = [
+        name
+        for name, key in zip(images.stems, images.keys, strict=True)
+        if key not in by_key and stems[name] > 1
+    ]
+    if twice or apart:
+        name = apart[0] if apart else masks.stems[[key in twice for key in masks.keys].index(True)]
+        same = [path for path, other in zip(masks.paths, masks.stems, strict=True) if other == name]
         raise ValueError(
-            f"has two masks of the same name, {twins}; give patterns that tell them apart, or a list file"
+            f"has two masks of the same name, {' and '.join(same[:2])}; give patterns that tell them apart, "
+            "or a list file"
         )
-    return [(one.key, one.path, by_key[one.key].path if one.key in by_key else None) for one in images]
+    return Pairs(images.keys, images.paths, [*map(by_key.get, images.keys)])
 
 
 def propose(images: Sequence[Path], masks: Sequence[Path]) -> Affixes | None:

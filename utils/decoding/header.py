@@ -1,6 +1,6 @@
 """What is known of a picture file before it is decoded, and the refusal of files that cannot be used."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 LOSSY_TIFF = ("jpeg", "tiff_jpeg", "webp")  # compressions
 SWAPS_SIDES = (5, 6, 7, 8)
@@ -19,8 +19,7 @@ class BadFileError(ValueError):
         self.kind, self.cure = kind, cure
 
 
-@dataclass(frozen=True)
-class Header:
+class Header(NamedTuple):
     """What is known of a picture file without its pixels.
 
     Attributes:
