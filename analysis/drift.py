@@ -26,9 +26,7 @@ import torch
 from torch import Tensor
 
 from analysis.commands import Parser, at_least, main, text_table, write_csv
-from analysis.drift_figures import draw_classes, draw_cosines, draw_summary
 from analysis.features import all_classes, features_of, part_of, train_views
-from analysis.figures import save_figure, style
 from analysis.prototypes import ClassMeans, cosines, labels_at, published_labels_at, taught_rows
 from analysis.runs import find_runs
 from analysis.trained import Trained
@@ -110,6 +108,9 @@ def draw_all(
     has_background: bool,
 ) -> None:
     """Every figure, from the `rows` of drift.csv; `drawn` is each class's name as fonts can write it."""
+    from analysis.drift_figures import draw_classes, draw_cosines, draw_summary  # half a second of imports
+    from analysis.figures import save_figure, style
+
     rows = [row | {"class": drawn[row["class"]], "run": written(row["run"])} for row in rows]
     names = list(drawn.values())
     with style([*names, *map(written, measured)]):
