@@ -17,7 +17,7 @@ blending classes.
 import io
 import sys
 from argparse import Namespace
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -27,14 +27,11 @@ import torch
 from torch import Tensor
 
 from analysis.commands import Parser, at_least, main, text_table, write_csv
-from analysis.drift_figures import draw_classes, draw_cosines, draw_summary
 from analysis.features import all_classes, outputs_of, part_of, train_views
-from analysis.figures import save_figure, style
 from analysis.prototypes import ClassMeans, cosines, labels_at, published_labels_at, taught_rows
 from analysis.runs import find_runs
 from analysis.trained import Trained
 from utils.files import write_bytes
-from utils.pictures.fonts import written
 
 NOTE = "means over the classes of step 0; cosines to what they were when learned; nearest mean of all classes"
 NOTE_ON_BACKGROUND = "; background is left out as in summary.png, +bg: it counts"
@@ -101,33 +98,10 @@ def work(options: Namespace) -> None:
     has_background = trained.dataset.has_background
     print(table(rows, names[0] if has_background else ""))
     print(NOTE + NOTE_ON_BACKGROUND * has_background)
+    from analysis.drift_figures import draw_all  # half a second of imports
+
     draw_all(out, rows, measured, drawn, has_background=has_background)
     print(f"tables and figures are in {out}")
-
-
-def draw_all(
-    out: Path,
-    rows: Sequence[dict],
-    measured: Mapping[str, Sequence[Measured]],
-    drawn: Mapping[str, str],
-    *,
-    has_background: bool,
-) -> None:
-    """Every figure, from the `rows` of drift.csv; `drawn` is each class's name as fonts can write it."""
-    rows = [row | {"class": drawn[row["class"]], "run": written(row["run"])} for row in rows]
-    names = list(drawn.values())
-    with style([*names, *map(written, measured)]):
-        save_figure(draw_summary(rows, has_background=has_background), out / "summary.png")
-        for run, steps in measured.items():
-            file, run = file_name(run), written(run)
-            own = [row for row in rows if row["run"] == run]
-            save_figure(draw_cosines(run, steps, names), out / f"{file}_cosines.png")
-            save_figure(draw_classes(run, own, names), out / f"{file}_classes.png")
-
-
-def file_name(run: str) -> str:
-    """The name of a run as part of a file's name."""
-    return run.replace("*", "_STAR").replace("/", "_")
 
 
 def class_means(trained: Trained, reduce, num_images: int, title: str) -> ClassMeans:

@@ -1,12 +1,18 @@
 """The figures of `analysis.drift`."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.figure import Figure
 
 from analysis.evenly import evenly
-from analysis.figures import figure, heat_map, legend, look, show_all, step_ticks
+from analysis.figures import figure, heat_map, legend, look, save_figure, show_all, step_ticks, style
+from utils.pictures.fonts import written
+
+if TYPE_CHECKING:
+    from analysis.drift import Measured
 
 WIDTH, HEIGHT = 17.0, 10.5  # inches that a screen shows at once
 SHOWN, ACROSS = 6, 3  # cosine maps of a run, and how many of them stand beside each other
@@ -117,3 +123,28 @@ def draw_classes(run: str, rows: Sequence[dict], names: Sequence[str]) -> Figure
         axes.set_xlabel("after step")
     made.colorbar(drawn, ax=list(panels), label="cosine, or share of pixels", extend="min", shrink=0.8)
     return made
+
+
+def draw_all(
+    out: Path,
+    rows: Sequence[dict],
+    measured: "Mapping[str, Sequence[Measured]]",
+    drawn: Mapping[str, str],
+    *,
+    has_background: bool,
+) -> None:
+    """Every figure, from the `rows` of drift.csv; `drawn` is each class's name as fonts can write it."""
+    rows = [row | {"class": drawn[row["class"]], "run": written(row["run"])} for row in rows]
+    names = list(drawn.values())
+    with style([*names, *map(written, measured)]):
+        save_figure(draw_summary(rows, has_background=has_background), out / "summary.png")
+        for run, steps in measured.items():
+            file, run = file_name(run), written(run)
+            own = [row for row in rows if row["run"] == run]
+            save_figure(draw_cosines(run, steps, names), out / f"{file}_cosines.png")
+            save_figure(draw_classes(run, own, names), out / f"{file}_classes.png")
+
+
+def file_name(run: str) -> str:
+    """The name of a run as part of a file's name."""
+    return run.replace("*", "_STAR").replace("/", "_")

@@ -3,10 +3,8 @@
 from collections.abc import Collection, Mapping
 
 import numpy as np
-from matplotlib import colormaps
 from numpy import ndarray
 from PIL import Image, ImageDraw
-from scipy import ndimage
 
 from utils.labels import BACKGROUND, IGNORE
 from utils.pictures.fonts import font, written
@@ -18,7 +16,6 @@ ERRORS = {
     "confused: taken for another class": (230, 90, 0),
     "invented: background taken for a class": (86, 180, 233),
 }
-SURE_TO_UNSURE = colormaps["cividis"]  # perceptually uniform, safe for colour blindness
 SHARE = 0.6  # of the prediction's colour in an overlay
 
 
@@ -67,7 +64,10 @@ def dimmed(image: ndarray) -> ndarray:
 
 def uncertainty(unsure: ndarray) -> ndarray:  # (H, W) in 0..1
     """Uncertainty from 0 (dark blue) to 1 (yellow) as colours, uint8 (H, W, 3)."""
-    return (SURE_TO_UNSURE(unsure)[..., :3] * 255).round().astype(np.uint8)
+    from matplotlib import colormaps  # takes longer to import than most pictures to draw
+
+    # Perceptually uniform, safe for colour blindness.
+    return (colormaps["cividis"](unsure)[..., :3] * 255).round().astype(np.uint8)
 
 
 def uncertainty_legend() -> list[tuple[str, tuple[int, int, int]]]:
@@ -110,6 +110,8 @@ def place_for(region: ndarray, width: int, height: int) -> tuple[int, int] | Non
     A tenth of the box may lie outside of the region, for letters do not fill it, but none of it outside of
     the picture.
     """
+    from scipy import ndimage
+
     if width > region.shape[1] or height > region.shape[0]:
         return None
     inside = ndimage.uniform_filter(region.astype(np.float32), (height, width), mode="constant")
@@ -123,6 +125,8 @@ def place_for(region: ndarray, width: int, height: int) -> tuple[int, int] | Non
 
 def regions(labels: ndarray, wanted: Collection[int]) -> list[tuple[int, ndarray]]:
     """The three largest regions of each of the labels `wanted`, as bool (H, W); larger ones first."""
+    from scipy import ndimage
+
     found = []
     for label in sorted(set(np.unique(labels).tolist()) & set(wanted)):
         numbered, _ = ndimage.label(labels == label)

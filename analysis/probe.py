@@ -20,7 +20,6 @@ import torch
 
 from analysis.commands import Parser, at_least, main, percent, progress, text_table, write_csv
 from analysis.features import all_classes, fixed_views, part_of, random_views, train_views
-from analysis.figures import figure, legend, look, save_figure, show_all, step_ticks, style
 from analysis.linear_probe import Probe, fit_probe
 from analysis.runs import find_runs
 from analysis.trained import Trained
@@ -65,8 +64,10 @@ def work(options: Namespace) -> None:
     views = "fresh random crops (published protocol)" if settings.random_views else "fixed central views"
     print(table(rows))
     print(f"mIoU in %, fg: without background; probes: {options.epochs} epochs, lr {options.lr:g}, {views}")
+    from analysis.figures import save_figure, style  # half a second of imports
+
     with style(row["run"] for row in rows):
-        save_figure(draw(rows, trained), out / "probe.png")
+        save_figure(draw(rows, has_background=trained.dataset.has_background), out / "probe.png")
     print(f"{out / 'probe.csv'} {out / 'probe.png'}")
 
 
@@ -141,8 +142,10 @@ def scores(row: dict) -> list[float | None]:
     return [value for key, value in row.items() if key.startswith(("observed", "probed"))]
 
 
-def draw(rows: Sequence[dict], trained: Trained):
+def draw(rows: Sequence[dict], *, has_background: bool):
     """Observed against probed mIoU over the steps: as in the paper, and for the classes of step 0."""
+    from analysis.figures import figure, legend, look, show_all, step_ticks
+
     made = figure(
         10.5,
         4.4,
@@ -150,7 +153,7 @@ def draw(rows: Sequence[dict], trained: Trained):
     )
     panels = made.subplots(1, 2, sharey=True)
     left = "All classes: observed on those seen so far, probed on all"
-    right = "Classes of step 0 without background" if trained.dataset.has_background else "Classes of step 0"
+    right = "Classes of step 0 without background" if has_background else "Classes of step 0"
     names = list(dict.fromkeys(row["run"] for row in rows))
     for axes, title, keys in zip(
         panels, (left, right), (("observed", "probed"), ("observed_base", "probed_base")), strict=True

@@ -2,7 +2,6 @@
 
 import io
 import time
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -265,11 +264,10 @@ def test_no_figure_cuts_a_marker_off():
     colour = np.array([int(COLOURS[0][at : at + 2], 16) for at in (1, 3, 5)])
     kinds = {"observed": 0.2, "probed": 0.3, "probed_seen": 0.3, "observed_base": 0.95, "probed_base": 0.0}
     rows = [{"run": "FT", "step": step, **kinds} for step in range(2)]
-    trained = SimpleNamespace(dataset=SimpleNamespace(has_background=True))
     curves = [{"run": "FT", "step": step, "class": name, "taught": 0, "feature": 1.0, "row": -0.9,
                "alignment": 0.0, "recall": step, "nearest_mean": 0.0} for step in range(2)
               for name in ("background", "disc")]  # fmt: skip
-    for made in (probe.draw(rows, trained), draw_summary(curves, has_background=True)):
+    for made in (probe.draw(rows, has_background=True), draw_summary(curves, has_background=True)):
         found = markers_of(made, colour)
         assert len(found) >= 16 and all(found), found
 

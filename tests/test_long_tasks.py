@@ -1,7 +1,5 @@
 """Figures of 51 steps and 151 classes: no larger than a screen, and legible."""
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 import torch
@@ -54,7 +52,7 @@ def test_curves_over_many_steps_have_room_for_ticks_and_markers(draw):
     else:
         keys = ("observed", "probed", "observed_base", "probed_base")
         rows = [{"run": row["run"], "step": row["step"], **dict.fromkeys(keys, 0.5)} for row in ROWS[::2]]
-        made = probe.draw(rows, SimpleNamespace(dataset=SimpleNamespace(has_background=True)))
+        made = probe.draw(rows, has_background=True)
     for axes in made.axes:
         assert 4 <= sum(0 <= place <= STEPS - 1 for place in axes.get_xticks()) <= 16
         first, second, *_ = axes.get_lines()

@@ -61,6 +61,11 @@ def test_the_report_imports_no_pytorch_before_it_reads_logs():
     assert not heavy and int(count) < 600
 
 
+def test_the_analyses_of_networks_import_no_figures_before_they_draw():
+    count, *heavy = imported("from analysis import drift, export, predict, probe, queries, visualize")
+    assert heavy == ["torch"] and int(count) < 1600
+
+
 def test_a_registry_imports_a_part_when_it_is_asked_for_and_takes_new_ones():
     parts = Registry({"decoder": "json:JSONDecoder", "none": "there.is:nothing"})
     assert list(parts) == ["decoder", "none"] and "decoder" in parts
