@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -10,9 +9,6 @@ from matplotlib.figure import Figure
 from analysis.evenly import evenly
 from analysis.figures import figure, heat_map, legend, look, save_figure, show_all, step_ticks, style
 from utils.pictures.fonts import written
-
-if TYPE_CHECKING:
-    from analysis.drift import Measured
 
 WIDTH, HEIGHT = 17.0, 10.5  # inches that a screen shows at once
 SHOWN, ACROSS = 6, 3  # cosine maps of a run, and how many of them stand beside each other
@@ -49,9 +45,9 @@ def draw_summary(rows: Sequence[dict], *, has_background: bool) -> Figure:
         axes.set(title=title, xlabel="network after step")
         step_ticks(axes, steps)
     for number, name in enumerate(names):
-        for key, style, filled in (("recall", "-", "full"), ("nearest_mean", "--", "none")):
+        for key, line, filled in (("recall", "-", "full"), ("nearest_mean", "--", "none")):
             places, values = means(base, name, key)
-            panels[3].plot(places, 100 * np.array(values), style, fillstyle=filled,
+            panels[3].plot(places, 100 * np.array(values), line, fillstyle=filled,
                            **look(number, len(steps)))  # fmt: skip
     panels[3].set(
         title="Recognised pixels, %;\ndashed: by the nearest class mean", xlabel="network after step"
@@ -128,12 +124,14 @@ def draw_classes(run: str, rows: Sequence[dict], names: Sequence[str]) -> Figure
 def draw_all(
     out: Path,
     rows: Sequence[dict],
-    measured: "Mapping[str, Sequence[Measured]]",
+    measured: Mapping[str, Sequence],
     drawn: Mapping[str, str],
     *,
     has_background: bool,
 ) -> None:
-    """Every figure, from the `rows` of drift.csv; `drawn` is each class's name as fonts can write it."""
+    """Every figure. `rows` are those of drift.csv, `measured` has the `analysis.drift.Measured` of each run's
+    steps, and `drawn` each class's name as fonts can write it.
+    """
     rows = [row | {"class": drawn[row["class"]], "run": written(row["run"])} for row in rows]
     names = list(drawn.values())
     with style([*names, *map(written, measured)]):
