@@ -11,6 +11,7 @@ from experiment.files import RunFiles
 from methods import METHODS
 from methods.build import why_step0
 from metrics.cost import Clock
+from utils import cpu, gpu
 from utils.distributed import world_size
 
 GENERATED = "shapes"
@@ -19,7 +20,7 @@ ASKED = ("method", "task", "backbone", "epochs", "lr", "batch_size", "crop_size"
 
 
 def assumed(config: SimpleNamespace) -> list[str]:
-    """Lines on what nobody chose: values that are mere defaults, and random weights."""
+    """Lines on what nobody chose: values that are mere defaults, random weights, a slow precision."""
     lines, values = [], build.flat(config)
     taken = [name for name in ASKED if config.sources[name].startswith("default")]
     if taken:
@@ -27,6 +28,11 @@ def assumed(config: SimpleNamespace) -> list[str]:
         lines.append(f"nobody chose, so assumed: {', '.join(words)} (--explain shows every value)")
     if not config.test:
         lines.append(f"backbone {config.backbone} starts {weights_in_words(config.pretrained_path)}")
+    if config.precision == "bf16" and not gpu.found() and cpu.lacks_bf16():
+        lines.append(
+            "warning: this processor has no units for bf16, so iterations take about twice as long in it; "
+            "--precision fp32 is faster"
+        )
     chosen = config.sources["no_pretrained"] == "command line" and config.no_pretrained
     usual = config.dataset == GENERATED or has_one_label(config.dataset)  # no pre-training
     if not config.pretrained_path and not chosen and not usual and not config.test:

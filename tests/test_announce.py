@@ -7,6 +7,7 @@ from config import announce, build
 from metrics.cost import Clock
 from tasks import make_step
 from tests.conftest import SMALL
+from utils import cpu, gpu
 
 
 def said(*words):
@@ -34,6 +35,23 @@ def test_random_weights_on_real_data_are_a_warning_with_the_cure_unless_they_are
     assert "random weights" in warning and "--no_pretrained" in warning
     assert not any("warning" in line for line in said(*words, "--no_pretrained"))
     assert not any("warning" in line for line in said())
+
+
+@pytest.mark.parametrize(
+    ("cpuinfo", "warned"),
+    [("flags\t\t: fpu avx512f avx512_bf16\n", False), ("processor : 0\nflags : fpu avx2 avx512f\n", True),
+     ("Features : fp asimd bf16\n", False), ("Features : fp asimd\n", True), ("", False), (None, False)],
+)  # fmt: skip
+def test_bf16_on_a_processor_without_units_for_it_is_a_warning(cpuinfo, warned, tmp_path, monkeypatch):
+    monkeypatch.setattr(cpu, "CPUINFO", tmp_path / "cpuinfo")
+    monkeypatch.setattr(gpu, "found", lambda: False)
+    if cpuinfo is not None:
+        cpu.CPUINFO.write_text(cpuinfo)
+    lines = [line for line in said("--precision", "bf16") if "bf16" in line]
+    assert len(lines) == warned and all("--precision fp32" in line for line in lines)
+    assert not any("bf16" in line for line in said("--precision", "fp32"))
+    monkeypatch.setattr(gpu, "found", lambda: True)
+    assert not any("bf16" in line for line in said("--precision", "bf16"))
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from torch.autograd import gradcheck
 from utils.labels import IGNORE
 from utils.losses import contrastive
 from utils.losses.class_similarity import class_means, of_new_class, resemblance, resemblance_kd
-from utils.losses.contrastive import choose_pixels, pixel_contrast, spatial_attention
+from utils.losses.contrastive import Pixels, choose_pixels, pixel_contrast, spatial_attention
 
 NUM_OLD, NUM_ALL = 3, 5
 
@@ -68,6 +68,22 @@ def test_contrast_is_defined_for_every_batch(fill, images):
     loss = contrast(*inputs)
     loss.backward()
     assert loss.isfinite() and inputs[0].grad.isfinite().all()
+
+
+@pytest.mark.parametrize("fill", [None, 0, 1, NUM_ALL - 1, IGNORE])
+def test_padding_in_place_of_counting_changes_nothing(fill, monkeypatch):
+    """As on GPUs, which need not be waited for then."""
+    inputs = batch(None if fill is None else torch.full((2, 6, 8), fill))
+    found = []
+    for padded in (False, True):
+        if padded:
+            monkeypatch.setattr(Pixels, "without_padding", lambda pixels: pixels)
+        loss = contrast(*inputs)
+        found.append((loss, *torch.autograd.grad(loss, inputs[0])))
+    for one, other in zip(*found, strict=True):
+        torch.testing.assert_close(one, other)
+    pixels = choose_pixels(*inputs, max_label=NUM_ALL - 1)
+    assert len(pixels.anchors) == 24 and len(pixels.contrasts) == 48
 
 
 def test_contrast_of_nothing_is_zero():

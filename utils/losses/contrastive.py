@@ -10,6 +10,7 @@ from torch.utils.checkpoint import checkpoint
 from utils.labels import BACKGROUND
 
 ROWS = 1024  # anchors whose pairs are in memory at a time
+PADDING = -1  # label of rows that are compared with nothing
 
 
 def spatial_attention(features: Tensor) -> Tensor:  # (N, D, h, w)
@@ -25,6 +26,8 @@ def spatial_attention(features: Tensor) -> Tensor:  # (N, D, h, w)
 class Pixels:
     """A anchors and M = A + E contrasts that they are compared with; the first A contrasts are the anchors.
 
+    There may be PADDING among both, whose features as contrasts are zeros.
+
     Attributes:
         anchors: unit features of the student (A, D). contrasts: the same without graph, then the teacher's of
         pixels that it labelled alone (M, D). anchor_labels, contrast_labels: (A,), (M,).
@@ -39,6 +42,15 @@ class Pixels:
     anchor_probabilities: Tensor
     contrast_probabilities: Tensor
     first_new: Tensor
+
+    def without_padding(self) -> "Pixels":
+        """Only what is compared; a GPU has to be waited for, since it alone knows how much that is."""
+        labels = self.anchor_labels, self.contrast_labels
+        mine, both = ((kind != PADDING).nonzero().flatten() for kind in labels)
+        return Pixels(
+            self.anchors[mine], self.contrasts[both], self.anchor_labels[mine], self.contrast_labels[both],
+            self.anchor_probabilities[mine], self.contrast_probabilities[both], self.first_new,
+        )  # fmt: skip
 
     def joint_probabilities(self, rows: slice = slice(None)) -> Tensor:
         """Probability that the teacher gives both pixels of a pair the same class (rows, M)."""
@@ -71,23 +83,21 @@ def choose_pixels(
     small = torch.where(current, small, old_logits.argmax(1))
     chosen, by_teacher = small != BACKGROUND, (small != BACKGROUND) & ~current
 
-    # The two `nonzero` calls are the only ones that wait for the device.
-    mine, taught = chosen.flatten().nonzero().flatten(), by_teacher.flatten().nonzero().flatten()
-    both = torch.cat([mine, taught])
-
     student, teacher = (F.normalize(x, dim=1).movedim(1, -1).flatten(0, 2) for x in (features, old_features))
     probabilities = old_logits.softmax(1).movedim(1, -1).flatten(0, 2)  # (N h w, C_old)
-    anchors, pixel_labels = student[mine], small.flatten()
-    return Pixels(
-        anchors=anchors,
-        contrasts=torch.cat([anchors, teacher[taught]]).detach(),
-        anchor_labels=pixel_labels[mine],
-        contrast_labels=pixel_labels[both],
-        anchor_probabilities=probabilities[mine],
-        contrast_probabilities=probabilities[both],
+    small, chosen, by_teacher = small.flatten(), chosen.flatten(), by_teacher.flatten()
+    pixels = Pixels(
+        anchors=student,
+        contrasts=torch.cat([student * chosen[:, None], teacher * by_teacher[:, None]]).detach(),
+        anchor_labels=small.masked_fill(~chosen, PADDING),
+        contrast_labels=torch.cat([small.masked_fill(~kept, PADDING) for kept in (chosen, by_teacher)]),
+        anchor_probabilities=probabilities,
+        contrast_probabilities=torch.cat([probabilities, probabilities]),
         # Differs from UCD, which fails with an empty minimum if there is no labelled pixel.
-        first_new=torch.where(current, small, max_label + 1).min(),
+        first_new=torch.where(current.flatten(), small, max_label + 1).min(),
     )
+    # A CPU need not wait to know how many pixels there are, and compares no more than these.
+    return pixels.without_padding() if features.device.type == "cpu" else pixels
 
 
 def pair_losses(
@@ -105,12 +115,13 @@ def pair_losses(
     With s = <anchor, contrast> / temperature and m = max_j s_j, over the P(i) others of the same label:
     -1/P(i) sum_j weight_ij [ s_ij - m_i - log( exp(s_ij - m_i) + sum_k exp(s_ik) ) ], k of other labels. Only
     the positive's exponential is shifted by m, as published; an anchor without positive pair has loss 0.
+    PADDING is of no label.
     """
     similar = anchors @ contrasts.T / temperature  # (R, M)
-    positive = anchor_labels[:, None] == contrast_labels
-    negatives = similar.exp().masked_fill(positive, 0.0).sum(1, keepdim=True)
+    same, nothing = anchor_labels[:, None] == contrast_labels, contrast_labels == PADDING
+    negatives = similar.exp().masked_fill(same | nothing, 0.0).sum(1, keepdim=True)
     itself = torch.arange(len(anchors), device=anchors.device)[:, None] + first
-    positive = positive & (itself != torch.arange(len(contrasts), device=anchors.device))
+    positive = same & ~nothing & (itself != torch.arange(len(contrasts), device=anchors.device))
     shifted = similar - similar.detach().amax(1, keepdim=True)
     terms = (weights * (shifted - (shifted.exp() + negatives).log())).masked_fill(~positive, 0.0)
     pairs = positive.sum(1)
