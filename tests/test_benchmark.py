@@ -2,12 +2,16 @@
 
 import json
 
+import pytest
 import torch
 
+from dataset import build_dataset
 from scripts.benchmark import __main__ as benchmark
 from scripts.benchmark import heads as benchmark_heads
 from scripts.benchmark import losses as benchmark_losses
 from scripts.benchmark import methods as benchmark_methods
+from scripts.benchmark import runs as benchmark_runs
+from scripts.benchmark.runs import Spent
 from scripts.benchmark.steps import Bench
 from scripts.benchmark.tools import Row, distance, kept_bytes, number, peak_rate, plain_types, table
 from segmentation_module import Parts
@@ -97,3 +101,26 @@ def test_a_method_is_measured_at_its_second_step_beside_fine_tuning(tmp_path, ca
         assert set(measured) == {"ms", "times", "MiB"} and measured["ms"] > 0
         times = measured["times"]
         assert 0 < times["least"] <= times["time"] <= times["most"]
+
+
+def test_commands_are_measured_in_processes_of_their_own_above_their_imports(tmp_path):
+    forms = [f"x = b'1' * {size}" for size in (1, 200 * 2**20)]
+    small, large = (benchmark_runs.spent("-c", form, cwd=tmp_path) for form in forms)
+    assert small.cpu > 0 and 150 < large.peak - small.peak < 250
+    with pytest.raises(RuntimeError, match="ZeroDivisionError"):
+        benchmark_runs.spent("-c", "1 / 0", cwd=tmp_path)
+    assert benchmark_runs.spent("-c", "exit(2)", cwd=tmp_path, status=2).peak > 1
+    times = [[Spent(10.0, 300.0), Spent(5.0, 150.0)], [Spent(30.0, 200.0), Spent(5.0, 120.0)]]
+    made = benchmark_runs.row("a", times, [Spent(1.0, 100.0), Spent(1.0, 90.0)])
+    assert made.ratio == 4 and made.spread == (2, 6) and made.peak == (200, 60)
+    alone = benchmark_runs.row("a", [[Spent(5.0, 150.0)]], [Spent(1.0, 100.0)])
+    assert alone.ours == 5 and alone.ratio != alone.ratio and alone.peak[1] == 50
+
+
+def test_the_data_of_measured_commands_is_what_it_is_said_to_be(tmp_path):
+    large = benchmark_runs.large_picture(tmp_path, scale=2)
+    for file, classes in ((benchmark_runs.long_task(tmp_path, images=1), 60), (large, 150)):
+        dataset = build_dataset(str(file), "")
+        assert len(dataset.class_names) == classes + 1
+        masks = [dataset.read_mask(sample) for sample in dataset.samples("val")]
+        assert {int(label) for mask in masks for label in mask.unique()} == set(range(classes + 1))

@@ -6,6 +6,7 @@
     python -m scripts.benchmark all --json figures.json
     python -m scripts.benchmark methods --classes 21           # each in a process of its own: half an hour
     python -m scripts.benchmark heads                          # masks beside pixels, at 128 and 512 pixels
+    python -m scripts.benchmark runs --against ../older        # whole commands: ten minutes
 
 On a GPU (the first one that PyTorch sees) sizes default to 512 pixels and 24 images in bf16. Both forms take
 turns in one process; a row has the medians over the rounds, the median of the rounds' ratios, and how far the
@@ -29,12 +30,13 @@ from scripts.benchmark import heads as benchmark_heads
 from scripts.benchmark import losses as benchmark_losses
 from scripts.benchmark import methods as benchmark_methods
 from scripts.benchmark import norm as benchmark_norm
+from scripts.benchmark import runs as benchmark_runs
 from scripts.benchmark import steps as benchmark_steps
 from scripts.benchmark.tools import Row, plain_types, table
 from segmentation_module import Parts
 
 SECTIONS = ("data", "loss", "step", "eval", "norm")
-LONG = ("heads", "methods")  # which `all` leaves out
+LONG = ("heads", "methods", "runs")  # which `all` leaves out
 OLD = {21: 16, 151: 101}  # old classes of the published tasks 15-1 and 100-10
 
 
@@ -43,7 +45,8 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("section", choices=(*SECTIONS, *LONG, "all"), help="all: but heads and methods")
+    words = f"all: but {', '.join(LONG)}"
+    parser.add_argument("section", choices=(*SECTIONS, *LONG, "all"), help=words)
     parser.add_argument("--backbone", default="resnet101", choices=tuple(BACKBONES))
     parser.add_argument("--classes", type=int, nargs="+", default=(21, 151), help="all classes, old and new")
     parser.add_argument("--size", type=int, help="side of the images (CPU: 512, and 128 in whole iterations)")
@@ -51,6 +54,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, help="(CPU: 3, GPU: 20)")
     parser.add_argument("--precision", choices=tuple(PRECISIONS), help="of the network (CPU: fp32)")
     parser.add_argument("--compile", action="store_true", help="compile losses and networks")
+    parser.add_argument("--against", default="", help="`runs`: another checkout whose commands take turns")
     parser.add_argument("--json", default="", help="also write the rows to this file")
     return parser.parse_args(argv)
 
@@ -62,6 +66,8 @@ def measure(section: str, options: argparse.Namespace, device: torch.device) -> 
     size, images = options.size or 512, options.batch or (24 if cuda else 1)
     iteration = options.size or (512 if cuda else 128), options.batch or (24 if cuda else 2)
     classes = [(OLD.get(number, max(1, number * 3 // 4)), number) for number in options.classes]
+    if section == "runs":
+        return benchmark_runs.rows(rounds=rounds, against=options.against)
     if section == "data":
         return benchmark_data.rows(size=size, rounds=rounds)
     if section == "loss":

@@ -1,0 +1,210 @@
+"""Table `runs`: whole commands, each in a process of its own: CPU time, and peak memory above the imports.
+
+`--against FOLDER` lets the commands of another checkout, e.g. of an older version, take turns with ours.
+"""
+
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+
+import numpy as np
+from PIL import Image
+
+from scripts.benchmark.tools import Row
+
+ROOT = Path(__file__).resolve().parents[2]
+TINY = "--method FT --backbone tiny --recipe none --epochs 1 --num_workers 0".split()
+ANALYSES = ("visualize", "predict", "probe", "drift", "report")
+CLASSES, LARGE = 60, 150  # of the long task, and of the large picture; with background one more each
+# On Linux the peak of a process starts at that of the one that starts it: let that be a small one.
+LAUNCHER = """
+import os, sys
+child = os.spawnv(os.P_NOWAIT, sys.executable, [sys.executable, *sys.argv[2:]])
+_, status, used = os.wait4(child, 0)
+with open(sys.argv[1], "w") as file:
+    print(used.ru_utime + used.ru_stime, used.ru_maxrss, file=file)
+sys.exit(os.waitstatus_to_exitcode(status))
+"""
+FIGURE = """
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+import torch
+from analysis.drift_figures import draw_cosines
+from analysis.figures import save_figure
+cosines = torch.rand(151, 151)
+steps = [SimpleNamespace(step=k, cosines=cosines, taught=[0] * 101 + [*range(1, 51)]) for k in range(51)]
+if sys.argv[1:]:
+    save_figure(draw_cosines("FT", steps, [f"class {k}" for k in range(151)]), Path(sys.argv[1]))
+"""
+KEEPING = """
+import sys
+from pathlib import Path
+import torch
+from analysis.kept import Kept
+kept = Kept(memory=float(sys.argv[1]), folder=Path(sys.argv[2]), expected=400)
+for number in range(int(sys.argv[3])):
+    kept.append(torch.rand(256, 32, 32), torch.zeros(512, 512, dtype=torch.uint8))
+for number in range(len(kept)):
+    kept[number]
+"""
+
+
+@dataclass(frozen=True)
+class Spent:
+    """What one process took: CPU milliseconds, and peak resident size in MiB."""
+
+    cpu: float
+    peak: float
+
+
+def spent(*words: object, cwd: Path, status: int = 0) -> Spent:
+    """Run Python with `words` in `cwd`, on one thread; what it took.
+
+    Raises:
+        RuntimeError: with the end of its errors, if it ends with another `status`.
+    """
+    env = os.environ | {"OMP_NUM_THREADS": "1", "TQDM_DISABLE": "1"}
+    with TemporaryDirectory() as folder:
+        file = Path(folder) / "spent"
+        launch = [sys.executable, "-S", "-c", LAUNCHER, file, *map(str, words)]
+        done = subprocess.run(launch, cwd=cwd, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+                              text=True)  # fmt: skip
+        if done.returncode != status:
+            raise RuntimeError(f"{' '.join(map(str, words))[:200]}: {done.stderr[-2000:]}")
+        seconds, peak = map(float, file.read_text(encoding="utf-8").split())
+    scale = 2**20 if sys.platform == "darwin" else 2**10  # ru_maxrss: bytes there, else KiB
+    return Spent(1000 * seconds, peak / scale)
+
+
+def rows(*, rounds: int, against: str = "") -> list[Row]:
+    """All rows; forms of `against` are called plain."""
+    trees = [Path(against).resolve(), ROOT] if against else [ROOT]
+    with TemporaryDirectory() as folder:
+        place = Path(folder)
+        return [
+            *(start_up(name, trees, rounds=rounds) for name in ANALYSES),
+            again(long_task(place), place, rounds=rounds),
+            evaluation(large_picture(place), place, trees, rounds=rounds),
+            figure(place, trees, rounds=rounds),
+            keeping(place, rounds=rounds),
+        ]
+
+
+def row(name: str, times: Sequence[Sequence[Spent]], without: Sequence[Spent] = ()) -> Row:
+    """One row of the rounds' `times`, (plain, ours) or ours alone; `without`: the same without the work."""
+    *plain, ours = ([one.cpu for one in form] for form in zip(*times, strict=True))
+    made = Row(name, ours=median(ours))
+    if plain:
+        ratios = [a / b for a, b in zip(plain[0], ours, strict=True)]
+        made.plain, made.ratio = median(plain[0]), median(ratios)
+        made.spread = min(ratios), max(ratios)
+    if without:
+        above = [max(one.peak for one in form) - base.peak
+                 for form, base in zip(zip(*times, strict=True), without, strict=True)]  # fmt: skip
+        made.peak = (above[0] if plain else float("nan"), above[-1])
+    return made
+
+
+def start_up(name: str, trees: Sequence[Path], *, rounds: int) -> Row:
+    """An analysis until it says that there is no such run."""
+    words = ("-m", f"analysis.{name}", "/nowhere")
+    times = [[spent(*words, cwd=tree, status=2) for tree in trees] for _ in range(rounds)]
+    return row(f"start of analysis.{name}", times)
+
+
+def again(data: Path, place: Path, *, rounds: int) -> Row:
+    """A finished command of 51 steps against its first run."""
+    times = []
+    for number in range(rounds):
+        words = command(data, place / f"long {number}", *"--task 10-1 --crop_size 32 --batch_size 4".split())
+        times.append([spent(*words, cwd=ROOT) for _ in range(2)])
+    return row("51 steps: the first run, and the same command again", times)
+
+
+def evaluation(data: Path, place: Path, trees: Sequence[Path], *, rounds: int) -> Row:
+    """The test of a checkpoint on one picture of 4096 x 2160 and 151 classes, at full size."""
+    flags = "--task offline --crop_size 512 --batch_size 1 --eval full".split()
+    commands = [command(data, place / f"large {number}", *flags) for number in range(len(trees))]
+    for words, tree in zip(commands, trees, strict=True):
+        spent(*words, cwd=tree)  # trains
+    times = [[spent(*words, "--test", cwd=tree) for words, tree in zip(commands, trees, strict=True)]
+             for _ in range(rounds)]  # fmt: skip
+    modules = ["increments" if (tree / "increments.py").is_file() else "run" for tree in trees]
+    without = [spent("-c", f"import {module}", cwd=tree) for module, tree in zip(modules, trees, strict=True)]
+    return row("test of 4096 x 2160, 151 classes", times, without)
+
+
+def figure(place: Path, trees: Sequence[Path], *, rounds: int) -> Row:
+    """Cosines of class means and classifier rows, 51 steps, 151 classes; less the imports."""
+    file, pixels = place / "cosines.png", {}
+    base = [spent("-c", FIGURE, cwd=tree) for tree in trees]
+    times = []
+    for _ in range(rounds):
+        found = []
+        for name, tree, start in zip(("pixels of plain", "pixels")[-len(trees) :], trees, base, strict=True):
+            one = spent("-c", FIGURE, file, cwd=tree)
+            found.append(Spent(one.cpu - start.cpu, one.peak))
+            with Image.open(file) as picture:
+                pixels[name] = float(picture.width * picture.height)
+        times.append(found)
+    made = row("analysis.drift: cosines of 51 steps, 151 classes", times, base)
+    made.more = pixels
+    return made
+
+
+def keeping(place: Path, *, rounds: int) -> Row:
+    """500 MB of features held in memory, against --memory 0.1."""
+    forms = [1e12, 1e8]
+    times = [[spent("-c", KEEPING, memory, place, 400, cwd=ROOT) for memory in forms] for _ in range(rounds)]
+    without = [spent("-c", KEEPING, memory, place, 0, cwd=ROOT) for memory in forms]
+    return row("500 MB of features with --memory 0.1", times, without)
+
+
+def command(data: Path, place: Path, *more: object) -> list[object]:
+    """run.py with everything that it writes in `place`."""
+    folders = {"checkpoint": "checkpoints", "logdir": "logs", "results_dir": "results", "cache_dir": "cache"}
+    own = [word for flag, name in folders.items() for word in (f"--{flag}", place / name)]
+    return ["run.py", "--dataset", data, *TINY, *own, *more]
+
+
+def long_task(place: Path, *, images: int = 12) -> Path:
+    """A data set of 60 classes, a dozen (`images`) small training images each."""
+    made, colours = np.random.RandomState(0), np.random.RandomState(1).randint(256, size=(CLASSES + 1, 3))
+    for split, count in (("train", images), ("val", 1)):
+        for label in range(1, CLASSES + 1):
+            for number in range(count):
+                mask = np.zeros((40, 40), np.uint8)
+                top, left = made.randint(0, 24, 2)
+                mask[top : top + 16, left : left + 16] = label
+                save(place / "long", split, f"{label} {number}", colours[mask].astype(np.uint8), mask)
+    return described(place / "long", CLASSES)
+
+
+def large_picture(place: Path, *, scale: int = 16) -> Path:
+    """A data set of one picture of 4096 x 2160 (`scale` 16) with every class of 151."""
+    cells = (np.arange(135 * 256) % (LARGE + 1)).reshape(135, 256).astype(np.uint8)
+    for split in ("train", "val"):
+        mask = cells.repeat(scale, 0).repeat(scale, 1)
+        save(place / "large", split, "picture", np.stack([mask, 255 - mask, mask], axis=-1), mask)
+    return described(place / "large", LARGE)
+
+
+def save(root: Path, split: str, name: str, image: np.ndarray, mask: np.ndarray) -> None:
+    """One pair of a picture and its mask."""
+    for kind, pixels, suffix in (("images", image, "jpg"), ("masks", mask, "png")):
+        (root / split / kind).mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pixels).save(root / split / kind / f"{name}.{suffix}")
+
+
+def described(root: Path, classes: int) -> Path:
+    """The YAML file of a data set of so many classes and background."""
+    names = ", ".join(["background", *(f"class {number}" for number in range(1, classes + 1))])
+    splits = [f"{split}: {{images: {split}/images, masks: {split}/masks}}\n" for split in ("train", "val")]
+    (root / "data.yaml").write_text(f"classes: [{names}]\n{''.join(splits)}", encoding="utf-8")
+    return root / "data.yaml"
