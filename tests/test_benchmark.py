@@ -54,6 +54,8 @@ def test_iterations_start_with_the_loss_of_the_textbook():
         assert row.error < 1e-5
         assert {"network", "loss", "optimizer", "utilisation"} <= row.more.keys()
     assert found["FT / DFT*, both ours, 7 classes"].ratio > 0
+    for name in ("MiB", "PLOP"):
+        assert found[f"{name}, 7 classes, PyTorch's convolutions and optimizer"].error < 1e-5
 
 
 def test_evaluations_count_the_same_pixels():

@@ -30,6 +30,7 @@ from scripts.benchmark import heads as benchmark_heads
 from scripts.benchmark import losses as benchmark_losses
 from scripts.benchmark import methods as benchmark_methods
 from scripts.benchmark import norm as benchmark_norm
+from scripts.benchmark import products as benchmark_products
 from scripts.benchmark import runs as benchmark_runs
 from scripts.benchmark import steps as benchmark_steps
 from scripts.benchmark.tools import Row, plain_types, table
@@ -91,6 +92,7 @@ def measure(section: str, options: argparse.Namespace, device: torch.device) -> 
             found += benchmark_eval.rows(bench, rounds=rounds)
         elif section == "step":
             found += benchmark_steps.rows(bench, rounds=rounds, compiled=options.compile)
+            found += [] if cuda else benchmark_products.rows(bench, rounds=rounds)
     if section == "step":
         found += benchmark_steps.ladder(bench, rounds=rounds, compiled=options.compile)
         workers = min(2 if not cuda else 8, os.cpu_count() or 1)
