@@ -5,7 +5,9 @@ from pathlib import Path
 
 import numpy as np
 
-from dataset.base import Sample, SegmentationDataset
+from dataset.folder import Folder
+from dataset.samples import Sample
+from utils.decoding.decode import read_pixels
 from utils.labels import IGNORE
 from utils.pictures.segmentations import colour, save, sheet, tile
 
@@ -31,7 +33,7 @@ def chosen(counts: np.ndarray, number: int = NUMBER) -> list[int]:
     return sorted(picked)
 
 
-def write(dataset: SegmentationDataset, samples: Sequence[Sample], path: Path) -> None:
+def write(dataset: Folder, samples: Sequence[Sample], path: Path) -> None:
     """Image, mask and overlay of each of `samples`, two to a row, and the legend, as PNG in `path`.
 
     Raises:
@@ -39,8 +41,7 @@ def write(dataset: SegmentationDataset, samples: Sequence[Sample], path: Path) -
     """
     cells, seen = [], set()
     for sample in samples:
-        image, labels = (values.numpy() for values in dataset.read(sample))
-        image = image.transpose(1, 2, 0)
+        image, labels = read_pixels(sample.image, dataset.pictures), dataset.read_labels(sample)
         seen |= set(map(int, np.unique(labels)))
         mask = colour(labels, dataset.palette)
         mixed = np.where((labels == IGNORE)[..., None], image, image * (1 - SHARE) + mask * SHARE).astype(

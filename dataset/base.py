@@ -5,18 +5,21 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from dataset.samples import Sample, Samples
 from dataset.survey import Survey, count, mapped, strange
-from dataset.transform import AREA
 from tasks import Step
 from utils.decoding.counting import counted
 from utils.decoding.decode import AS_THEY_ARE, BadFileError, Reading, named, read_image, read_index_mask
 from utils.labels import IGNORE
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+AREA = (0.5, 2.0)  # of the image; shares above 1 never fit, so crops are 0.5 to 1 of the image
 
 
 class SegmentationDataset(ABC):
@@ -78,7 +81,7 @@ class SegmentationDataset(ABC):
             ValueError: if the dataset has no such split.
         """
 
-    def read(self, sample: Sample) -> tuple[Tensor, Tensor]:
+    def read(self, sample: Sample) -> "tuple[Tensor, Tensor]":
         """Picture uint8 (3, H, W) in RGB and dataset labels uint8 (H, W) of `sample`.
 
         Raises:
@@ -90,14 +93,14 @@ class SegmentationDataset(ABC):
             raise BadFileError(f"{sample.mask} is {own} pixels, but its image {sample.image} is {other}")
         return image, mask
 
-    def read_picture(self, sample: Sample) -> Tensor:
+    def read_picture(self, sample: Sample) -> "Tensor":
         """Picture uint8 (3, H, W) of `sample`, without touching its mask."""
         return read_image(sample.image, self.pictures)
 
-    def read_mask(self, sample: Sample) -> Tensor:
+    def read_mask(self, sample: Sample) -> "Tensor":
         """Dataset labels uint8 (H, W) of `sample`, without touching its picture."""
         mask = read_index_mask(sample.mask)
-        return mask if self.label_map is None else torch.from_numpy(self.label_map[mask.numpy()])
+        return mask if self.label_map is None else mask.new_tensor(self.label_map[mask.numpy()])
 
     def survey(self, sample: Sample) -> Survey:
         """What the scan of all masks notes of `sample`: pixels of each label, and what is wrong with it.

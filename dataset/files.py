@@ -11,7 +11,7 @@ import numpy as np
 
 from dataset.base import SegmentationDataset
 from dataset.samples import Sample, Samples
-from utils.distributed import is_main
+from utils.main_process import is_main
 
 log = logging.getLogger(__name__)
 

@@ -8,10 +8,9 @@ from contextlib import suppress
 from functools import cached_property
 from operator import add
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from dataset.files import FileDataset
 from dataset.own.description import Description, described_tasks
@@ -30,9 +29,12 @@ from task_tables import STEPS
 from tasks import Step
 from utils.decoding.decode import named
 from utils.decoding.header import BadFileError
-from utils.distributed import is_main
 from utils.labels import IGNORE
+from utils.main_process import is_main
 from utils.pictures.palette import borders, tell_apart
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 SPLITS = ("train", "val", "test")
 LOOKED_AT = 8  # training masks, for colours
@@ -132,9 +134,15 @@ class Folder(FileDataset):
         return np.array(owners) == (own.name if own.train is not None else "")
 
     # -- files -------------------------------------------------------------------------------------------
-    def read_mask(self, sample: Sample) -> Tensor:
+    def read_mask(self, sample: Sample) -> "Tensor":
+        import torch  # which a scan does not need
+
+        return torch.from_numpy(self.read_labels(sample))
+
+    def read_labels(self, sample: Sample) -> np.ndarray:
+        """The same as `read_mask`, as an array."""
         mask = named(sample.mask, lambda: read_mask(sample.mask, self.masks))
-        return torch.from_numpy(self.labels.labels(mask, sample.mask))
+        return self.labels.labels(mask, sample.mask)
 
     def survey(self, sample: Sample) -> Survey:
         return survey(self, sample)
@@ -206,7 +214,7 @@ class Folder(FileDataset):
             return
         for sample in samples[:: -(-len(samples) // LOOKED_AT) or 1]:
             with suppress(ValueError, OSError):
-                yield self.read_mask(sample).numpy()
+                yield self.read_labels(sample)
 
     def _indexed(self) -> dict[int, tuple]:
         try:

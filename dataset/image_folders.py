@@ -3,14 +3,15 @@
 import os
 from functools import cached_property
 from pathlib import Path
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from dataset.files import FileDataset, pictures
 from dataset.samples import Sample, Samples
 from utils.decoding.decode import BadFileError
 from utils.labels import IGNORE
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 SPLITS = ("train", "val")
 
@@ -53,14 +54,16 @@ class ImageFolders(FileDataset):
         ids = [f"{name}/{os.path.basename(path)}" for name, path in found]
         return Samples.of_columns(ids, [path for _, path in found])
 
-    def read(self, sample: Sample) -> tuple[Tensor, Tensor]:
+    def read(self, sample: Sample) -> "tuple[Tensor, Tensor]":
         """Picture uint8 (3, H, W) in RGB, and its label uint8 (1, 1)."""
         image = self.read_picture(sample)
         if image[0].numel() == 1:
             raise BadFileError(f"{sample.image} is a single pixel, and shows nothing: remove it")
         return image, self.read_mask(sample)
 
-    def read_mask(self, sample: Sample) -> Tensor:
+    def read_mask(self, sample: Sample) -> "Tensor":
+        import torch
+
         return torch.tensor([[self._labels[sample.id.partition("/")[0]]]], dtype=torch.uint8)
 
     @cached_property

@@ -5,19 +5,22 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from dataset.base import SegmentationDataset
 from dataset.content import contents
-from dataset.images import CroppedImages, StepImages, TrainImages
 from dataset.presence import Presence, presence
 from dataset.published_lists import published_rows
 from dataset.rules import EVALUATIONS, MASKINGS, PROTOCOLS, SETTINGS, SPLITS, held_out, label_table, select
 from dataset.samples import Samples
 from tasks import Step
-from utils.distributed import is_main
+from utils.main_process import is_main
 from utils.naming import closest
+
+if TYPE_CHECKING:
+    from dataset.images import StepImages, TrainImages
 
 INDEX_FILES = {"train": "train", "val": "val", "test": "test_on_val"}  # published names: <this>-<step>.npy
 
@@ -112,22 +115,26 @@ class IncrementData:
     val_share: float
 
     @property
-    def train(self) -> TrainImages:
+    def train(self) -> "TrainImages":
         """What the step trains on: random crops, indexed by (epoch, index)."""
+        from dataset.images import TrainImages  # brings PyTorch, for which a list of tasks need not wait
+
         samples, table = self.samples("train"), self.table("train")
         return TrainImages(self.dataset, samples, table, size=self.crop_size, seed=self.seed)
 
     @property
-    def val(self) -> StepImages:
+    def val(self) -> "StepImages":
         """Held-out images that show a new class, labelled as in training; not for measuring old classes."""
         return self._evaluated("val")
 
     @property
-    def test(self) -> StepImages:
+    def test(self) -> "StepImages":
         """Test images (or held-out ones of training) that show a class seen so far, labelled with all."""
         return self._evaluated("test")
 
-    def _evaluated(self, split: str) -> StepImages:
+    def _evaluated(self, split: str) -> "StepImages":
+        from dataset.images import CroppedImages, StepImages
+
         samples, table = self.samples(split), self.table(split)
         if self.evaluation == "full":
             return StepImages(self.dataset, samples, table)

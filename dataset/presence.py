@@ -19,8 +19,8 @@ from dataset.base import Sample, SegmentationDataset
 from dataset.samples import Samples
 from dataset.survey import SeenColours, Survey
 from dataset.threads import each_in_threads
-from utils.distributed import broadcast_object, is_main
 from utils.files import replacing
+from utils.main_process import is_main, of_main
 
 FORMAT = "2"  # of the cached files; part of their names
 STORED = {  # in them; those of earlier versions have eight bytes per number
@@ -103,7 +103,7 @@ def by_main(work: Callable[[], T]) -> T:
             outcome = work()
         except (ValueError, OSError) as error:
             outcome = error
-    outcome = broadcast_object(outcome)
+    outcome = of_main(outcome)
     if isinstance(outcome, Exception):
         raise outcome
     return outcome

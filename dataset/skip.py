@@ -7,7 +7,7 @@ from dataset.files import FileDataset
 from dataset.presence import accepted, by_main
 from dataset.threads import in_threads
 from utils.decoding.decode import BadFileError
-from utils.distributed import is_main
+from utils.main_process import is_main
 
 log = logging.getLogger(__name__)
 

@@ -9,11 +9,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from dataset.base import AREA
 from dataset.resize import resize, shorter_side
 
 Colour = tuple[float, float, float]
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # ImageNet, RGB in [0, 1]
-AREA = (0.5, 2.0)  # of the image; shares above 1 never fit, so crops are 0.5 to 1 of the image
 RATIO = (3 / 4, 4 / 3)  # width by height
 ATTEMPTS = 10
 

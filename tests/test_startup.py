@@ -66,6 +66,14 @@ def test_the_analyses_of_networks_import_no_figures_before_they_draw():
     assert heavy == ["torch"] and int(count) < 1600
 
 
+def test_lists_of_tasks_and_the_check_of_data_import_no_pytorch(small_data, tmp_path):
+    words = [str(small_data), "4-1", "--cache_dir", str(tmp_path)]
+    check = [str(small_data), "--picture", str(tmp_path / "look.png")]
+    code = "from dataset.__main__ import main as tasks\nfrom data.check import main as check\n"
+    count, *heavy = imported(code + f"assert tasks({words}) == check({check}) == 0")
+    assert not heavy and int(count) < 500
+
+
 def test_a_registry_imports_a_part_when_it_is_asked_for_and_takes_new_ones():
     parts = Registry({"decoder": "json:JSONDecoder", "none": "there.is:nothing"})
     assert list(parts) == ["decoder", "none"] and "decoder" in parts

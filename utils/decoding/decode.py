@@ -6,16 +6,17 @@ Pillow decodes: torchvision's decoders are announced to be removed, and spare 0.
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
-import torch
 from PIL import UnidentifiedImageError
-from torch import Tensor
 
 from utils.decoding.header import BadFileError
 from utils.decoding.opening import LIMIT, ORIENTATION, header_of, opened, read_header
 from utils.decoding.pixels import as_stored, chosen_bands, rgb, stored_bands, to_bytes, turned, unturned
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 T = TypeVar("T")
 FULL = (0, 65535)  # range of 16 bits
@@ -43,7 +44,7 @@ class Reading:
 AS_THEY_ARE = Reading(high_byte=True)
 
 
-def read_image(path: Path, reading: Reading = AS_THEY_ARE) -> Tensor:
+def read_image(path: Path, reading: Reading = AS_THEY_ARE) -> "Tensor":
     """The picture in `path` as RGB, uint8 (3, H, W), turned as its EXIF orientation says.
 
     Opacity (alpha) is dropped; a band of a TIFF file beyond its colours is no opacity, and has to be chosen
@@ -52,10 +53,15 @@ def read_image(path: Path, reading: Reading = AS_THEY_ARE) -> Tensor:
     Raises:
         BadFileError: if the file is missing, truncated, corrupt, no picture, or needs a key of `reading`.
     """
+    return _tensor(read_pixels(path, reading)).permute(2, 0, 1)  # a view, laid out as resizing likes it
+
+
+def read_pixels(path: Path, reading: Reading = AS_THEY_ARE) -> np.ndarray:
+    """The same as an array, uint8 (H, W, 3)."""
     return named(path, lambda: _decode_image(path, reading))
 
 
-def read_index_mask(path: Path) -> Tensor:
+def read_index_mask(path: Path) -> "Tensor":
     """The class indices in `path` as uint8 (H, W): palette indices or grey values as stored, of 1 to 16 bits.
 
     Raises:
@@ -77,11 +83,11 @@ def named(path: Path, decode: Callable[[], T]) -> T:
         raise BadFileError(f"{path} cannot be read ({reason}); fetch it again or unlist it") from None
 
 
-def _decode_image(path: Path, reading: Reading) -> Tensor:
+def _decode_image(path: Path, reading: Reading) -> np.ndarray:
     pixels, orientation = _pixels(path, reading)
     if orientation != 1 and reading.exif != "stored":
         pixels = turned(pixels, orientation)
-    return torch.from_numpy(pixels).permute(2, 0, 1)  # a view, whose memory is laid out as resizing likes it
+    return pixels
 
 
 def _pixels(path: Path, reading: Reading) -> tuple[np.ndarray, int]:
@@ -101,7 +107,7 @@ def _pixels(path: Path, reading: Reading) -> tuple[np.ndarray, int]:
     return to_bytes(chosen_bands(stored, reading.bands, path), limits, path), header.orientation
 
 
-def _decode_mask(path: Path) -> Tensor:
+def _decode_mask(path: Path) -> "Tensor":
     with opened(path) as image:
         header = header_of(image)
         if header.lossy:
@@ -119,15 +125,23 @@ def _decode_mask(path: Path) -> Tensor:
         if indices.max() > 255 or indices.min() < 0:
             raise BadFileError(f"{path} has label {indices.max()}; labels are 0..254, and 255 for void")
         indices = indices.astype(np.uint8)
-    return torch.from_numpy(indices)
+    return _tensor(indices)
 
 
-def as_bytes(image: Tensor, labels: Tensor) -> Tensor:  # uint8 (3, H, W), (H, W)
+def _tensor(array: np.ndarray) -> "Tensor":
+    import torch  # which programs that look at no pixels need not wait for
+
+    return torch.from_numpy(array)
+
+
+def as_bytes(image: "Tensor", labels: "Tensor") -> "Tensor":  # uint8 (3, H, W), (H, W)
     """Both as one block of 4 H W bytes: pixel by pixel, as decoders leave them and resizing likes them."""
+    import torch
+
     return torch.cat([image.permute(1, 2, 0).flatten(), labels.flatten()])
 
 
-def read_photo(path: Path | str, reading: Reading = AS_THEY_ARE) -> Tensor:
+def read_photo(path: Path | str, reading: Reading = AS_THEY_ARE) -> "Tensor":
     """The picture in a file that belongs to no dataset, uint8 (3, H, W), read as `reading` says.
 
     Raises:
