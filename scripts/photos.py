@@ -1,6 +1,6 @@
 """Methods on real photographs: a network pre-trained on ImageNet learns the streets of CamVid in steps.
 
-    python -m scripts.photos --data_root DIR            # every row of the table: hours on two cores
+    python -m scripts.photos --data_root DIR            # every row of the table: 1.5 h on two cores
     python -m scripts.photos --data_root DIR --short    # fewer methods and epochs, smaller crops
 
 `scripts/photos.sh` calls this after it has got weights and data. Runs that are finished are not made again,
