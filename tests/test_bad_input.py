@@ -35,7 +35,7 @@ MISTAKES = {
     "value in a switch": (["--method", "DFT*", "--pre_allocate=no"], "--no_pre_allocate turns it off"),
     "value after a switch that is off": (["--no_share", "false"], "leave it out to turn it off"),
     "value of the wrong kind": (["--epochs", "many"], "--epochs"),
-    "unknown recipe": (["--recipe", "shape"], "shapes"),
+    "unknown recipe": (["--recipe", "voc/mib_15-1"], "or voc/mib_15-1-overlap?"),
     "rate that is no number": (["--lr", "0.1", "nan"], "--lr must be a number, 0 or more"),
     "rate below 0": (["--lr", "-1"], "--lr must be a number, 0 or more"),
     "decay below 0": (["--weight_decay", "-1"], "--weight_decay must be a number, 0 or more"),
