@@ -7,6 +7,7 @@ import torch
 
 from dataset import build_dataset
 from scripts.benchmark import __main__ as benchmark
+from scripts.benchmark import files as benchmark_files
 from scripts.benchmark import heads as benchmark_heads
 from scripts.benchmark import losses as benchmark_losses
 from scripts.benchmark import methods as benchmark_methods
@@ -45,6 +46,13 @@ def test_data_forms_give_the_same_labels_and_images_to_a_grey_level():
     assert all(found[f"--cache {place} against none"].error == 0 for place in ("ram", "disk"))
     loading = found["load and augment to 64"]
     assert loading.more["labels that differ"] == 0 and loading.error < 0.01
+
+
+def test_scans_count_the_pixels_of_bare_decoding_and_memory_is_told_per_image():
+    found = {row.name: row for row in benchmark_files.rows(rounds=1, images=250, scanned=20)}
+    *compared, memory = found.values()
+    assert len(compared) == 3 and all(row.error == 0 for row in compared)
+    assert set(memory.more) <= {"bytes per image, process", "bytes per image, worker"}
 
 
 def test_iterations_start_with_the_loss_of_the_textbook():

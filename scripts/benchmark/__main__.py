@@ -26,6 +26,7 @@ from models import BACKBONES
 from modules.precisions import PRECISIONS
 from scripts.benchmark import data as benchmark_data
 from scripts.benchmark import eval as benchmark_eval
+from scripts.benchmark import files as benchmark_files
 from scripts.benchmark import heads as benchmark_heads
 from scripts.benchmark import losses as benchmark_losses
 from scripts.benchmark import methods as benchmark_methods
@@ -36,7 +37,7 @@ from scripts.benchmark import steps as benchmark_steps
 from scripts.benchmark.tools import Row, plain_types, table
 from segmentation_module import Parts
 
-SECTIONS = ("data", "loss", "step", "eval", "norm")
+SECTIONS = ("data", "files", "loss", "step", "eval", "norm")
 LONG = ("heads", "methods", "runs")  # which `all` leaves out
 OLD = {21: 16, 151: 101}  # old classes of the published tasks 15-1 and 100-10
 
@@ -71,6 +72,8 @@ def measure(section: str, options: argparse.Namespace, device: torch.device) -> 
         return benchmark_runs.rows(rounds=rounds, against=options.against)
     if section == "data":
         return benchmark_data.rows(size=size, rounds=rounds)
+    if section == "files":
+        return benchmark_files.rows(rounds=rounds)
     if section == "loss":
         return [
             row
