@@ -195,12 +195,11 @@ def check(config: SimpleNamespace) -> SimpleNamespace:
     for name in ("lr", "epochs", "step"):
         value = getattr(config, name)
         setattr(config, name, list(value) if isinstance(value, list | tuple) else [value])
-    for name in ("epochs", "batch_size", "accumulate", "crop_size", "print_interval"):
+    profile = ["profile"] * (config.sources["profile"] != "default")
+    for name in ("epochs", "batch_size", "accumulate", "crop_size", "print_interval", *profile):
         value = getattr(config, name)
         if min(value if isinstance(value, list) else [value]) < 1:
             raise ValueError(f"--{name} must be at least 1")
-    if config.profile < 1 and (config.profile or config.sources["profile"] == "command line"):
-        raise ValueError("--profile must be at least 1 iteration; without the flag nothing is profiled")
     if config.sources["overwrite"] == "command line":
         config.overwrite = config.overwrite or ["all"]
     known = {*DEFAULTS, *config.hyper, *CONTENT}
@@ -212,10 +211,9 @@ def check(config: SimpleNamespace) -> SimpleNamespace:
             f"--cache {config.cache}: it is none, ram, disk, features, or features:V with V views of an "
             "image (and features:V:exact)"
         )
-    if not 0 <= config.lr_warmup < 1:
-        raise ValueError("--lr_warmup is a share of the optimizer steps: 0 (none) or more, below 1")
-    if not 0 <= config.val_share < 1:
-        raise ValueError("--val_share is a share of the training images: 0 (none) or more, below 1")
+    for name, whole in (("lr_warmup", "optimizer steps"), ("val_share", "training images")):
+        if not 0 <= getattr(config, name) < 1:
+            raise ValueError(f"--{name} is a share of the {whole}: 0 (none) or more, below 1")
     for name in NOT_NEGATIVE:
         value = getattr(config, name)
         most = 2**63 if isinstance(value, int) else float("inf")
