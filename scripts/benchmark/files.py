@@ -29,18 +29,18 @@ CPU = torch.device("cpu")
 def written(root: Path, images: int) -> Path:
     """A description of so many training images in `root`: JPEG and grey PNG, most of them by other names."""
     rng = np.random.default_rng(0)
-    for kind, ending in (("images", "jpg"), ("masks", "png")):
-        (root / kind).mkdir(parents=True)
-        for number in range(min(images, DIFFERENT)):
-            pixels = rng.integers(0, CLASSES, (HEIGHT // 8, WIDTH // 8), np.uint8).repeat(8, 0).repeat(8, 1)
-            picture = Image.fromarray(pixels)
-            picture = picture.convert("RGB") if kind == "images" else picture
-            picture.save(root / kind / f"{number:08}.{ending}")
-        for number in range(DIFFERENT, images):
-            os.link(root / kind / f"{number % DIFFERENT:08}.{ending}", root / kind / f"{number:08}.{ending}")
+    for split, count in (("train", images), ("val", 1)):
+        for kind, ending in (("images", "jpg"), ("masks", "png")):
+            (folder := root / split / kind).mkdir(parents=True)
+            for number in range(min(count, DIFFERENT)):
+                pixels = rng.integers(0, CLASSES, (HEIGHT // 8, WIDTH // 8), np.uint8)
+                picture = Image.fromarray(pixels.repeat(8, 0).repeat(8, 1))
+                picture = picture.convert("RGB") if kind == "images" else picture
+                picture.save(folder / f"{number:08}.{ending}")
+            for number in range(DIFFERENT, count):
+                os.link(folder / f"{number % DIFFERENT:08}.{ending}", folder / f"{number:08}.{ending}")
     lines = [f"classes: [{', '.join(f'c{label}' for label in range(CLASSES))}]"]
-    few = "{images: images/0000001*.jpg, masks: masks/0000001*.png}"
-    lines += ["train: {images: images, masks: masks}", f"val: {few}"]
+    lines += [f"{split}: {{images: {split}/images, masks: {split}/masks}}" for split in ("train", "val")]
     (root / "many.yaml").write_text("\n".join(lines), encoding="utf-8")
     return root / "many.yaml"
 

@@ -131,4 +131,4 @@ def turned(pixels: np.ndarray, orientation: int) -> np.ndarray:
         pixels = pixels[:, ::-1]
     if orientation in (3, 4, 7, 8):
         pixels = pixels[::-1]
-    return np.ascontiguousarray(pixels)
+    return pixels.copy()  # a single pixel is contiguous to NumPy even with strides that PyTorch refuses
