@@ -195,7 +195,7 @@ def check(config: SimpleNamespace) -> SimpleNamespace:
     for name in ("lr", "epochs", "step"):
         value = getattr(config, name)
         setattr(config, name, list(value) if isinstance(value, list | tuple) else [value])
-    profile = ["profile"] * (config.sources["profile"] != "default")
+    profile = ["profile"] * (config.profile != 0 or config.sources["profile"] == "command line")
     for name in ("epochs", "batch_size", "accumulate", "crop_size", "print_interval", *profile):
         value = getattr(config, name)
         if min(value if isinstance(value, list) else [value]) < 1:
