@@ -51,7 +51,7 @@ def test_hooks_flags_costs_and_oddities_are_those_of_the_method():
     assert "douillard2021plop" in plop
     assert "[voc/eir_15-1-overlap]" in PAGES[method_pages.FOLDER / "eir.md"]  # a recipe without a number
     assert "without a gradient" in PAGES[method_pages.FOLDER / "lda.md"]
-    assert "what the memory adds" in PAGES[method_pages.FOLDER / "dkd-m.md"]
+    assert "multiples of FT's iteration: time " in PAGES[method_pages.FOLDER / "dkd-m.md"]
 
 
 def test_every_link_leads_to_a_file():
