@@ -139,7 +139,8 @@ def test_scripts_have_no_syntax_error(script):
 
 
 @pytest.mark.slow
-def test_setup_installs_once_and_again_when_requirements_change(tmp_path):
+def test_setup_installs_once_and_again_when_requirements_change(tmp_path, monkeypatch):
+    monkeypatch.delenv("PYTHON", raising=False)  # which may have everything already
     (tmp_path / "scripts").mkdir()
     for name in ("setup.sh", "installed.py"):
         shutil.copy(ROOT / "scripts" / name, tmp_path / "scripts")
