@@ -71,6 +71,7 @@ def test_any_image_qualifies_and_the_choice_is_balanced(name, data):
     assert step0_as(METHODS[name]) == name.removesuffix("-M")
 
 
+@pytest.mark.slow
 @BOTH
 def test_from_step_2_on_old_classes_count_that_the_network_is_sure_to_see(name, data):
     class_1 = {"DKD-M": 1, "SSUL-M": 2}[name]  # its channel

@@ -229,6 +229,7 @@ def test_balconpas_leaves_open_what_images_of_a_memory_do_not_show():
     assert torch.isfinite(method.losses(make_images(), labels)["class"])
 
 
+@pytest.mark.slow
 # -- a whole run, and what looks at it
 def test_a_run_on_masks_stands_beside_others_and_is_looked_at_by_the_programs(cli, tmp_path, runs, capsys):
     assert cli("--head", "mask", "--step", "0")[0] == 0

@@ -106,6 +106,7 @@ def test_prototypes_are_the_mean_over_batches_and_are_handed_on():
     assert torch.equal(follower.prototypes, found)
 
 
+@pytest.mark.slow
 # -- fast paths -------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("name", ["LWF", "LWF-MC", "MiB"])
 def test_twenty_iterations_are_the_same_with_the_losses_taken_all_at_once(name, monkeypatch):

@@ -74,6 +74,7 @@ def test_merge_for_inference_changes_no_output(last):
     assert sum(p.numel() for p in net.parameters()) < 0.65 * size
 
 
+@pytest.mark.slow
 def test_merge_for_inference_keeps_resnet_50_within_1e_6_of_its_scale():
     parts = Parts("resnet50", output_stride=16)
     step = Step("test", "task", 0, GROUPS)

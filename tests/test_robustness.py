@@ -200,6 +200,7 @@ values = st.recursive(
 )
 
 
+@pytest.mark.slow
 @few
 @given(changes=st.dictionaries(st.sampled_from(KEYS) | st.text(max_size=4), values, min_size=1, max_size=3))
 def test_every_description_is_understood_or_refused(tmp_path, changes):

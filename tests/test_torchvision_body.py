@@ -48,6 +48,7 @@ def ours(reference):
     return bodies
 
 
+@pytest.mark.slow
 # Crops of the published rows are 512 or 513 wide: whole multiples of the stride, and one more.
 @pytest.mark.parametrize("size", [(64, 96), (65, 65), (50, 71)])
 @pytest.mark.parametrize("stride", [8, 16])
