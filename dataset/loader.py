@@ -1,7 +1,10 @@
 """Batches: which image comes when, on which process."""
 
+import atexit
+import multiprocessing
 import random
 import signal
+from array import array
 from collections.abc import Iterator
 
 import torch
@@ -54,16 +57,17 @@ class Batches(Sampler):
         return len(range(self.rank, -(-self.num_images // self.batch_size), self.world))
 
     def __iter__(self) -> Iterator[list]:
-        size, order = self.batch_size, list(range(self.num_images))
+        size, images = self.batch_size, range(self.num_images)
         if self.train:
+            order = array("q", images)  # objects would take five times as much, for a whole epoch
             random.Random(f"{self.seed}/{self.epoch}").shuffle(order)
             own = order[self.rank :: self.world]
             last = -(-len(own) // size) if self.complete else len(self)
             for batch in range(self.first, last):
                 yield [(self.epoch, index) for index in own[batch * size : (batch + 1) * size]]
         else:
-            for batch in range(self.rank + self.first * self.world, -(-self.num_images // size), self.world):
-                yield order[batch * size : (batch + 1) * size]
+            for batch in range(self.rank + self.first * self.world, -(-len(images) // size), self.world):
+                yield [*images[batch * size : (batch + 1) * size]]
 
 
 def make_loader(
@@ -109,6 +113,19 @@ def heed_no_signal(_worker: int) -> None:
     for name in ("SIGTERM", "SIGINT", "SIGUSR1"):
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.SIG_IGN)
+
+
+@atexit.register
+def end_workers() -> None:
+    """End what heeds no signal before Python, which would send one, waits for it at the end of a program.
+
+    Loaders do so themselves when nobody holds them any more; a traceback, a notebook or a script still does.
+    """
+    workers = [child for child in multiprocessing.active_children() if child.daemon]
+    if workers and hasattr(signal, "SIGCHLD"):
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # PyTorch's handler would take it for an accident
+    for worker in workers:
+        worker.kill()
 
 
 def first_epochs(

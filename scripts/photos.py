@@ -68,10 +68,10 @@ class Plan:
 
 SHORT = Plan(192, (2, 1), (Series("6-5", ("FT", "DFT*", "MiB"), (42,)),))
 LONG = Plan(256, (8, 2), (
-    Series("6-5", ("FT", "DFT*", "MiB", "RIDGE", "PLOP", JOINT), (42,)),
+    Series("6-5", ("FT", "DFT*", "MiB", "RIDGE", "PLOP"), (42, 1, 2)),
+    Series("6-5", (JOINT,), (42,)),
     Series("6-5", ("FT", "DFT*", "MiB"), (42,), scratch=True),
-    Series("6-1", ("FT", "DFT*", "MiB"), (42,)),
-    Series("6-5", ("FT", "DFT*", "RIDGE"), (1, 2)),
+    Series("6-1", ("FT", "DFT*", "RIDGE", "MiB"), (42,)),
 ))  # fmt: skip
 
 

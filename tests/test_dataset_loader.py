@@ -1,5 +1,8 @@
 import pickle
 import random
+import subprocess
+import sys
+import tracemalloc
 
 import pytest
 import torch
@@ -9,6 +12,7 @@ from dataset.increment import increment_data
 from dataset.loader import Batches, make_loader
 from dataset.voc import VOC
 from tasks import Step
+from tests.conftest import ROOT
 from tests.dataset_trees import write_image, write_mask, write_voc
 from utils.decoding.decode import BadFileError
 
@@ -44,6 +48,21 @@ def test_order_depends_on_seed_and_epoch_only():
     assert keys(seed=1) == first
     assert keys(seed=2) != first
     assert [index for _, index in sum(keys(seed=1, epoch=1), [])] != [index for _, index in sum(first, [])]
+
+
+def test_the_order_of_an_epoch_is_that_of_a_shuffled_list_at_a_fraction_of_its_memory():
+    tracemalloc.start()
+    found = keys(5000, 50, epoch=2, seed=7)
+    held, _ = tracemalloc.get_traced_memory()
+    tracemalloc.reset_peak()
+    batches = iter(Batches(5000, 50, train=True, seed=7))
+    next(batches)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    expected = list(range(5000))
+    random.Random("7/2").shuffle(expected)
+    assert [index for batch in found for _, index in batch] == expected
+    assert peak - held < 20 * 5000  # a list and its numbers: 44 bytes each, and 8 for the share of a process
 
 
 def test_interrupted_epoch_continues_with_the_batches_it_had_left():
@@ -160,3 +179,24 @@ def test_bad_image_is_named_in_one_line_even_by_a_worker(data, num_workers):
     with pytest.raises(BadFileError, match=r"^\S*t2\.jpg cannot be read") as caught:
         batches_of(make_loader(data.train, 7, train=True, num_workers=num_workers))
     assert "\n" not in str(caught.value)
+
+
+HOLDING = """
+import sys
+from torch.utils.data import TensorDataset
+import torch
+from dataset.loader import make_loader
+images = TensorDataset(torch.zeros(8, 1), torch.zeros(8))
+images.same_size = True
+loader = make_loader(images, 2, train=False, num_workers=1)
+batches = iter(loader)
+next(batches)
+print("done")
+"""
+
+
+def test_a_program_ends_that_holds_a_loader_with_workers_at_its_end():
+    done = subprocess.run(
+        [sys.executable, "-c", HOLDING], cwd=ROOT, capture_output=True, text=True, timeout=120
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "done\n", "")
