@@ -97,7 +97,8 @@ def planned(plan: Plan, out: Path, common: Sequence[str]) -> list[tuple[Series, 
             for name in series.methods:
                 task = ["FT", "--task", "offline"] if name == JOINT else [name, "--task", series.task]
                 words = [*common, "--method", *task, *WORDS[name], "--seed", str(seed), *start, *places]
-                words += ["--crop_size", str(plan.crop), "--epochs", *map(str, plan.epochs)]
+                epochs = plan.epochs[:1] if name == JOINT else plan.epochs
+                words += ["--crop_size", str(plan.crop), "--epochs", *map(str, epochs)]
                 owner = f"{STEP_0.get(name, 'FT')}{'-scratch' * series.scratch}", seed
                 first = next((job for _, job in jobs if job.step0 == owner), None)
                 about = minutes(plan, series, name, step_0=first is None)

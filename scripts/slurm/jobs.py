@@ -27,9 +27,7 @@ def step0_key(recipe: str) -> str:
     """Equal for recipes that train the same step 0, as far as that is known without the images."""
     config = argparser.resolve(["--recipe", recipe], {})
     kind = DATASETS[config.dataset]
-    step = named_step(
-        config.dataset, len(kind.class_names), config.task, has_background=kind.has_background
-    )
+    step = named_step(config.dataset, len(kind.class_names), config.task, has_background=kind.has_background)
     images = config.dataset, config.setting, step.groups[0], config.pretrained_path
     return json.dumps([images, reuse.values_of_step(config, step)], sort_keys=True)
 
