@@ -4,6 +4,7 @@ import io
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ import torch
 from PIL import Image
 from tensorboardX import SummaryWriter
 
+import increments
 from dataset import build_dataset
 from dataset.increment import increment_data
 from experiment import heartbeat as heartbeat_module
@@ -169,6 +171,20 @@ def test_losses_rate_and_learning_rate_are_logged_by_name(tmp_path):
     assert values["loss/ce", 0] == 2.0 and values["loss/pod", 0] == 0.5
     assert values["lr", 0] == pytest.approx(0.01) and values["epoch_loss/pod", 0] == 0.5
     assert values["images_per_second", 0] > 0
+
+
+@pytest.mark.parametrize("where", ["fit", "evaluate"])
+def test_a_step_that_fails_leaves_no_thread_that_writes_for_tensorboard(cli, monkeypatch, where):
+    """At the end of a process that waited for a queue, and spoilt the last words of an interrupted run."""
+
+    def fails(*_, **__):
+        raise ValueError("as things are")
+
+    monkeypatch.setattr(increments, where, fails)
+    before = threading.enumerate()
+    status, _, errors = cli("--method", "FT", "--step", "0", "--epochs", "1")
+    assert status == 2 and "as things are" in errors
+    assert [thread for thread in threading.enumerate() if thread not in before] == []
 
 
 @pytest.mark.slow
