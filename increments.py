@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Sequence
-from contextlib import nullcontext
+from contextlib import closing, nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -131,28 +131,27 @@ def train_step(config: SimpleNamespace, data: IncrementData, steps: list[int], f
     if step.index > 0:
         with heartbeat(f"{title}, preparations of the method"):
             method.start_increment(loader)
-    log = RunLog(files.log_folder(step.index), title,
-                 ahead=announce.batches_ahead(config, steps, data, files), trackers=trackers)
-    log.say(announce.ready(config, data, images=len(loader.dataset), clock=clock))
+    ahead = announce.batches_ahead(config, steps, data, files)
+    with closing(RunLog(files.log_folder(step.index), title, ahead=ahead, trackers=trackers)) as log:
+        log.say(announce.ready(config, data, images=len(loader.dataset), clock=clock))
 
-    # Optimisation, unless the method solves the step itself; then the file that test and next step read.
-    passes = 1
-    with heartbeat(f"{title}, without epochs"):
-        solved = method.fit_step(loader)
-    if not solved:
-        optimise(config, method, loader, autosave, files.checkpoint(step.index), log=log, device=device)
-        passes = method.training.epochs
-    trained = passes * len(loader) * loader.batch_sampler.batch_size * distributed.world_size()
-    about["cost"] = training_cost(method.net, clock, len(loader.dataset), trained, classes=step.num_seen)
-    with heartbeat(f"{title}, end of the step"):
-        method.end_increment(loader)
-    if distributed.is_main():
-        content = {"net": method.net.state_dict(), "method_state": method.state_dict()}
-        checkpoint.save(about | content, files.checkpoint(step.index))
-        if shared:
-            shared.offer(files.checkpoint(0))
-    autosave.discard()
-    log.close()
+        # Optimisation, unless the method solves the step itself; then the file that test and next step read.
+        passes = 1
+        with heartbeat(f"{title}, without epochs"):
+            solved = method.fit_step(loader)
+        if not solved:
+            optimise(config, method, loader, autosave, files.checkpoint(step.index), log=log, device=device)
+            passes = method.training.epochs
+        trained = passes * len(loader) * loader.batch_sampler.batch_size * distributed.world_size()
+        about["cost"] = training_cost(method.net, clock, len(loader.dataset), trained, classes=step.num_seen)
+        with heartbeat(f"{title}, end of the step"):
+            method.end_increment(loader)
+        if distributed.is_main():
+            content = {"net": method.net.state_dict(), "method_state": method.state_dict()}
+            checkpoint.save(about | content, files.checkpoint(step.index))
+            if shared:
+                shared.offer(files.checkpoint(0))
+        autosave.discard()
 
 
 def optimise(config: SimpleNamespace, method, loader, autosave: Autosave, path: Path, *, log: RunLog,
@@ -213,14 +212,13 @@ def test_step(config: SimpleNamespace, data: IncrementData, files: RunFiles, dev
     loader = make_loader(data.test, build.test_batch_size(config), train=False, seed=config.seed,
                          num_workers=config.num_workers)
     title = f"{config.method} {step.task} step {step.index}"
-    log = RunLog(files.log_folder(step.index), title, trackers=trackers)
-    samples = Samples(data.test, loader.batch_sampler)
-    matrix = evaluate(method, loader, device=device, log=log, look=samples.look)
-    if distributed.is_main():
-        result = write_result(files.results, matrix, step, data.dataset, content,
-                              num_images=len(data.test.ids), **test)
-        log.tested(result, samples.picture(step.order))
-        log.filed(files.results)
-    log.close()
+    with closing(RunLog(files.log_folder(step.index), title, trackers=trackers)) as log:
+        samples = Samples(data.test, loader.batch_sampler)
+        matrix = evaluate(method, loader, device=device, log=log, look=samples.look)
+        if distributed.is_main():
+            result = write_result(files.results, matrix, step, data.dataset, content,
+                                  num_images=len(data.test.ids), **test)
+            log.tested(result, samples.picture(step.order))
+            log.filed(files.results)
     distributed.barrier()
     return test["kind"]
