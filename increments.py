@@ -131,8 +131,8 @@ def train_step(config: SimpleNamespace, data: IncrementData, steps: list[int], f
     if step.index > 0:
         with heartbeat(f"{title}, preparations of the method"):
             method.start_increment(loader)
-    with closing(RunLog(files.log_folder(step.index), title, trackers=trackers,
-                        ahead=announce.batches_ahead(config, steps, data, files))) as log:  # fmt: skip
+    ahead = announce.batches_ahead(config, steps, data, files)
+    with closing(RunLog(files.log_folder(step.index), title, ahead=ahead, trackers=trackers)) as log:
         log.say(announce.ready(config, data, images=len(loader.dataset), clock=clock))
 
         # Optimisation, unless the method solves the step itself; then the file that test and next step read.

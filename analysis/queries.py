@@ -20,6 +20,7 @@ from analysis.evenly import evenly
 from analysis.overlays import heading, spotlight, write_names
 from analysis.runs import find_runs
 from analysis.trained import Trained
+from modules.mask_head import MaskOutput
 from utils.labels import BACKGROUND, IGNORE
 from utils.masks.full_size import contest, knowing
 from utils.pictures.segmentations import PAPER, colour, save, sheet, tile, to_dataset_labels
@@ -54,22 +55,21 @@ def row_of(trained: Trained, image: Tensor, *, count: int, side: int) -> list[Im
     predicted = to_dataset_labels(trained.predict(image[None])[0][0].numpy(), step.order)
     cells = [tile(pixels, side, smooth=True), tile(colour(predicted, trained.palette), side)]
     named = dict(enumerate(trained.drawn_names))
-    for label, mask in strongest(trained, image, count):
+    for label, mask in strongest(trained.forward(image[None]), count):
         cells.append(tile(spotlight(pixels, np.where(mask, 1, BACKGROUND)), side))
         write_names(cells[-1], np.where(mask, label, IGNORE), {label: named[label]})
     blank = Image.new("RGB", cells[0].size, PAPER)
     return cells + [blank] * (count + 2 - len(cells))
 
 
-def strongest(trained: Trained, image: Tensor, count: int) -> list[tuple[int, np.ndarray]]:
-    """Class and mask (H, W) of the queries that win and cover most pixels, at most `count`."""
-    out, head = trained.forward(image[None]), trained.method.net.head
-    classes, scores = knowing(out.class_logits[-1].softmax(-1))
-    found = contest(scores, out.masks[-1], out.size, softmask=head.criterion.softmask)
+def strongest(out: MaskOutput, count: int) -> list[tuple[int, np.ndarray]]:
+    """Class and mask (H, W) of the queries that win and cover most pixels of one image, at most `count`."""
+    classes, scores = knowing(out.probabilities(out.class_logits[-1]))
+    found = contest(scores, out.masks[-1], out.size, softmask=out.softmask)
     queries = found.own[0].argsort(descending=True)[:count]
     queries = queries[found.own[0][queries] > 0]
     masks = found.masks(0, queries).cpu().numpy()
-    return [(int(classes[0, query]) + head.first, mask) for query, mask in zip(queries, masks, strict=True)]
+    return [(int(classes[0, query]) + out.first, mask) for query, mask in zip(queries, masks, strict=True)]
 
 
 def parser() -> Parser:

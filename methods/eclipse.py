@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Annotated
 
+import torch
 from torch import Tensor, nn
 
 from methods.base import Method
@@ -41,7 +42,7 @@ class ECLIPSE(Method):
         head.grow([rows[0] - head.first, *rows[1:]], deltas, prompts=self.prompts)
         weights = (self.class_weight if step.index else 2.0, 5.0, 5.0)
         head.criterion = replace(head.criterion, class_loss=sigmoid_focal, weights=weights)
-        head.rule = sigmoid_rule
+        head.rule, head.probabilities = sigmoid_rule, torch.sigmoid
         net = SegmentationModel(body, head, rows, precision=parts.precision)
         net.cls = nn.ModuleList(ClassMLP(head.out_channels, count) for count in rows)
         return net

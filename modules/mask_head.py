@@ -13,7 +13,7 @@ from modules.output import Output
 from modules.pixel_decoders import PIXEL_DECODERS
 from utils.losses.pixelwise import at_least_float32
 from utils.losses.set_criterion import TERMS, SetCriterion
-from utils.masks.full_size import score, semantic_rule, shares
+from utils.masks.full_size import exclusive, score, semantic_rule, shares
 from utils.masks.points import Points
 from utils.masks.targets import Masks, masks_of_labels
 
@@ -28,11 +28,13 @@ class MaskOutput(Output):
     Attributes:
         first: class of the first column of the class logits.
         softmask: whether masks compete. rule: how queries decide, see `utils.masks.full_size`.
+        probabilities: of classes and no-object, (..., C + 1) -> (..., C + 1), that queries are ranked by.
     """
 
     first: int = 0
     softmask: bool = False
     rule: Callable = field(default=semantic_rule)
+    probabilities: Callable[[Tensor], Tensor] = field(default=exclusive)
 
     @property
     def class_logits(self) -> Tensor:
@@ -52,7 +54,7 @@ class MaskOutput(Output):
     @property
     def read(self) -> Tensor:
         """Of every cell, what the classifiers read of the query that it goes to (N, D, h, w)."""
-        scores = self.class_logits[-1].softmax(-1)[..., :-1].amax(-1)[..., None, None]  # (N, Q, 1, 1)
+        scores = self.probabilities(self.class_logits[-1])[..., :-1].amax(-1)[..., None, None]  # (N, Q, 1, 1)
         winner = (scores * shares(self.masks[-1], softmask=self.softmask)).argmax(1)  # (N, h, w)
         states = at_least_float32(self.extras["read"])  # (N, Q, D)
         rows = winner.flatten(1)[..., None].expand(-1, -1, states.shape[-1])
@@ -85,8 +87,8 @@ class MaskHead(Head):
         backbone_lr: learning rate of the body over the head's.
 
     Attributes:
-        criterion: what plain training minimises, and whether masks compete. rule: how queries decide. Methods
-            that differ in these set them when they build a network.
+        criterion: what plain training minimises, and whether masks compete. rule: how queries decide, and by
+            which `probabilities`. Methods that differ in these set them when they build a network.
         first: class of the first column of the class logits.
     """
 
@@ -118,7 +120,8 @@ class MaskHead(Head):
         self.decoder = MaskDecoder(channels, channels, levels=self.pixel_decoder.num_levels, **sizes)
         self.void = nn.Conv2d(channels, 1, 1)
         self.first, self.backbone_lr = int(unlabelled_background), backbone_lr
-        self.criterion, self.rule = SetCriterion(points=Points(points)), semantic_rule
+        self.criterion = SetCriterion(points=Points(points))
+        self.rule, self.probabilities = semantic_rule, exclusive
 
     @classmethod
     def fitting(cls, body: nn.Module, parts) -> "MaskHead":
@@ -147,7 +150,8 @@ class MaskHead(Head):
 
     def output(self, *parts) -> MaskOutput:
         """What a network with this head answers with."""
-        return MaskOutput(*parts, first=self.first, softmask=self.criterion.softmask, rule=self.rule)
+        how = {"softmask": self.criterion.softmask, "rule": self.rule, "probabilities": self.probabilities}
+        return MaskOutput(*parts, first=self.first, **how)
 
     def losses(self, out: MaskOutput, labels: Tensor) -> dict[str, Tensor]:  # (N, H, W)
         targets = self.targets(labels, self.first, self.first + out.class_logits.shape[-1] - 2)

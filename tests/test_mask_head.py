@@ -132,6 +132,17 @@ def test_what_classifiers_read_of_a_cell_is_the_query_that_it_goes_to(name):
         torch.testing.assert_close(classes[image], wanted)
 
 
+def test_the_queries_that_are_shown_of_eclipse_are_those_that_decide_by_their_sigmoids():
+    net = begun("ECLIPSE", 1).net.eval()
+    with torch.no_grad():
+        net.head.decoder.query_feat.weight.mul_(20)  # so that queries differ in how sure they are
+        out = net(make_images()[:1])
+    shown = queries.strongest(out, out.masks.shape[2])
+    result = out.logits.argmax(1)[0].numpy()
+    assert len(shown) > 1 and all((result[mask] == label).all() for label, mask in shown)
+    assert (sum(mask for label, mask in shown if label) == (result > 0)).all()
+
+
 # -- the methods on it
 @pytest.mark.parametrize("name", ["FT/mask", *ON_MASKS])
 @pytest.mark.parametrize("kind", ["mixed", "all ignored"])

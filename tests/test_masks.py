@@ -121,12 +121,27 @@ def test_tests_never_form_all_masks_at_full_size(rule):
     assert largest <= 50 * height * width / 4  # those at the network's size, as wide as the image
 
 
+@pytest.mark.parametrize(
+    ("rule", "probabilities"),
+    [(full_size.winner_rule, full_size.exclusive), (full_size.sigmoid_rule, torch.sigmoid)],
+)
+def test_where_the_best_query_decides_the_score_of_its_class_is_how_sure_it_is(rule, probabilities):
+    masks = torch.tensor([[[[9.0]], [[-9.0]]]])
+    for logit in (4.0, 0.1):  # of class 1; the other query sees nothing
+        logits = torch.tensor([[[0.0, logit, 0.0], [-9.0, -9.0, 9.0]]])
+        scores = rule(logits, masks, (1, 1)).flatten()
+        claim = float(probabilities(logits)[0, 0, 1])
+        assert scores.tolist() == pytest.approx([1 - scores[1].item(), max(claim, 0.5005)], rel=1e-3)
+    nobody = rule(torch.tensor([[[0.0, 0.0, 9.0]] * 2]), masks, (1, 1)).flatten()
+    assert nobody.tolist() == pytest.approx([1.0, 0.0], abs=1e-5)
+
+
 def test_images_whose_queries_see_nothing_are_background_and_give_no_pseudo_mask():
     logits, masks = (x[0].detach() for x in predictions())
     logits[..., -1] = 50
-    labels = full_size.winning_classes(logits.softmax(-1), masks, SIZE, softmask=True)
+    labels, sure = full_size.winning_classes(logits.softmax(-1), masks, SIZE, softmask=True)
     targets = masks_of_labels(labels_of("all ignored"), 3, 3)
-    assert not labels.any()
+    assert not labels.any() and sure.eq(1).all()
     assert not any(map(len, winners_masks(logits, masks, targets, softmask=True)))
     assert not any(map(len, ranked_masks(logits, masks, targets, overlap=0.8)))
 

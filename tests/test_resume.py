@@ -14,6 +14,7 @@ import train
 from config import build
 from experiment import checkpoint
 from experiment.autosave import Autosave
+from experiment.events import read_events
 from methods import nest, plop, reminder
 from methods.base import Method
 from metrics.cost import Clock
@@ -124,6 +125,14 @@ def test_each_kind_of_method_killed_in_step_1_ends_with_the_same_bits(cli, tmp_p
     status, _, err = cli(*argv)
     assert status == 0, err
     assert_same(outcome(tmp_path, method), outcome(tmp_path / "whole", method))
+
+
+def test_what_an_interrupted_run_has_logged_is_in_its_file(cli, tmp_path, monkeypatch):
+    monkeypatch.setattr(train, "optimizer_step", bomb(2, train.optimizer_step))
+    with pytest.raises(Killed):
+        cli("--step", "0", "--print_interval", "1")
+    (file,) = tmp_path.glob("logs/*/*/step_0/events.out.tfevents.*")
+    assert "loss/ce" in {name for name, *_ in read_events(file.parent)}
 
 
 @pytest.mark.slow

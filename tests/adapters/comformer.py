@@ -81,7 +81,7 @@ def pseudo(inputs, params):
 
 @adapter("comformer.inference")
 def inference(inputs, params):
-    found = winning_classes(
+    found, _ = winning_classes(
         inputs["in_logits"].softmax(-1), inputs["in_masks"], tuple(params["size"]),
         softmask=params["softmask"], threshold=params["mask_threshold"], overlap=params["overlap_threshold"],
     )  # fmt: skip

@@ -83,7 +83,7 @@ def classes(inputs, params):
 
 @adapter("eclipse.inference")
 def inference(inputs, params):
-    found = winning_classes(
+    found, _ = winning_classes(
         inputs["in_logits"].sigmoid(), inputs["in_masks"], tuple(params["size"]), softmask=False,
         threshold=params["mask_threshold"], overlap=params["overlap_threshold"],
     )  # fmt: skip

@@ -16,6 +16,11 @@ def shares(masks: Tensor, *, softmask: bool) -> Tensor:  # (N, Q, h, w)
     return masks.softmax(1) if softmask else masks.sigmoid()
 
 
+def exclusive(logits: Tensor) -> Tensor:  # (..., C + 1)
+    """Probabilities of classes of which a query has one, or no-object, which stands last."""
+    return logits.softmax(-1)
+
+
 def share_bands(masks: Tensor, size: tuple[int, int], *, softmask: bool) -> Iterator[tuple[slice, Tensor]]:
     """Rows of the image, and the shares (N, Q, r, W) of masks (N, Q, h, w), up-sampled to `size`, in them.
 
@@ -51,7 +56,7 @@ def semantic_scores(logits: Tensor, masks: Tensor, size: tuple[int, int]) -> Ten
 
 def score(logits: Tensor, shares: Tensor) -> Tensor:  # (N, Q, C + 1), (N, Q, r, W) -> (N, C, r, W)
     """Class probability times share, summed over queries."""
-    return torch.einsum("nqc,nqrw->ncrw", logits.softmax(-1)[..., :-1], shares)
+    return torch.einsum("nqc,nqrw->ncrw", exclusive(logits)[..., :-1], shares)
 
 
 @dataclass
@@ -60,12 +65,14 @@ class Contest:
 
     Attributes:
         winner: query of each pixel (N, H, W), -1: none. covers: whether its share is 1/2 or more (N, H, W).
+        strength: its score times its share (N, H, W), 0 if there is none.
         won: pixels that go to each query (N, Q). own: those where it wins and covers (N, Q).
         area: pixels that it covers, whoever wins (N, Q).
     """
 
     winner: Tensor
     covers: Tensor
+    strength: Tensor
     won: Tensor
     own: Tensor
     area: Tensor
@@ -88,16 +95,19 @@ def contest(
     count = masks.shape[1]
     winner = torch.full((masks.shape[0], *size), -1, device=masks.device)
     covers = torch.zeros_like(winner, dtype=torch.bool)
+    strength = masks.new_zeros(winner.shape)
     area = torch.zeros_like(scores, dtype=torch.long)
     for rows, band in share_bands(masks, size, softmask=softmask):
-        strength = (scores[..., None, None] * band).masked_fill(scores[..., None, None] < 0, -1)
-        best, query = strength.max(1)
+        claims = (scores[..., None, None] * band).masked_fill(scores[..., None, None] < 0, -1)
+        best, query = claims.max(1)
         covers[:, rows] = band.gather(1, query[:, None])[:, 0] >= 0.5
         winner[:, rows] = query.masked_fill(best < 0, -1)
+        strength[:, rows] = best.clamp(min=0)
         area += (band >= 0.5).sum((2, 3))
     if taken is not None:
         winner = winner.masked_fill(taken, -1)
-    return Contest(winner, covers, tally(winner, count), tally(winner.masked_fill(~covers, -1), count), area)
+    own = tally(winner.masked_fill(~covers, -1), count)
+    return Contest(winner, covers, strength, tally(winner, count), own, area)
 
 
 def tally(winner: Tensor, count: int) -> Tensor:  # (N, H, W)
@@ -121,8 +131,9 @@ def knowing(probabilities: Tensor, *, threshold: float = 0.0) -> tuple[Tensor, T
 def winning_classes(
     probabilities: Tensor, masks: Tensor, size: tuple[int, int], *, softmask: bool, first: int = 1,
     threshold: float = 0.0, overlap: float = 0.0,
-) -> Tensor:  # fmt: skip
-    """Class of every pixel's best query where that covers it, else background (N, H, W) (CoMFormer, ECLIPSE).
+) -> tuple[Tensor, Tensor]:  # fmt: skip
+    """Class of every pixel's best query where that covers it, else background (CoMFormer, ECLIPSE), and how
+    sure that is: what the query claims, score times share; of background, what is left of it. Both (N, H, W).
 
     Args:
         probabilities: of classes, no-object last (N, Q, C + 1). masks: mask logits (N, Q, h, w).
@@ -132,12 +143,14 @@ def winning_classes(
     classes, scores = knowing(probabilities, threshold=threshold)
     found = contest(scores, masks, size, softmask=softmask)
     present = (found.won > 0) & (found.area > 0) & (found.own > 0) & (found.won >= overlap * found.area)
-    labels = (classes + first).masked_fill(~present, BACKGROUND)
-    labels = labels.gather(1, found.winner.clamp(min=0).flatten(1)).view_as(found.winner)
-    return labels.masked_fill(~found.covers | (found.winner < 0), BACKGROUND)
+    query = found.winner.clamp(min=0).flatten(1)
+    taken = present.gather(1, query).view_as(found.winner) & found.covers & (found.winner >= 0)
+    labels = (classes + first).gather(1, query).view_as(found.winner).masked_fill(~taken, BACKGROUND)
+    return labels, torch.where(taken, found.strength, 1 - found.strength)
 
 
 LEAST = 1e-6  # score of what no query sees, so that scores have logarithms
+CLEARLY = 1e-3  # part by which the score of a class that is decided on is above the mean, if it is not sure
 
 
 def semantic_rule(logits: Tensor, masks: Tensor, size: tuple[int, int], *, first: int = 0) -> Tensor:
@@ -148,18 +161,22 @@ def semantic_rule(logits: Tensor, masks: Tensor, size: tuple[int, int], *, first
 
 
 def winner_rule(logits: Tensor, masks: Tensor, size: tuple[int, int], *, first: int = 0) -> Tensor:
-    """1 for the class of the best query of competing masks, see `winning_classes` (CoMFormer)."""
-    labels = winning_classes(logits.softmax(-1), masks, size, softmask=True, first=first)
-    return one_hot(labels, first + logits.shape[-1] - 1, masks)
+    """Scores by the best query of competing masks, see `winning_classes` (CoMFormer)."""
+    decided = winning_classes(exclusive(logits), masks, size, softmask=True, first=first)
+    return scores_of(*decided, first + logits.shape[-1] - 1)
 
 
 def sigmoid_rule(logits: Tensor, masks: Tensor, size: tuple[int, int], *, first: int = 0) -> Tensor:
-    """1 for the class of the best query by its sigmoid, see `winning_classes` (ECLIPSE)."""
-    labels = winning_classes(logits.sigmoid(), masks, size, softmask=False, first=first)
-    return one_hot(labels, first + logits.shape[-1] - 1, masks)
+    """Scores by the best query and its sigmoid, see `winning_classes` (ECLIPSE)."""
+    decided = winning_classes(logits.sigmoid(), masks, size, softmask=False, first=first)
+    return scores_of(*decided, first + logits.shape[-1] - 1)
 
 
-def one_hot(labels: Tensor, classes: int, like: Tensor) -> Tensor:  # (N, H, W) -> (N, C, H, W)
-    """Scores that leave no doubt."""
-    scores = like.new_full((labels.shape[0], classes, *labels.shape[1:]), LEAST)
-    return scores.scatter_(1, labels[:, None], 1.0)
+def scores_of(labels: Tensor, sure: Tensor, classes: int) -> Tensor:  # (N, H, W) -> (N, C, H, W)
+    """The score of its class at every pixel is how sure that is; the others share what is left, and are less.
+
+    Differs from CoMFormer: there it is 1, and the others' 0; the class is the same.
+    """
+    sure = sure.clamp((1 + CLEARLY) / classes, 1 - LEAST)[:, None]
+    others = (1 - sure) / max(classes - 1, 1)
+    return others.expand(-1, classes, -1, -1).scatter(1, labels[:, None], sure)
