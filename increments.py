@@ -120,7 +120,7 @@ def train_step(config: SimpleNamespace, data: IncrementData, steps: list[int], f
 
     # The method with its network, the images, then the method's turn.
     method = build.method_at(config, step, device, previous)
-    data = cached(data, config.cache)
+    data = cached(data, config.cache, limit=1e9 * config.cache_limit)
     images = method.train_set(data)
     loader = make_loader(images, build.batch_size(config, len(images)), train=True, seed=config.seed,
                          num_workers=config.num_workers)
@@ -190,7 +190,8 @@ def feature_source(config: SimpleNamespace, method, loader, log: RunLog):
         log.say(f"--cache features has no effect on {config.method} at step {method.step.index}: {why}")
         return None
     found = remembered(method, loader, views=min(views, method.training.epochs), exact=exact,
-                       folder=Path(config.cache_dir), say=log.say)  # fmt: skip
+                       folder=Path(config.cache_dir), limit=1e9 * config.cache_limit,
+                       say=log.say)  # fmt: skip
     return found, found.in_place_of_images(method.net)
 
 
