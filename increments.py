@@ -142,6 +142,8 @@ def train_step(config: SimpleNamespace, data: IncrementData, steps: list[int], f
     if not solved:
         optimise(config, method, loader, autosave, files.checkpoint(step.index), log=log, device=device)
         passes = method.training.epochs
+    elif kept_features(config.cache)[0]:
+        log.say(announce.no_features(config, step, "it passes each image through its network once"))
     trained = passes * len(loader) * loader.batch_sampler.batch_size * distributed.world_size()
     about["cost"] = training_cost(method.net, clock, len(loader.dataset), trained, classes=step.num_seen)
     with heartbeat(f"{title}, end of the step"):
@@ -183,11 +185,11 @@ def feature_source(config: SimpleNamespace, method, loader, log: RunLog):
         return None
     obstacles = {
         "one process keeps them": distributed.world_size() > 1,
-        "its network is not frozen here": not method.from_features(),
+        "its network is not frozen here, or sees more than the step's images": not method.from_features(),
         "its head makes more than one map": not method.net.head.one_map,
     }
     if why := next((reason for reason, there in obstacles.items() if there), ""):
-        log.say(f"--cache features has no effect on {config.method} at step {method.step.index}: {why}")
+        log.say(announce.no_features(config, method.step, why))
         return None
     found = remembered(method, loader, views=min(views, method.training.epochs), exact=exact,
                        folder=Path(config.cache_dir), limit=1e9 * config.cache_limit,
