@@ -20,6 +20,7 @@ from experiment.autosave import Autosave
 from experiment.features import remembered
 from experiment.files import RunFiles
 from experiment.heartbeat import heartbeat
+from experiment.kept_answers import KeptAnswers
 from experiment.leftovers import remove_leftovers
 from experiment.lock import RunLock
 from experiment.log import RunLog
@@ -137,17 +138,19 @@ def train_step(config: SimpleNamespace, data: IncrementData, steps: list[int], f
 
     # Optimisation, unless the method solves the step itself; then the file that test and next step read.
     passes = 1
+    if kept_features(config.cache)[0]:
+        method.kept = KeptAnswers(Path(config.cache_dir), 1e9 * config.cache_limit)
     with heartbeat(f"{title}, without epochs"):
         solved = method.fit_step(loader)
     if not solved:
         optimise(config, method, loader, autosave, files.checkpoint(step.index), log=log, device=device)
         passes = method.training.epochs
-    elif kept_features(config.cache)[0]:
-        log.say(announce.no_features(config, step, "it passes each image through its network once"))
     trained = passes * len(loader) * loader.batch_sampler.batch_size * distributed.world_size()
     about["cost"] = training_cost(method.net, clock, len(loader.dataset), trained, classes=step.num_seen)
     with heartbeat(f"{title}, end of the step"):
         method.end_increment(loader)
+    if method.kept and (told := method.kept.told()):
+        log.say(told)
     if distributed.is_main():
         content = {"net": method.net.state_dict(), "method_state": method.state_dict()}
         checkpoint.save(about | content, files.checkpoint(step.index))

@@ -150,7 +150,8 @@ FLAGS: dict[str, tuple[Flag, ...]] = {
              "decode training images once: ram keeps them in each process of this run, disk "
              "in --cache_dir for all (VOC: 6 GB); worth it where few cores feed a fast GPU. features:V, "
              "where the network is frozen: what it answers to V views of each image (default 4) is computed "
-             "once and kept in 16 bits, features:V:exact in as many as it has"),
+             "once and kept in 16 bits, features:V:exact in as many as it has; in closed form, with one pass "
+             "over the images, it is kept for later runs, exactly"),
         Flag("cache_limit", 0.0, "call",
              "most that --cache disk and features may take in --cache_dir, e.g. 20GB (0: any size); what "
              "no run uses goes, least recently used first", kind=size),

@@ -1,4 +1,4 @@
-"""`--cache_limit`: packs of decoded images that were not used for longest make room for new ones.
+"""`--cache_limit`: packs of images and features that were not used for longest make room for new ones.
 
 A pack in use is never deleted: who uses it holds a shared lock on its file, which the system lets go of when
 the process ends, however it does. Where there are no such locks (Windows), no
@@ -19,7 +19,8 @@ try:
 except ModuleNotFoundError:  # Windows
     fcntl = None
 
-KEPT = ("decoded_*/*.pack", "decoded_*/.*.tmp")  # whole, and being written
+# Whole, and being written.
+KEPT = [f"{kind}_*/{name}" for kind in ("decoded", "features") for name in ("*.pack", ".*.tmp")]
 
 
 class Room:

@@ -59,20 +59,6 @@ def test_old_images_that_a_method_mixes_in_are_not_looked_for_among_features(cli
     assert "no effect on SSUL-M at step 1: its network is not frozen here, or sees more than" in out
 
 
-@pytest.mark.parametrize("method", ["RIDGE", "SegACIL", "LDA", "PROTOTYPES"])
-def test_a_method_that_passes_each_image_once_says_that_nothing_is_kept(cli, tmp_path, method):
-    words = ["--method", method, "--epochs", "1", "--batch_size", "2", "--no_share"]
-    weights = []
-    for name, cache in (("plain", "none"), ("kept", "features:1:exact")):
-        status, out, err = cli(*words, "--step", "0", "1", "--name", name, "--cache", cache)
-        assert status == 0, err
-        said = f"no effect on {method} at step 1: it passes each image through its network once" in out
-        assert said == (cache != "none") and "views each" not in out
-        (file,) = tmp_path.glob(f"checkpoints/*/{method}_tiny_{name}/step_1.pt")
-        weights.append(torch.load(file)["net"])
-    assert all(torch.equal(weights[1][name], tensor) for name, tensor in weights[0].items())
-
-
 def test_a_method_that_trains_its_network_says_that_nothing_is_kept(cli):
     status, out, _ = cli("--method", "FT", "--step", "0", "--cache", "features")
     assert status == 0
