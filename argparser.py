@@ -18,7 +18,7 @@ from config.help import answer_help
 from config.parser import build_parser, command_line, one_spelling, peek, unknown_flag
 from config.published_command_lines import Line, translate
 from config.recipes import find_recipes, is_file, named, read_values, source_of
-from config.values import CACHES, flat, run_files
+from config.values import check_cache, flat, run_files
 from dataset import DATASETS, first_task, has_one_label
 from methods import method_named
 from methods.declared import declared, heads_of
@@ -206,9 +206,7 @@ def check(config: SimpleNamespace) -> SimpleNamespace:
     config.accept = [closest(name, known, "value for --accept") for name in config.accept]
     if config.head not in (usable := heads_of(config.method)):
         raise ValueError(f"{config.method} runs on --head {' or '.join(usable)}, not on {config.head}")
-    if not CACHES.fullmatch(config.cache):
-        known = "none, ram, disk, features, or features:V with V views of an image (and features:V:exact)"
-        raise ValueError(f"--cache {config.cache}: it is {known}")
+    check_cache(config.cache, config.cache_limit)
     for name, whole in (("lr_warmup", "optimizer steps"), ("val_share", "training images")):
         if not 0 <= getattr(config, name) < 1:
             raise ValueError(f"--{name} is a share of the {whole}: 0 (none) or more, below 1")

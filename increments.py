@@ -20,6 +20,7 @@ from experiment.autosave import Autosave
 from experiment.features import remembered
 from experiment.files import RunFiles
 from experiment.heartbeat import heartbeat
+from experiment.kept_answers import KeptAnswers
 from experiment.leftovers import remove_leftovers
 from experiment.lock import RunLock
 from experiment.log import RunLog
@@ -120,7 +121,7 @@ def train_step(config: SimpleNamespace, data: IncrementData, steps: list[int], f
 
     # The method with its network, the images, then the method's turn.
     method = build.method_at(config, step, device, previous)
-    data = cached(data, config.cache)
+    data = cached(data, config.cache, limit=1e9 * config.cache_limit)
     images = method.train_set(data)
     loader = make_loader(images, build.batch_size(config, len(images)), train=True, seed=config.seed,
                          num_workers=config.num_workers)
@@ -137,6 +138,8 @@ def train_step(config: SimpleNamespace, data: IncrementData, steps: list[int], f
 
         # Optimisation, unless the method solves the step itself; then the file that test and next step read.
         passes = 1
+        if kept_features(config.cache)[0]:
+            method.kept = KeptAnswers(Path(config.cache_dir), 1e9 * config.cache_limit)
         with heartbeat(f"{title}, without epochs"):
             solved = method.fit_step(loader)
         if not solved:
@@ -146,6 +149,8 @@ def train_step(config: SimpleNamespace, data: IncrementData, steps: list[int], f
         about["cost"] = training_cost(method.net, clock, len(loader.dataset), trained, classes=step.num_seen)
         with heartbeat(f"{title}, end of the step"):
             method.end_increment(loader)
+        if method.kept and (told := method.kept.told()):
+            log.say(told)
         if distributed.is_main():
             content = {"net": method.net.state_dict(), "method_state": method.state_dict()}
             checkpoint.save(about | content, files.checkpoint(step.index))
@@ -182,14 +187,15 @@ def feature_source(config: SimpleNamespace, method, loader, log: RunLog):
         return None
     obstacles = {
         "one process keeps them": distributed.world_size() > 1,
-        "its network is not frozen here": not method.from_features(),
+        "its network is not frozen here, or sees more than the step's images": not method.from_features(),
         "its head makes more than one map": not method.net.head.one_map,
     }
     if why := next((reason for reason, there in obstacles.items() if there), ""):
-        log.say(f"--cache features has no effect on {config.method} at step {method.step.index}: {why}")
+        log.say(announce.no_features(config, method.step, why))
         return None
     found = remembered(method, loader, views=min(views, method.training.epochs), exact=exact,
-                       folder=Path(config.cache_dir), say=log.say)  # fmt: skip
+                       folder=Path(config.cache_dir), limit=1e9 * config.cache_limit,
+                       say=log.say)  # fmt: skip
     return found, found.in_place_of_images(method.net)
 
 

@@ -11,7 +11,7 @@ epoch, as published, which costs as many passes through the network as there are
 """
 
 import sys
-from argparse import ArgumentTypeError, Namespace
+from argparse import Namespace
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -27,6 +27,7 @@ from metrics.confusion import ConfusionMatrix
 from metrics.scores import group_scores
 from train import Training
 from utils.labels import IGNORE
+from utils.sizes import size
 
 
 @dataclass(frozen=True)
@@ -187,22 +188,14 @@ def parser() -> Parser:
         help="train on fresh random crops as published; nothing is kept of fixed central views then",
     )
     made.add_argument(
-        "--memory", type=gigabytes, default=2.0,
-        help="GB of features to hold; those beyond lie in a file in --cache_dir while it runs, exactly",
+        "--memory", type=size, default=2.0,
+        help="features to hold, e.g. 4GB or 500MB; others lie in a file in --cache_dir as it runs, exactly",
     )  # fmt: skip
     made.add_argument(
         "--num_images", type=at_least(0), default=0, help="train on so many images only; 0: on all"
     )
     made.add_argument("--seed", type=int, default=42, help="of the probe's weights, order and crops")
     return made
-
-
-def gigabytes(text: str) -> float:
-    """An argparse type: a number from 0 on."""
-    value = float(text)
-    if not value >= 0:
-        raise ArgumentTypeError("must be at least 0")
-    return value
 
 
 def cli(argv: Sequence[str] | None = None) -> int:

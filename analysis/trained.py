@@ -20,13 +20,13 @@ from dataset.increment import IncrementData
 from dataset.loader import make_loader
 from dataset.resize import resize, shorter_side
 from dataset.skip import skip_bad_images
+from dataset.thread_loader import ThreadLoader
 from dataset.transform import normalize
 from experiment import checkpoint
 from methods.base import Method
 from segmentation_module import Output
 from tasks import Step, make_step
 from utils.pictures.fonts import legible
-from utils.workers import WORTH_A_START
 
 BATCH_SIZE = 16  # images per forward pass; in evaluation mode no result depends on it
 LOGITS = 2**26  # of full size, in hand at a time where their probabilities are needed: 256 MB
@@ -78,13 +78,13 @@ class Trained:
         predicted, unsure = (torch.cat(parts) for parts in zip(*found, strict=True))
         return predicted, unsure
 
-    def loader(self, images: StepImages) -> DataLoader:
+    def loader(self, images: StepImages) -> DataLoader | ThreadLoader:
         """Batches of `images` in their order.
 
         On a CPU without workers: the network takes tens of times as long as reading an image, on the same
         cores.
         """
-        workers = 0 if self.device.type == "cpu" else min(self.num_workers, len(images) // WORTH_A_START)
+        workers = 0 if self.device.type == "cpu" else self.num_workers
         return make_loader(images, BATCH_SIZE, train=False, num_workers=workers)
 
     def view(self, photo: Tensor) -> Tensor:  # uint8 (3, H, W)

@@ -11,6 +11,7 @@ from experiment.files import RunFiles
 from methods import METHODS
 from methods.build import why_step0
 from metrics.cost import Clock
+from tasks import Step
 from utils import cpu, gpu
 from utils.distributed import world_size
 
@@ -69,6 +70,11 @@ def ready(config: SimpleNamespace, data: IncrementData, *, images: int, clock: C
     if step.index > 0 or step.num_steps == 1 or config.no_share:
         return line
     return f"{line}\nstep 0 is {why_step0(METHODS[config.method])}"
+
+
+def no_features(config: SimpleNamespace, step: Step, why: str) -> str:
+    """That `--cache features` was asked for in vain."""
+    return f"--cache features has no effect on {config.method} at step {step.index}: {why}"
 
 
 def batches_ahead(config: SimpleNamespace, steps: list[int], data: IncrementData, files: RunFiles) -> int:

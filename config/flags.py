@@ -16,6 +16,7 @@ from modules.norms import NORMS
 from modules.pixel_decoders import PIXEL_DECODERS
 from modules.precisions import PRECISIONS
 from utils.optimizers import OPTIMIZERS
+from utils.sizes import size
 
 # What a flag decides, in one word. Resuming, sharing step 0, continuing, testing and the report derive
 # from it.
@@ -135,7 +136,7 @@ FLAGS: dict[str, tuple[Flag, ...]] = {
         Flag("eval", "crop", "test",
              "test on the centre crop (published) or on full images", choices=EVALUATIONS),
         Flag("seed", 42, "weights", "of weights, order and augmentation", kind=int),
-        Flag("num_workers", 4, "call", "loader processes per process, at most one per usable core", kind=int),
+        Flag("num_workers", 4, "call", "loader workers per process, at most one per usable core", kind=int),
         Flag("track", (), "call", "also log to wandb or mlflow (optional packages)",
              choices=tuple(TRACKERS), nargs="+"),
         Flag("print_interval", 10, "call", "iterations between two looks at the losses", kind=int),
@@ -149,7 +150,11 @@ FLAGS: dict[str, tuple[Flag, ...]] = {
              "decode training images once: ram keeps them in each process of this run, disk "
              "in --cache_dir for all (VOC: 6 GB); worth it where few cores feed a fast GPU. features:V, "
              "where the network is frozen: what it answers to V views of each image (default 4) is computed "
-             "once and kept in 16 bits, features:V:exact in as many as it has"),
+             "once and kept in 16 bits, features:V:exact in as many as it has; in closed form, with one pass "
+             "over the images, it is kept for later runs, exactly"),
+        Flag("cache_limit", 0.0, "call",
+             "most that --cache disk and features may take in --cache_dir, e.g. 20GB (0: any size); what "
+             "no run uses goes, least recently used first", kind=size),
         Flag("compile", False, "rounding",
              "compile network and losses (GPUs; the first batch takes minutes)", kind=bool),
         Flag("tf32", False, "weights", "fp32 on a GPU may multiply with 10 bits of mantissa", kind=bool),

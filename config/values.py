@@ -23,6 +23,19 @@ def of_step(config: SimpleNamespace, name: str, index: int):
     return values[min(index, len(values) - 1)]
 
 
+def check_cache(cache: str, limit: float) -> None:
+    """Refuse what `--cache` cannot be, and a `--cache_limit` of nothing.
+
+    Raises:
+        ValueError: saying what helps.
+    """
+    if not CACHES.fullmatch(cache):
+        known = "none, ram, disk, features, or features:V with V views of an image (and features:V:exact)"
+        raise ValueError(f"--cache {cache}: it is {known}")
+    if limit and cache in ("none", "ram"):
+        raise ValueError("--cache_limit is of --cache disk and --cache features: give one, or leave it out")
+
+
 def kept_features(cache: str) -> tuple[int, bool]:
     """Views of an image whose features `--cache` wants kept, and whether exactly; none for other caches."""
     place, *words = cache.split(":")

@@ -12,16 +12,17 @@ from dataset.threads import in_threads
 from utils.decoding.decode import as_bytes
 
 
-def cached(data, place: str):
+def cached(data, place: str, *, limit: float = 0):
     """An `IncrementData` whose step's training images are decoded once, now.
 
     Args:
         data: of the step.
         place: "ram" (of this run), "disk" (files in the data's cache_dir, which later steps, other runs and
             all processes of a run share); any other: `data` as it is.
+        limit: bytes of such files in that folder, 0: any number.
 
     Raises:
-        ValueError: if an image or a file of the cache cannot be read or written.
+        ValueError: if an image or a file of the cache cannot be read or written, or `limit` is too low.
     """
     if place not in ("ram", "disk"):
         return data
@@ -30,7 +31,7 @@ def cached(data, place: str):
     if place == "ram":
         kept = InMemory(data.dataset, data.samples("train"))
     else:
-        kept = on_disk(data.dataset, "train", data.samples("train"), data.cache_dir)
+        kept = on_disk(data.dataset, "train", data.samples("train"), data.cache_dir, limit)
     return replace(data, dataset=Decoded(data.dataset, kept))
 
 

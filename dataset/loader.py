@@ -4,6 +4,7 @@ import atexit
 import multiprocessing
 import random
 import signal
+import sys
 from array import array
 from collections.abc import Iterator
 
@@ -11,9 +12,9 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
+from dataset.thread_loader import ThreadLoader
 from dataset.transform import to_device
 from utils.distributed import rank, world_size
-from utils.workers import context, worth_starting
 
 
 class Batches(Sampler):
@@ -72,12 +73,12 @@ class Batches(Sampler):
 
 def make_loader(
     dataset: Dataset, batch_size: int, *, train: bool, seed: int = 0, num_workers: int = 0
-) -> DataLoader:
+) -> DataLoader | ThreadLoader:
     """Loader of (images uint8 (N, 3, h, w), labels uint8 (N, h, w)) for this process.
 
     `loader.batch_sampler.seek(epoch, batch)` says where the next pass starts. Images of different sizes,
-    which only evaluation has, come one by one whatever `batch_size` says. Where processes start from nothing,
-    there are no more workers than have enough images to be worth their start.
+    which only evaluation has, come one by one whatever `batch_size` says. Workers are processes where these
+    are forked, else threads.
 
     Raises:
         ValueError: if there are too few images for one training batch.
@@ -92,17 +93,28 @@ def make_loader(
             f"{world_size()} processes; {cure}"
         )
     batches = Batches(len(dataset), batch_size, train=train, seed=seed, rank=rank(), world=world_size())
-    num_workers = worth_starting(num_workers, len(dataset) // world_size())
+    if num_workers > 0 and not forks():
+        return ThreadLoader(dataset, batches, num_workers)
     return DataLoader(
         dataset,
         batch_sampler=batches,
         num_workers=num_workers,
         persistent_workers=num_workers > 0,
-        multiprocessing_context=context() if num_workers > 0 else None,
+        multiprocessing_context="fork" if num_workers > 0 else None,
         pin_memory=torch.cuda.is_available(),
         generator=torch.Generator().manual_seed(seed),  # else each pass draws from the global generator
         worker_init_fn=heed_no_signal,
     )
+
+
+def forks() -> bool:
+    """Whether worker processes are forked, and thus have at once all that this one has: on Linux.
+
+    Not where the program has chosen another way, as Python does on macOS and Windows: a process then starts
+    from nothing, or from a server that passes on at most 256 tensors, and a memory of images may have more.
+    """
+    chosen = multiprocessing.get_start_method(allow_none=True)
+    return chosen == "fork" if chosen else sys.platform == "linux"
 
 
 def heed_no_signal(_worker: int) -> None:

@@ -13,7 +13,7 @@ import logging
 import threading
 import zlib
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -24,6 +24,7 @@ from torch import Tensor
 
 from dataset.base import Sample, SegmentationDataset
 from dataset.presence import by_main
+from dataset.room import InUse, Room
 from dataset.threads import in_threads
 from utils.decoding.decode import BadFileError, as_bytes
 from utils.files import replacing
@@ -36,19 +37,24 @@ Entry = tuple[int, int, int, int]  # first byte, height, width, checksum
 
 
 def on_disk(
-    dataset: SegmentationDataset, split: str, samples: Sequence[Sample], cache_dir: Path | str
+    dataset: SegmentationDataset,
+    split: str,
+    samples: Sequence[Sample],
+    cache_dir: Path | str,
+    limit: float = 0,
 ) -> "Packs":
     """The decoded `samples` of `split`; the first process decodes what no pack in `cache_dir` has.
 
-    A process that does not see its files, on another machine, reads images from where they always are.
+    A process that does not see its files, on another machine, reads images from where they always are. Packs
+    in `cache_dir` take `limit` bytes at most, see `Room`.
 
     Raises:
-        ValueError: naming an image that cannot be read, or a folder that cannot be written.
+        ValueError: naming an image that cannot be read, a folder that cannot be written, or too low a limit.
     """
     fingerprint = dataset.fingerprint(split)
     folder = Path(cache_dir) / f"decoded_{dataset.name}_{split}_{fingerprint[:16]}"
     keys = {sample: key_of(sample, fingerprint) for sample in samples}
-    by_main(lambda: complete(folder, dataset, keys))
+    by_main(lambda: complete(folder, dataset, keys, limit))
     return Packs(keys, tables(folder))
 
 
@@ -70,12 +76,14 @@ class Packs:
 
     def __init__(self, keys: dict[Sample, str], tables: dict[Path, dict[str, Entry]]):
         found = {key: (path, *entry) for path, table in tables.items() for key, entry in table.items()}
+        self._files = opened({found[key][0] for key in keys.values() if key in found})
         self.places = {sample: found[key] for sample, key in keys.items() if key in found}
+        self.places = {sample: place for sample, place in self.places.items() if place[0] in self._files}
         self._maps: dict[Path, np.ndarray] = {}
         self._checked: set[Sample] = set()
 
     def __getstate__(self) -> dict:
-        return self.__dict__ | {"_maps": {}}  # a process that is spawned maps the files itself
+        return self.__dict__ | {"_maps": {}, "_files": {}}  # a spawned process maps the files itself
 
     def get(self, sample: Sample) -> tuple[Tensor, tuple[int, int]] | None:
         """Copy of the bytes of `sample`, its height and width; None if it is not kept.
@@ -96,16 +104,27 @@ class Packs:
         return torch.from_numpy(block), (height, width)
 
 
-def complete(folder: Path, dataset: SegmentationDataset, keys: dict[Sample, str]) -> None:
+def opened(paths: set[Path]) -> dict[Path, InUse]:
+    """Those of the files `paths` that are there, in use from now on until the result is gone."""
+    found = {}
+    for path in paths:
+        with suppress(FileNotFoundError):  # another run has needed the room
+            found[path] = InUse(path)
+    return found
+
+
+def complete(folder: Path, dataset: SegmentationDataset, keys: dict[Sample, str], limit: float = 0) -> None:
     """Decode what no pack in `folder` has into a new one; runs that want the same wait for each other."""
     try:
         with locked(folder):
             for path in folder.glob("*.tmp"):  # whose process has gone, else the folder would be locked
                 path.unlink()
-            known = {key for table in tables(folder, mend=True).values() for key in table}
-            missing = {sample: key for sample, key in keys.items() if key not in known}
+            known = Packs(keys, tables(folder, mend=True))  # in use while others make room
+            missing = {sample: key for sample, key in keys.items() if sample not in known.places}
+            room = Room(folder.parent, limit)
+            room.take(0)  # a limit that is lower than before
             if missing:
-                write(folder, dataset, missing)
+                write(folder, dataset, missing, room)
     except OSError as error:
         cure = "make room, " if error.errno == errno.ENOSPC else ""
         raise ValueError(
@@ -155,15 +174,18 @@ def read_table(path: Path) -> dict[str, Entry]:
     return {key: tuple(entry) for key, entry in json.loads(text).items()}
 
 
-def write(folder: Path, dataset: SegmentationDataset, keys: dict[Sample, str]) -> None:
+def write(folder: Path, dataset: SegmentationDataset, keys: dict[Sample, str], room: Room) -> None:
     """A pack of the images in `keys`, under its name when it is whole, or not at all."""
     path = folder / f"{hashlib.sha256(''.join(sorted(keys.values())).encode()).hexdigest()[:16]}.pack"
     with replacing(path) as file:
-        text = json.dumps(append(file, dataset, keys)).encode()
+        text = json.dumps(append(file, dataset, keys, room)).encode()
+        room.take(len(text) + FOOTER)
         file.write(text + len(text).to_bytes(8, "big") + zlib.crc32(text).to_bytes(4, "big") + MAGIC)
 
 
-def append(file: BinaryIO, dataset: SegmentationDataset, keys: dict[Sample, str]) -> dict[str, Entry]:
+def append(
+    file: BinaryIO, dataset: SegmentationDataset, keys: dict[Sample, str], room: Room
+) -> dict[str, Entry]:
     """Decode the images into `file`, as many at a time as there are threads; where each of them is."""
     turn = threading.Lock()
 
@@ -172,6 +194,7 @@ def append(file: BinaryIO, dataset: SegmentationDataset, keys: dict[Sample, str]
         block = as_bytes(image, labels).numpy()
         checksum = zlib.crc32(block)
         with turn:
+            room.take(len(block))
             start = file.tell()
             file.write(block)
         return keys[sample], (start, *labels.shape, checksum)

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from dataset.loader import Batches
+from dataset.room import Room
 from dataset.transform import to_device
 
 BYTES = {torch.float32: np.int32, torch.float16: np.int16, torch.bfloat16: np.int16}
@@ -54,7 +55,9 @@ class FeatureLoader:
             net.given_features_of = None
 
 
-def remembered(method, loader, *, views: int, exact: bool, folder: Path, say: Say) -> FeatureLoader:
+def remembered(
+    method, loader, *, views: int, exact: bool, folder: Path, say: Say, limit: float = 0
+) -> FeatureLoader:
     """`loader` with features in place of images, after its first `views` epochs went through the network.
 
     They lie in a file in `folder` that vanishes with the process; memory holds what is read at the time.
@@ -62,9 +65,10 @@ def remembered(method, loader, *, views: int, exact: bool, folder: Path, say: Sa
     Args:
         method: whose `from_features()` is true, ready to train.
         exact: keep what the network computes; else 16 bits of each number.
+        limit: bytes that they and the packs of decoded images in `folder` may take, 0: any number.
 
     Raises:
-        ValueError: if the disk has no room for them.
+        ValueError: if the disk or the limit has no room for them.
     """
     net, sampler = method.net, loader.batch_sampler
     device, count = next(net.parameters()).device, len(loader.dataset)
@@ -77,18 +81,21 @@ def remembered(method, loader, *, views: int, exact: bool, folder: Path, say: Sa
             small = torch.float16 if features.dtype == torch.float32 and not exact else features.dtype
             if not kept:
                 shapes = [(views, count, *one.shape[1:]) for one in (features, labels)]
-                kept = reserve(folder, shapes, [small, torch.uint8], say)
+                kept = reserve(folder, shapes, [small, torch.uint8], say, limit)
             rows = [index for _, index in keys]
             kept[0][view, rows], kept[1][view, rows] = features.to("cpu", small), labels
     return FeatureLoader(loader.dataset, sampler, *kept, dtype=features.dtype)
 
 
-def reserve(folder: Path, shapes: list[tuple], dtypes: list[torch.dtype], say: Say) -> list[Tensor]:
+def reserve(
+    folder: Path, shapes: list[tuple], dtypes: list[torch.dtype], say: Say, limit: float = 0
+) -> list[Tensor]:
     """Tensors in nameless files in `folder`; says how large they are."""
     sizes = [int(np.prod(shape)) * dtype.itemsize for shape, dtype in zip(shapes, dtypes, strict=True)]
     folder.mkdir(parents=True, exist_ok=True)
     views, count = shapes[0][:2]
     about = f"features of {count} images, {views} views each: {sum(sizes) / 1e6:,.0f} MB in {folder}"
+    Room(folder, limit).take(sum(sizes))
     if sum(sizes) > (free := shutil.disk_usage(folder).free):
         raise ValueError(
             f"{about}, which has {free / 1e6:,.0f} MB free; take fewer views (--cache features:1) or another "

@@ -49,6 +49,7 @@ class Method:
     model: Callable
     teacher: SegmentationModel | None = None
     training: Training
+    kept: Callable | None = None  # with `--cache features`, see `fit_step`
 
     def __init__(self, step: Step, **hyper):
         self.step = step
@@ -103,7 +104,11 @@ class Method:
         """Called between the unscaled gradients and `optimizer.step()`."""
 
     def fit_step(self, loader) -> bool:
-        """Learn the step without the epochs of the trainer, e.g. in closed form; False if it did not."""
+        """Learn the step without the epochs of the trainer, e.g. in closed form; False if it did not.
+
+        `self.kept(answer, *parts)`, if `kept` is there, is `answer`, which frozen `parts` of the network give
+        to images, asked only where no run has kept what it says.
+        """
         return False
 
     def end_increment(self, loader) -> None:

@@ -102,10 +102,12 @@ class ClosedForm(Method, ABC):
         moments = Moments.zeros(num_seen, weight.shape[1], num_products=products, device=weight.device)
         was_training = net.training
         net.eval()
+        net.narrow = self.kept and self.kept(net.answer, net.body, net.head.head)
         for images, labels in first_epochs(loader, weight.device, complete=True):
             for some, theirs in zip(images.split(IMAGES), labels.split(IMAGES), strict=True):
                 out = net(some)
                 moments.add(out.features, self.targets(theirs, out))
+        net.narrow = None
         net.train(was_training)
         return moments
 

@@ -1,6 +1,6 @@
 """The network of closed-form methods: classifiers that are computed, on features or random ones of them."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import torch
 import torch.nn.functional as F
@@ -77,6 +77,17 @@ class ClosedFormNet(SegmentationModel):
             nn.init.zeros_(parameter)
         self.learner = nn.Conv2d(head.head.out_channels, learner, 1) if learner else None
         self.sigmoid = sigmoid
+        self.narrow: Callable[[Tensor], Tensor] | None = None  # in place of `answer`
+
+    def answer(self, images: Tensor) -> Tensor:  # (N, 3, H, W) -> (N, D, h, w)
+        """What the head makes of the images, before it is widened."""
+        return self.head.head.encode(*self.body(images))
+
+    def encode(self, images: Tensor) -> tuple[Tensor, dict[str, Tensor], Tensor]:
+        if self.narrow is None:
+            return super().encode(images)
+        features = self.narrow(images)
+        return features, {}, self.head.widen(features)
 
     def classify(self, features: Tensor) -> Tensor:
         if self.training and self.learner is not None:

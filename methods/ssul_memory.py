@@ -36,6 +36,9 @@ class SSULM(AnnotatedMemory, SSUL):
         self.table = replace(data, masking="current+old").table("train")
         return super().train_set(data)
 
+    def from_features(self) -> bool:
+        return False  # `losses` puts images of the memory among those of the step
+
     def recall(self, images):
         return images
 

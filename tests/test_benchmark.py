@@ -51,7 +51,7 @@ def test_data_forms_give_the_same_labels_and_images_to_a_grey_level():
 def test_scans_count_the_pixels_of_bare_decoding_and_memory_is_told_per_image():
     found = {row.name: row for row in benchmark_files.rows(rounds=1, images=250, scanned=20)}
     *compared, memory = found.values()
-    assert len(compared) == 3 and all(row.error == 0 for row in compared)
+    assert len(compared) == 4 and all(row.error == 0 for row in compared)
     assert set(memory.more) <= {"bytes per image, process", "bytes per image, worker"}
 
 

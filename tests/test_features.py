@@ -52,6 +52,13 @@ def test_with_as_many_views_as_epochs_the_losses_are_the_same_bit_by_bit(cli, mo
     assert rounded != plain and np.allclose(*values, rtol=1e-3)
 
 
+def test_old_images_that_a_method_mixes_in_are_not_looked_for_among_features(cli):
+    words = ["--method", "SSUL-M", "--epochs", "1", "--batch_size", "2", "--cache", "features:1"]
+    status, out, err = cli(*words, "--step", "0", "1")
+    assert status == 0, err
+    assert "no effect on SSUL-M at step 1: its network is not frozen here, or sees more than" in out
+
+
 def test_a_method_that_trains_its_network_says_that_nothing_is_kept(cli):
     status, out, _ = cli("--method", "FT", "--step", "0", "--cache", "features")
     assert status == 0

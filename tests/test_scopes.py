@@ -30,7 +30,7 @@ OTHER = {
 NOT_VARIED = {
     *("method", "dataset", "task", "step", "test", "explain", "data_root", "index_dir", "pretrained_path"),
     *("track", "pixel_decoder", "yaml", "config", "step_ckpt", "ckpt", "replay_batch", "leaky_split"),
-    *("accept", "profile"),
+    *("accept", "profile", "cache_limit"),
 }
 
 

@@ -5,6 +5,8 @@ import json
 import os
 import subprocess
 import sys
+from contextlib import redirect_stdout
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -17,6 +19,7 @@ from dataset.base import Sample, SegmentationDataset
 from dataset.folder import Folder
 from dataset.increment import IncrementData, increment_data
 from dataset.loader import make_loader
+from dataset.packs import on_disk
 from dataset.presence import scan
 from scripts.benchmark.tools import Row, compare
 from tasks import make_step
@@ -76,7 +79,7 @@ def rows(*, rounds: int, images: int = 20_000, scanned: int = 2000) -> list[Row]
                        lambda: asked_of(begun(few)), CPU, rounds=rounds, images=images)  # fmt: skip
         warm.more["us per image"] = 1000 * warm.ours / images
         begun(many)
-        return [*found, warm, memory_row(few, many, images)]
+        return [*found, warm, limited(own, samples, rounds=rounds), memory_row(few, many, images)]
 
 
 def decoded(masks: list[str], pictures: list[str] | tuple = ()) -> torch.Tensor:
@@ -114,6 +117,23 @@ def asked(data: IncrementData) -> torch.Tensor:
 def asked_of(data: IncrementData) -> torch.Tensor:
     """The same as the start has found them."""
     return torch.from_numpy(data.dataset.samples("train").versions[:, :, 0].T.ravel())
+
+
+def limited(own: Folder, samples: list[Sample], *, rounds: int) -> Row:
+    """Packs of `samples` written without a limit, and with one for which an older pack goes."""
+    size = 4 * WIDTH * HEIGHT * len(samples)
+
+    def packed(limit: float) -> torch.Tensor:
+        with TemporaryDirectory() as folder, redirect_stdout(None):
+            old = Path(folder, "decoded_old", "0.pack")
+            old.parent.mkdir()
+            old.write_bytes(bytes(size))
+            packs = on_disk(own, "train", samples, folder, limit)
+            assert old.exists() == (limit == 0)
+            return torch.stack([packs.get(sample)[0].sum() for sample in samples])
+
+    pair = (partial(packed, limit) for limit in (0, 1.5 * size))
+    return compare("--cache disk: with --cache_limit", *pair, CPU, rounds=rounds, images=len(samples))
 
 
 # -- memory ------------------------------------------------------------------------------------------------

@@ -53,6 +53,12 @@ for number in range(int(sys.argv[3])):
 for number in range(len(kept)):
     kept[number]
 """
+SPAWNING = """
+import multiprocessing, sys
+multiprocessing.set_start_method("spawn")
+import run
+sys.exit(run.main(sys.argv[1:]))
+"""
 
 
 @dataclass(frozen=True)
@@ -93,6 +99,7 @@ def rows(*, rounds: int, against: str = "") -> list[Row]:
             evaluation(large_picture(place), place, trees, rounds=rounds),
             figure(place, trees, rounds=rounds),
             keeping(place, rounds=rounds),
+            workers(place, trees, rounds=rounds),
         ]
 
 
@@ -166,7 +173,23 @@ def keeping(place: Path, *, rounds: int) -> Row:
     return row("500 MB of features with --memory 0.1", times, without)
 
 
-def command(data: Path, place: Path, *more: object) -> list[object]:
+def workers(place: Path, trees: Sequence[Path], *, rounds: int) -> Row:
+    """Step 0 of the embedded data with two workers where processes are not forked (macOS, Windows)."""
+    times, alone = [], []
+    for number in range(rounds):
+        found = []
+        for count, tree in [(0, ROOT), *((2, tree) for tree in trees)]:
+            words = command("shapes", place / f"workers {number} {len(found)}", "--num_workers", count,
+                            *"--step 0 --crop_size 32 --batch_size 24".split())  # fmt: skip
+            found.append(spent("-c", SPAWNING, *words[1:], cwd=tree))
+        alone.append(found[0].cpu)
+        times.append(found[1:])
+    made = row("step 0, 2 workers that are not forked", times)
+    made.more = {"without workers": median(alone)}
+    return made
+
+
+def command(data: Path | str, place: Path, *more: object) -> list[object]:
     """run.py with everything that it writes in `place`."""
     folders = {"checkpoint": "checkpoints", "logdir": "logs", "results_dir": "results", "cache_dir": "cache"}
     own = [word for flag, name in folders.items() for word in (f"--{flag}", place / name)]
