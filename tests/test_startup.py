@@ -50,6 +50,27 @@ def test_a_run_imports_no_figures_and_no_transforms():
     assert heavy == ["torch"] and int(count) < 2000
 
 
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
+def test_no_optimizer_imports_the_compiler_when_it_is_made_loaded_or_cleared(optimizer):
+    code = f"""
+import torch
+from utils.optimizer import make_optimizer
+net = torch.nn.Linear(2, 2)
+made = make_optimizer("{optimizer}", [{{"params": [*net.parameters()]}}], net, lr=0.1)
+made.load_state_dict(made.state_dict())
+made.zero_grad()
+assert 'torch._dynamo' not in sys.modules"""
+    imported(code)
+
+
+def test_a_whole_run_imports_no_compiler(small_data, tmp_path):
+    words = ["--dataset", str(small_data), "--task", "offline", "--backbone", "tiny", "--recipe", "none"]
+    words += ["--epochs", "1", "--num_workers", "0", "--crop_size", "32"]
+    for flag in ("checkpoint", "logdir", "results_dir", "cache_dir"):
+        words += [f"--{flag}", str(tmp_path / flag)]
+    imported(f"import run\nassert run.main({words}) == 0\nassert 'torch._dynamo' not in sys.modules")
+
+
 def test_a_run_asks_nothing_of_the_compiler_that_it_need_not(cli, monkeypatch):
     # torch.use_deterministic_algorithms imports all of torch._inductor, whatever it is told.
     monkeypatch.setattr(torch, "use_deterministic_algorithms", lambda _: pytest.fail("imports the compiler"))

@@ -1,6 +1,7 @@
 """The optimizers by name: AdamW, and SGD in a fused kernel, kept from what that gets wrong silently."""
 
 from collections.abc import Iterable, Mapping
+from inspect import unwrap
 
 import torch
 from torch import Tensor
@@ -11,7 +12,20 @@ from utils.optimizers import OPTIMIZERS
 RATES = ("weight_decay", "momentum", "lr", "dampening", "nesterov", "maximize", "fused")
 
 
-class FusedSGD(torch.optim.SGD):
+class Uncompiled(torch.optim.Optimizer):
+    """Methods as they are behind the decorator that keeps them out of compiled code.
+
+    It imports PyTorch's compiler for that, a third of the CPU time before the first batch, and no optimizer
+    is compiled here.
+    """
+
+    add_param_group = unwrap(torch.optim.Optimizer.add_param_group)
+    zero_grad = unwrap(torch.optim.Optimizer.zero_grad)
+    state_dict = unwrap(torch.optim.Optimizer.state_dict)
+    load_state_dict = unwrap(torch.optim.Optimizer.load_state_dict)
+
+
+class FusedSGD(Uncompiled, torch.optim.SGD):
     """The optimizer of all published systems: SGD, Nesterov momentum 0.9, weight decay as the groups say.
 
     Momentum starts from zeros that are there before the first step. PyTorch's own (2.13, 2.14) is memory that
@@ -69,7 +83,7 @@ class FusedSGD(torch.optim.SGD):
         self.align()
 
 
-class NamedAdamW(torch.optim.AdamW):
+class NamedAdamW(Uncompiled, torch.optim.AdamW):
     """AdamW (Loshchilov and Hutter 2019) whose saved state knows its parameters by name.
 
     Args: as of `FusedSGD`.
@@ -82,8 +96,6 @@ class NamedAdamW(torch.optim.AdamW):
         """Continue from `state_dict`; ValueError if it is of other parameters, by name or by shape."""
         check_fits(self, state_dict, moments=("exp_avg", "exp_avg_sq"))
         super().load_state_dict(state_dict)
-
-
 
 
 def make_optimizer(

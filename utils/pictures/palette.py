@@ -11,6 +11,7 @@ from utils.labels import IGNORE
 
 Colour = tuple[int, int, int]
 LEVELS = (0, 51, 102, 153, 204, 255)  # of each channel of the colours to choose from
+WHITE = (255, 255, 255)  # which the first colour is to be unlike
 BORDERING = 2.0  # how many times as unlike the classes have to be that share all of a border
 # What is seen of linear RGB: by most, without the long-wave and without the middle-wave cones.
 # Source: Machado, Oliveira and Fernandes, IEEE TVCG 2009, severity 1.
@@ -66,11 +67,12 @@ def tell_apart(borders: ndarray, fixed: Mapping[int, Colour]) -> dict[int, Colou
     given = dict(fixed)
     candidates = np.array(np.meshgrid(LEVELS, LEVELS, LEVELS)).reshape(3, -1).T
     total = borders.sum(1)
+    distances = unlike(candidates, np.array([*given.values()]).reshape(-1, 3))
     for label in sorted(set(range(len(borders))) - given.keys(), key=lambda one: (-total[one], one)):
         shares = np.array([borders[label, one] if one != IGNORE else 0 for one in given])
         needed = 1 + BORDERING * shares / max(1.0, total[label])
-        taken = np.array([*given.values()] or [(255, 255, 255)])
-        distance = unlike(candidates, taken) / (needed if len(given) else 1)
-        best = candidates[distance.min(1).argmax()]
+        unlikeness = distances / needed if given else unlike(candidates, np.array([WHITE]))
+        best = candidates[unlikeness.min(1).argmax()]
         given[label] = tuple(int(value) for value in best)
+        distances = np.hstack([distances, unlike(candidates, best[None])])
     return {label: given[label] for label in range(len(borders))}
