@@ -128,8 +128,8 @@ def test_commands_are_measured_in_processes_of_their_own_above_their_imports(tmp
 
 
 def test_the_data_of_measured_commands_is_what_it_is_said_to_be(tmp_path):
-    large = benchmark_runs.large_picture(tmp_path, scale=2)
-    for file, classes in ((benchmark_runs.long_task(tmp_path, images=1), 60), (large, 150)):
+    large = benchmark_runs.large_picture(tmp_path / "large", scale=2)
+    for file, classes in ((benchmark_runs.squares(tmp_path / "long", 60, images=1), 60), (large, 150)):
         dataset = build_dataset(str(file), "")
         assert len(dataset.class_names) == classes + 1
         masks = [dataset.read_mask(sample) for sample in dataset.samples("val")]

@@ -4,6 +4,7 @@
 """
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -19,8 +20,9 @@ from scripts.benchmark.tools import Row
 
 ROOT = Path(__file__).resolve().parents[2]
 TINY = "--method FT --backbone tiny --recipe none --epochs 1 --num_workers 0".split()
+RESNET = ["--backbone", "resnet101", "--no_pretrained", *"--recipe none --num_workers 0".split()]
 ANALYSES = ("visualize", "predict", "probe", "drift", "report")
-CLASSES, LARGE = 60, 150  # of the long task, and of the large picture; with background one more each
+LARGE = 150  # classes of the large picture; background is one more
 # On Linux the peak of a process starts at that of the one that starts it: let that be a small one.
 LAUNCHER = """
 import os, sys
@@ -95,8 +97,10 @@ def rows(*, rounds: int, against: str = "") -> list[Row]:
         place = Path(folder)
         return [
             *(start_up(name, trees, rounds=rounds) for name in ANALYSES),
-            again(long_task(place), place, rounds=rounds),
-            evaluation(large_picture(place), place, trees, rounds=rounds),
+            one_image(large_picture(place / "small", scale=1), place, trees, rounds=rounds),
+            frozen(squares(place / "frozen", 2, images=40, side=160), place, trees, rounds=rounds),
+            again(squares(place / "long", 60), place, rounds=rounds),
+            evaluation(large_picture(place / "large"), place, trees, rounds=rounds),
             figure(place, trees, rounds=rounds),
             keeping(place, rounds=rounds),
             workers(place, trees, rounds=rounds),
@@ -123,6 +127,37 @@ def start_up(name: str, trees: Sequence[Path], *, rounds: int) -> Row:
     words = ("-m", f"analysis.{name}", "/nowhere")
     times = [[spent(*words, cwd=tree, status=2) for tree in trees] for _ in range(rounds)]
     return row(f"start of analysis.{name}", times)
+
+
+def one_image(data: Path, place: Path, trees: Sequence[Path], *, rounds: int) -> Row:
+    """A run that trains and tests on one small picture: its imports, network and files."""
+    times = []
+    for number in range(rounds):
+        flags = "--task offline --crop_size 32 --batch_size 1".split()
+        folders = [place / f"one {number} {form}" for form in range(len(trees))]
+        times.append([spent(*command(data, folder, *flags), cwd=tree)
+                      for folder, tree in zip(folders, trees, strict=True)])  # fmt: skip
+    return row("a run on one image of 151 classes", times)
+
+
+def frozen(data: Path, place: Path, trees: Sequence[Path], *, rounds: int) -> Row:
+    """Step 1 of DFT* of 30 epochs with four kept views of each image, against none, ResNet-101."""
+    forms = [(trees[0], ()), (ROOT, ("--cache", "features:4"))]
+    flags = ["--method", "DFT_STAR", "--task", "1-1", *RESNET,
+             *"--crop_size 128 --batch_size 2".split()]  # fmt: skip
+    begun = [place / f"frozen {number}" for number in range(len(forms))]
+    for (tree, _), folder in zip(forms, begun, strict=True):
+        spent(*command(data, folder, "--step", 0, "--epochs", 1, flags=flags), cwd=tree)
+    times = []
+    for _ in range(rounds):
+        found = []
+        for (tree, more), folder in zip(forms, begun, strict=True):
+            with TemporaryDirectory(dir=place) as new:
+                shutil.copytree(folder, new, dirs_exist_ok=True)
+                words = command(data, Path(new), "--step", 1, "--epochs", 30, *more, flags=flags)
+                found.append(spent(*words, cwd=tree))
+        times.append(found)
+    return row("step 1 of DFT*, 30 epochs, --cache features:4", times)
 
 
 def again(data: Path, place: Path, *, rounds: int) -> Row:
@@ -189,33 +224,33 @@ def workers(place: Path, trees: Sequence[Path], *, rounds: int) -> Row:
     return made
 
 
-def command(data: Path | str, place: Path, *more: object) -> list[object]:
+def command(data: Path | str, place: Path, *more: object, flags: Sequence[object] = TINY) -> list[object]:
     """run.py with everything that it writes in `place`."""
     folders = {"checkpoint": "checkpoints", "logdir": "logs", "results_dir": "results", "cache_dir": "cache"}
     own = [word for flag, name in folders.items() for word in (f"--{flag}", place / name)]
-    return ["run.py", "--dataset", data, *TINY, *own, *more]
+    return ["run.py", "--dataset", data, *flags, *own, *more]
 
 
-def long_task(place: Path, *, images: int = 12) -> Path:
-    """A data set of 60 classes, a dozen (`images`) small training images each."""
-    made, colours = np.random.RandomState(0), np.random.RandomState(1).randint(256, size=(CLASSES + 1, 3))
+def squares(root: Path, classes: int, *, images: int = 12, side: int = 40) -> Path:
+    """A data set in `root`: `images` training images of each class, with one square of it each."""
+    made, colours = np.random.RandomState(0), np.random.RandomState(1).randint(256, size=(classes + 1, 3))
     for split, count in (("train", images), ("val", 1)):
-        for label in range(1, CLASSES + 1):
+        for label in range(1, classes + 1):
             for number in range(count):
-                mask = np.zeros((40, 40), np.uint8)
-                top, left = made.randint(0, 24, 2)
-                mask[top : top + 16, left : left + 16] = label
-                save(place / "long", split, f"{label} {number}", colours[mask].astype(np.uint8), mask)
-    return described(place / "long", CLASSES)
+                mask = np.zeros((side, side), np.uint8)
+                top, left = made.randint(0, side * 3 // 5, 2)
+                mask[top : top + side * 2 // 5, left : left + side * 2 // 5] = label
+                save(root, split, f"{label} {number}", colours[mask].astype(np.uint8), mask)
+    return described(root, classes)
 
 
-def large_picture(place: Path, *, scale: int = 16) -> Path:
-    """A data set of one picture of 4096 x 2160 (`scale` 16) with every class of 151."""
+def large_picture(root: Path, *, scale: int = 16) -> Path:
+    """A data set in `root` of one picture of 4096 x 2160 (`scale` 16) with every class of 151."""
     cells = (np.arange(135 * 256) % (LARGE + 1)).reshape(135, 256).astype(np.uint8)
     for split in ("train", "val"):
         mask = cells.repeat(scale, 0).repeat(scale, 1)
-        save(place / "large", split, "picture", np.stack([mask, 255 - mask, mask], axis=-1), mask)
-    return described(place / "large", LARGE)
+        save(root, split, "picture", np.stack([mask, 255 - mask, mask], axis=-1), mask)
+    return described(root, LARGE)
 
 
 def save(root: Path, split: str, name: str, image: np.ndarray, mask: np.ndarray) -> None:
