@@ -37,7 +37,7 @@ from metrics.table import in_one_line
 from modules.folding import fold_norms
 from tasks import make_step
 from train import evaluate, fit, start
-from utils import distributed
+from utils import distributed, heap
 from utils.compile import allow_tf32, compile_network, use_compiled
 from utils.loss_values import NonFiniteLoss
 
@@ -123,6 +123,7 @@ def train_step(config: SimpleNamespace, data: IncrementData, steps: list[int], f
     method = build.method_at(config, step, device, previous)
     data = cached(data, config.cache, limit=1e9 * config.cache_limit)
     images = method.train_set(data)
+    heap.give_back()  # before loader processes are forked from this one
     loader = make_loader(images, build.batch_size(config, len(images)), train=True, seed=config.seed,
                          num_workers=config.num_workers)
     autosave = Autosave(files.unfinished(step.index), method, about, scopes=reuse.scopes(config),

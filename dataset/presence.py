@@ -32,14 +32,23 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Presence:
-    """Pixels of every label in every image of a split, stored as (image, label, pixels): 9 bytes each."""
+    """Pixels of every label in every image of a split: 5 bytes for each of the K pairs, and 2 an image."""
 
-    num_images: int
-    image: np.ndarray  # int32 (K,), position in the split, ascending
-    label: np.ndarray  # uint8 (K,)
+    num_labels: np.ndarray  # uint16 (N,), how many each image shows
+    label: np.ndarray  # uint8 (K,), image by image
     pixels: np.ndarray  # uint32 (K,)
     colours: np.ndarray  # (256, 3) of each value that palettes of the masks give one, -1 else
     witness: np.ndarray  # (256,) position of an image whose mask has that value and colour, -1 else
+
+    @property
+    def num_images(self) -> int:
+        """Images of the split, N."""
+        return len(self.num_labels)
+
+    @property
+    def image(self) -> np.ndarray:
+        """Position of the image that each of `label` is of, int32 (K,), made anew each time."""
+        return np.repeat(np.arange(self.num_images, dtype=np.int32), self.num_labels)
 
     def showing(self, labels: Sequence[int]) -> np.ndarray:
         """Whether an image has a pixel of one of `labels`, bool (N,)."""
@@ -115,7 +124,8 @@ def _load_or_scan(dataset: SegmentationDataset, split: str, cache_dir: Path) -> 
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
             table = {name: stored[name].astype(kind, copy=False) for name, kind in STORED.items()}
-            return Presence(len(samples), **table)
+            num_labels = np.bincount(table.pop("image"), minlength=len(samples)).astype(np.uint16)
+            return Presence(num_labels, **table)
     except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile):
         pass  # none yet, or a damaged one
     try:
@@ -155,17 +165,17 @@ def tabulated(surveys: Iterable[Survey], samples: Sequence[Sample], what: str) -
         BadFileError: if palettes of two masks disagree.
     """
     surveys, seen, first = iter(surveys), SeenColours(samples, what), 0
-    blocks = [(np.zeros(0, np.int32), np.zeros(0, np.uint8), np.zeros(0, np.uint32))]
+    blocks = [(np.zeros(0, np.uint16), np.zeros(0, np.uint8), np.zeros(0, np.uint32))]
     while block := list(islice(surveys, BLOCK)):
         for position, survey in enumerate(block, start=first):
             seen.add(position, survey)
         counts = np.stack([one.counts for one in block])
         image, label = counts.nonzero()
-        pixels = counts[image, label].astype(np.uint32)
-        blocks.append(((image + first).astype(np.int32), label.astype(np.uint8), pixels))
+        num_labels = np.bincount(image, minlength=len(block)).astype(np.uint16)
+        blocks.append((num_labels, label.astype(np.uint8), counts[image, label].astype(np.uint32)))
         first += len(block)
     columns = (np.concatenate(column) for column in zip(*blocks, strict=True))
-    return Presence(first, *columns, seen.colours, seen.witness)
+    return Presence(*columns, seen.colours, seen.witness)
 
 
 def accepted(survey: Survey) -> Survey:

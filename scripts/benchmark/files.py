@@ -23,6 +23,7 @@ from dataset.packs import on_disk
 from dataset.presence import scan
 from scripts.benchmark.tools import Row, compare
 from tasks import make_step
+from utils import heap
 
 WIDTH, HEIGHT, CLASSES, DIFFERENT = 32, 24, 20, 200
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -171,6 +172,7 @@ def taken(description: Path) -> dict[str, float]:
     """Bytes of this process at the end of an epoch, beyond its imports, and bytes of its own of a worker."""
     before = held("self", "Rss")
     images = begun(description).train
+    heap.give_back()  # as before the loader of a run
     loader = make_loader(Looks(images.samples), 100, train=True, num_workers=1)
     for _ in loader:
         pass
