@@ -27,15 +27,24 @@ train() {
     echo "== $*"
     "${run[@]}" "$@"
 }
-"${run[@]}" --method FT --task offline > "$out/joint.log" 2>&1 &  # all classes at once, beside the others
-joint=$!
-trap 'kill "$joint" 2> /dev/null || true' EXIT
+beside() {  # another run on the core that is left, where there is one
+    local name=$1
+    shift
+    echo "== $*, beside the next: $out/$name.log"
+    "${run[@]}" "$@" > "$out/$name.log" 2>&1 &
+    logs[$!]=$out/$name.log
+}
+logs=()  # of those beside, by process
+trap 'kill "${!logs[@]}" 2> /dev/null || true' EXIT
+beside joint --method FT --task offline  # all classes at once
 train --method FT --task 4-1
 # The first step of MiB is that of fine-tuning, and is taken over from there; that of DFT* has more rows.
+beside DFT_STAR --method DFT_STAR --task 4-1
 train --method MiB --task 4-1
-train --method DFT_STAR --task 4-1
-echo "== joint training: $out/joint.log"
-wait "$joint" || { cat "$out/joint.log" >&2; exit 1; }
+echo "== waiting for those beside"
+for job in "${!logs[@]}"; do
+    wait "$job" || { cat "${logs[$job]}" >&2; exit 1; }
+done
 
 python -m scripts.demo_report "$out"
 python -m analysis.report "$out/results" --out "$out/report" > /dev/null

@@ -27,15 +27,13 @@ BACKBONE = "timm:tf_efficientnet_lite0"
 PHOTOS = 367
 # Optimizer and rates: the best on a fifth of the training photos that was held out; see REPRODUCING.md.
 RATE, ROWS_RATE = "0.0005", "0.02"
-WORDS = {  # of each method; DFT* without rows for later classes shares step 0 with the others
-    "FT": ["--lr", RATE],
-    "MiB": ["--lr", RATE],
-    "PLOP": ["--lr", RATE],
+WORDS = {  # of methods with more; DFT* without rows for later classes shares step 0 with the others
     "DFT*": ["--lr", RATE, ROWS_RATE, "--no_pre_allocate"],
     "RIDGE": ["--no_sgd", "--balance"],
-    JOINT: ["--lr", RATE],
 }
-STEP_0 = {"RIDGE": "RIDGE", JOINT: JOINT}  # whose step 0 it is, if not FT's
+STEP_0 = {"RIDGE": "RIDGE", "EIR": "EIR", "DKD": "DKD", JOINT: JOINT}  # whose step 0 it is, if not FT's
+MORE = ("LWF", "ILT", "MiB+NeST", "PLOP+NeST", "MiB+EWF", "PLOP+EWF", "UCD", "REMINDER", "REPLAY",
+        "EIR-softmax", "ALIFE", "EIR", "DKD")  # fmt: skip
 # CPU seconds of one training image of fine-tuning at crop 192, as measured, and of others by that.
 SECONDS, SHARE = 0.125, {"MiB": 1.4, "PLOP": 1.5, "DFT*": 0.4}
 TEST_SECONDS = 0.05  # of one test image at crop 192
@@ -70,8 +68,9 @@ SHORT = Plan(192, (2, 1), (Series("6-5", ("FT", "DFT*", "MiB"), (42,)),))
 LONG = Plan(256, (8, 2), (
     Series("6-5", ("FT", "DFT*", "MiB", "RIDGE", "PLOP"), (42, 1, 2)),
     Series("6-5", (JOINT,), (42,)),
-    Series("6-5", ("FT", "DFT*", "MiB"), (42,), scratch=True),
+    Series("6-5", ("FT", "DFT*", "MiB", "PLOP"), (42, 1, 2), scratch=True),
     Series("6-1", ("FT", "DFT*", "RIDGE", "MiB"), (42,)),
+    Series("6-5", MORE, (42,)),
 ))  # fmt: skip
 
 
@@ -96,7 +95,8 @@ def planned(plan: Plan, out: Path, common: Sequence[str]) -> list[tuple[Series, 
         for seed in series.seeds:
             for name in series.methods:
                 task = ["FT", "--task", "offline"] if name == JOINT else [name, "--task", series.task]
-                words = [*common, "--method", *task, *WORDS[name], "--seed", str(seed), *start, *places]
+                words = [*common, "--method", *task, "--seed", str(seed), *start, *places]
+                words += WORDS.get(name, ["--lr", RATE])
                 epochs = plan.epochs[:1] if name == JOINT else plan.epochs
                 words += ["--crop_size", str(plan.crop), "--epochs", *map(str, epochs)]
                 owner = f"{STEP_0.get(name, 'FT')}{'-scratch' * series.scratch}", seed
