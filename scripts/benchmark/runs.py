@@ -20,7 +20,8 @@ from scripts.benchmark.tools import Row
 
 ROOT = Path(__file__).resolve().parents[2]
 TINY = "--method FT --backbone tiny --recipe none --epochs 1 --num_workers 0".split()
-RESNET = ["--backbone", "resnet101", "--no_pretrained", *"--recipe none --num_workers 0".split()]
+RESNET = ["--backbone", "resnet101", "--no_pretrained", "--recipe", "none", "--num_workers", 0]
+RESNET += ["--crop_size", 128, "--batch_size", 2]
 ANALYSES = ("visualize", "predict", "probe", "drift", "report")
 LARGE = 150  # classes of the large picture; background is one more
 # On Linux the peak of a process starts at that of the one that starts it: let that be a small one.
@@ -95,10 +96,12 @@ def rows(*, rounds: int, against: str = "") -> list[Row]:
     trees = [Path(against).resolve(), ROOT] if against else [ROOT]
     with TemporaryDirectory() as folder:
         place = Path(folder)
+        small = squares(place / "two classes", 2, images=40, side=160)
         return [
             *(start_up(name, trees, rounds=rounds) for name in ANALYSES),
             one_image(large_picture(place / "small", scale=1), place, trees, rounds=rounds),
-            frozen(squares(place / "frozen", 2, images=40, side=160), place, trees, rounds=rounds),
+            frozen(small, place, trees, rounds=rounds),
+            kept_answers(small, place, rounds=rounds),
             again(squares(place / "long", 60), place, rounds=rounds),
             evaluation(large_picture(place / "large"), place, trees, rounds=rounds),
             figure(place, trees, rounds=rounds),
@@ -143,8 +146,7 @@ def one_image(data: Path, place: Path, trees: Sequence[Path], *, rounds: int) ->
 def frozen(data: Path, place: Path, trees: Sequence[Path], *, rounds: int) -> Row:
     """Step 1 of DFT* of 30 epochs with four kept views of each image, against none, ResNet-101."""
     forms = [(trees[0], ()), (ROOT, ("--cache", "features:4"))]
-    flags = ["--method", "DFT_STAR", "--task", "1-1", *RESNET,
-             *"--crop_size 128 --batch_size 2".split()]  # fmt: skip
+    flags = ["--method", "DFT_STAR", "--task", "1-1", *RESNET]
     begun = [place / f"frozen {number}" for number in range(len(forms))]
     for (tree, _), folder in zip(forms, begun, strict=True):
         spent(*command(data, folder, "--step", 0, "--epochs", 1, flags=flags), cwd=tree)
@@ -158,6 +160,17 @@ def frozen(data: Path, place: Path, trees: Sequence[Path], *, rounds: int) -> Ro
                 found.append(spent(*words, cwd=tree))
         times.append(found)
     return row("step 1 of DFT*, 30 epochs, --cache features:4", times)
+
+
+def kept_answers(data: Path, place: Path, *, rounds: int) -> Row:
+    """Both steps of RIDGE on a frozen ResNet-101, and the same with another ridge and the answers kept."""
+    flags = ["--method", "RIDGE", "--task", "1-1", "--no_sgd", "--cache", "features", *RESNET]
+    times = []
+    for number in range(rounds):
+        folder = place / f"kept {number}"
+        later = ["--name", "later", "--gamma", 10]
+        times.append([spent(*command(data, folder, *more, flags=flags), cwd=ROOT) for more in ((), later)])
+    return row("two steps of RIDGE, and again with another --gamma", times)
 
 
 def again(data: Path, place: Path, *, rounds: int) -> Row:
