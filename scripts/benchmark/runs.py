@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
@@ -21,7 +22,7 @@ from scripts.benchmark.tools import Row
 ROOT = Path(__file__).resolve().parents[2]
 TINY = "--method FT --backbone tiny --recipe none --epochs 1 --num_workers 0".split()
 RESNET = ["--backbone", "resnet101", "--no_pretrained", "--recipe", "none", "--num_workers", 0]
-RESNET += ["--crop_size", 128, "--batch_size", 2]
+RESNET += ["--crop_size", 128, "--batch_size", 2, "--lr", 1e-4]
 ANALYSES = ("visualize", "predict", "probe", "drift", "report")
 LARGE = 150  # classes of the large picture; background is one more
 # On Linux the peak of a process starts at that of the one that starts it: let that be a small one.
@@ -97,17 +98,23 @@ def rows(*, rounds: int, against: str = "") -> list[Row]:
     with TemporaryDirectory() as folder:
         place = Path(folder)
         small = squares(place / "two classes", 2, images=40, side=160)
-        return [
-            *(start_up(name, trees, rounds=rounds) for name in ANALYSES),
-            one_image(large_picture(place / "small", scale=1), place, trees, rounds=rounds),
-            frozen(small, place, trees, rounds=rounds),
-            kept_answers(small, place, rounds=rounds),
-            again(squares(place / "long", 60), place, rounds=rounds),
-            evaluation(large_picture(place / "large"), place, trees, rounds=rounds),
-            figure(place, trees, rounds=rounds),
-            keeping(place, rounds=rounds),
-            workers(place, trees, rounds=rounds),
-        ]
+        long = squares(place / "long", 60)
+        one, large = (large_picture(place / name, scale=scale) for name, scale in (("one", 1), ("large", 16)))
+        found = []
+        for measured in (
+            *(partial(start_up, name, trees) for name in ANALYSES),
+            partial(one_image, one, place, trees),
+            partial(frozen, small, place, trees),
+            partial(kept_answers, small, place),
+            partial(again, long, place),
+            partial(evaluation, large, place, trees),
+            partial(figure, place, trees),
+            partial(keeping, place),
+            partial(workers, place, trees),
+        ):
+            found.append(measured(rounds=rounds))
+            print(", ".join(found[-1].cells()), file=sys.stderr, flush=True)  # the table takes long
+        return found
 
 
 def row(name: str, times: Sequence[Sequence[Spent]], without: Sequence[Spent] = ()) -> Row:
