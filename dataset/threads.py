@@ -13,7 +13,8 @@ from dataset.samples import Sample
 
 THREADS = 8  # decoding leaves Python's lock, and more than the cores helps where files come over a network
 AT_ONCE = 32  # images that a thread takes: handing one over costs as much as decoding a small mask
-QUICK = 2.5e-4  # seconds per image: less is mostly Python, which several threads only slow down
+QUICK = 2.5e-4  # CPU seconds per image: less is mostly Python, which several threads only slow down
+PATIENT = 1e-3  # seconds per image that one thread may wait: for its core, if others work on it, or for files
 AHEAD = 4 * THREADS  # portions that may wait for whoever takes the results
 INTERVAL = 60.0  # seconds between two lines where there is no terminal for a bar
 T = TypeVar("T")
@@ -33,10 +34,12 @@ def each_in_threads(work: Callable[[Sample], T], samples: Sequence[Sample], what
     starts, waiting = iter(range(0, len(samples), AT_ONCE)), deque()
     with ThreadPoolExecutor(THREADS) as pool, Progress(len(samples), what) as progress:
         try:
-            for start in starts:  # this thread alone, as long as it waits for nothing
-                began = time.perf_counter()
-                yield from progress.past(portion(start))
-                if time.perf_counter() - began > QUICK * AT_ONCE:
+            for start in starts:  # this thread alone, as long as there is little to do and to wait for
+                began = time.perf_counter(), time.thread_time()
+                results = portion(start)
+                waited, worked = time.perf_counter() - began[0], time.thread_time() - began[1]
+                yield from progress.past(results)
+                if worked > QUICK * AT_ONCE or waited > PATIENT * AT_ONCE:
                     break
             for start in starts:
                 waiting.append(pool.submit(portion, start))

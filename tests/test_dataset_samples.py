@@ -2,6 +2,8 @@
 
 import os
 import pickle
+import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -84,6 +86,20 @@ def test_one_thread_and_several_give_the_same_in_order_and_stop_at_the_first_exc
     assert threads.in_threads(lambda one: int(one.id), images, "x") == list(range(500))
     with pytest.raises(ZeroDivisionError):
         threads.in_threads(lambda one: 1 // (int(one.id) - 400), images, "x")
+
+
+@pytest.mark.parametrize(("wait", "alone"), [(0.0, True), (0.002, False)])
+def test_files_that_are_waited_for_take_several_threads_and_quick_ones_do_not(monkeypatch, wait, alone):
+    monkeypatch.setattr(threads, "QUICK", 100.0)  # of the processor; what it does here depends on the machine
+    monkeypatch.setattr(threads, "PATIENT", 100.0 if alone else 0.001)
+    seen = set()
+
+    def work(_):
+        time.sleep(wait)
+        seen.add(threading.get_ident())
+
+    threads.in_threads(work, [Sample(str(number)) for number in range(500)], "x")
+    assert (seen == {threading.get_ident()}) == alone
 
 
 # -- masks by how often they show each value -----------------------------------------------------------------
