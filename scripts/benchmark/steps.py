@@ -213,7 +213,7 @@ def start_up(bench: Bench) -> Row:
     """Time before the first batch of a step: imports in a process of their own, then building the network."""
     root = Path(__file__).resolve().parents[2]
     began = time.perf_counter()
-    subprocess.run([sys.executable, "-c", "import run"], cwd=root, check=True)
+    subprocess.run([sys.executable, "-c", "import increments"], cwd=root, check=True)
     imported = time.perf_counter()
     bench.method("PLOP")
     built = time.perf_counter()
