@@ -18,7 +18,8 @@ class Replay(Method):
     Equation: L = CE(z, y) over both
 
     The memory is class-balanced, has a fixed total budget, and is refilled at the start of a step from the
-    images of the previous step and from its entries.
+    images of the previous step and from its entries. It takes images of single instances, as EIR's does; of
+    whole images any that shows a class, where a class would have none.
     """
 
     mem_size: Annotated[int, "entries of the memory, all old classes together (EIR: 100 VOC, 300 ADE)"] = 100

@@ -62,6 +62,20 @@ def test_background_and_ignored_pixels_may_fall_apart_as_they_like():
     assert is_candidate(labels)
 
 
+@pytest.mark.parametrize("whole", [True, False])
+def test_where_nothing_is_alone_whole_images_are_kept_all_the_same_and_crops_are_not(
+    increments, whole, monkeypatch, caplog
+):
+    monkeypatch.setattr("dataset.memory.store.is_candidate", lambda labels: False)
+    memory = filled(Memory(), increments[1], whole=whole)
+    said = caplog.messages[0]
+    if whole:
+        assert len(memory.records) == 6 and {entry.label for entry in memory.records} == {1, 2}
+        assert said == "class 1, 2 is in no image of single instances: any image may be kept for step 1"
+    else:
+        assert not memory.records and said.startswith("no image qualifies for the memory of class 1, 2: ")
+
+
 def test_choice_is_balanced_and_stays_within_the_budget():
     candidates = [(number, (1 + number % 3,)) for number in range(30)]
     chosen = select(candidates, [2, 1, 3], 8)

@@ -32,11 +32,21 @@ def is_candidate(labels: Tensor) -> bool:  # (H, W)
     return all(ndimage.label(array == label)[1] == 1 for label in present_classes(labels))
 
 
+def labels_of(images: StepImages, index: int) -> Tensor:
+    """The whole label map of an image, as its step sees it, uint8 (H, W)."""
+    return apply_table(images.table, images.dataset.read_mask(images.samples[index]))
+
+
 def single_instances(images: StepImages, index: int) -> tuple[int, ...] | None:
     """Classes of an image whose whole label map is a candidate (see `is_candidate`), else None."""
     # Differs from EIR, which decides by a random crop of the label map that no later step sees.
-    labels = apply_table(images.table, images.dataset.read_mask(images.samples[index]))
+    labels = labels_of(images, index)
     return present_classes(labels) if is_candidate(labels) else None
+
+
+def any_instances(images: StepImages, index: int) -> tuple[int, ...]:
+    """Classes of an image, in however many pieces."""
+    return present_classes(labels_of(images, index))
 
 
 def select(candidates: Iterable[tuple], classes: Sequence[int], budget: int) -> dict[int, list[tuple]]:
@@ -74,6 +84,18 @@ def select(candidates: Iterable[tuple], classes: Sequence[int], budget: int) -> 
     return chosen
 
 
+def lacking(chosen: dict[int, list[tuple]], budget: int) -> str:
+    """Classes without a candidate; "" if the budget is too small to know."""
+    empty = [str(label) for label in sorted(chosen) if not chosen[label]]
+    return ", ".join(empty) if budget >= len(chosen) else ""
+
+
+def tell(words: str, *values: object) -> None:
+    """Say what a memory lacks, in one process."""
+    if is_main():
+        logging.getLogger(__name__).warning(words, *values)
+
+
 class Memory:
     """The stored entries that a step trains on besides its own images.
 
@@ -109,7 +131,8 @@ class Memory:
             whole: keep whole images and all their labels, instead of crops around instances.
             seed: of the choice.
             shown: classes that the image of this number counts for, None if it does not qualify; by default
-                `single_instances` decides. It is asked only as far as needed.
+                `single_instances` decides, and for whole images `any_instances`, if a class were left
+                without any. It is asked only as far as needed.
         """
         if self.step == step:
             return
@@ -118,8 +141,12 @@ class Memory:
         classes = list(range(1, num_old))
         rng.shuffle(keys)
         rng.shuffle(classes)
-        shown = shown or partial(single_instances, images)
-        chosen = select(self._candidates(keys, shown), classes, budget)
+        rule = shown or partial(single_instances, images)
+        chosen = select(self._candidates(keys, rule), classes, budget)
+        if whole and not shown and lacking(chosen, budget):  # as in streets, where hardly anything is alone
+            words = "class %s is in no image of single instances: any image may be kept for step %d"
+            tell(words, lacking(chosen, budget), step)
+            chosen = select(self._candidates(keys, partial(any_instances, images)), classes, budget)
         self.step, self.records = step, []
         for label in sorted(chosen):
             for key, found in chosen[label]:
@@ -129,13 +156,9 @@ class Memory:
                 else:
                     source = images.samples[key].id
                     self.records.append(record(*images.read(key), whole=whole, source=source, **facts))
-        empty = sorted(label for label in chosen if not chosen[label])
-        if empty and budget >= len(classes) and is_main():
-            logging.getLogger(__name__).warning(
-                "no image qualifies for the memory of class %s: nothing of it is replayed at step %d",
-                ", ".join(map(str, empty)),
-                step,
-            )
+        if empty := lacking(chosen, budget):
+            words = "no image qualifies for the memory of class %s: nothing of it is replayed at step %d"
+            tell(words, empty, step)
 
     @staticmethod
     def _candidates(keys: list, shown: Callable[[int], tuple[int, ...] | None]) -> Iterator[tuple]:
