@@ -22,6 +22,7 @@ from metrics.reported import scores
 from segmentation_module import Parts
 from tasks import Step
 from train import Training, evaluate, fit
+from utils.cores import usable_cores
 
 FILE = Path(__file__).resolve().parent.parent / "pretrained" / "tiny_shapes.pth"
 NUM_IMAGES, EPOCHS, LR, BATCH_SIZE, SEED = 2400, 8, 0.05, 16, 0
@@ -36,7 +37,8 @@ def pretrain(path: Path, dataset: OtherShapes, training: Training, *, cache: str
     net = method.build_model(step, Parts("tiny", output_stride=8))
     method.net = method.model = net.to(memory_format=torch.channels_last)
     data = increment_data(dataset, step, crop_size=dataset.size, cache_dir=cache, seed=SEED)
-    loader = make_loader(data.train, BATCH_SIZE, train=True, seed=SEED)
+    workers = min(1, usable_cores() - 1)  # nothing else runs meanwhile
+    loader = make_loader(data.train, BATCH_SIZE, train=True, seed=SEED, num_workers=workers)
     log = RunLog(logs, "pretraining")
     fit(method, loader, training, device=device, log=log)
     matrix = evaluate(method, make_loader(data.test, BATCH_SIZE, train=False), device=device, log=log)
