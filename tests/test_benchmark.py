@@ -48,6 +48,7 @@ def test_data_forms_give_the_same_labels_and_images_to_a_grey_level():
     assert loading.more["labels that differ"] == 0 and loading.error < 0.01
 
 
+@pytest.mark.slow
 def test_scans_count_the_pixels_of_bare_decoding_and_memory_is_told_per_image():
     found = {row.name: row for row in benchmark_files.rows(rounds=1, images=250, scanned=20)}
     *compared, memory = found.values()
@@ -55,6 +56,7 @@ def test_scans_count_the_pixels_of_bare_decoding_and_memory_is_told_per_image():
     assert set(memory.more) <= {"bytes per image, process", "bytes per image, worker"}
 
 
+@pytest.mark.slow
 def test_iterations_start_with_the_loss_of_the_textbook():
     found = rows("step")
     for name in ("FT", "DFT*", "MiB", "PLOP"):

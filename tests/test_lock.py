@@ -92,6 +92,7 @@ def test_a_checkpoint_is_written_where_folders_cannot_be_opened(tmp_path, monkey
     assert checkpoint.load(tmp_path / "a.pt")["a"] == 1
 
 
+@pytest.mark.slow
 def test_nothing_is_imported_at_the_start_that_windows_lacks_and_no_process_is_sent_a_signal():
     lacking = {"fcntl", "pwd", "grp", "resource", "termios", "posix"}
     for path in ROOT.rglob("*.py"):

@@ -63,6 +63,7 @@ assert 'torch._dynamo' not in sys.modules"""
     imported(code)
 
 
+@pytest.mark.slow
 def test_a_whole_run_imports_no_compiler(small_data, tmp_path):
     words = ["--dataset", str(small_data), "--task", "offline", "--backbone", "tiny", "--recipe", "none"]
     words += ["--epochs", "1", "--num_workers", "0", "--crop_size", "32"]
