@@ -8,6 +8,7 @@ import torch
 from dataset import build_dataset
 from scripts.benchmark import __main__ as benchmark
 from scripts.benchmark import files as benchmark_files
+from scripts.benchmark import generated
 from scripts.benchmark import heads as benchmark_heads
 from scripts.benchmark import losses as benchmark_losses
 from scripts.benchmark import methods as benchmark_methods
@@ -130,8 +131,8 @@ def test_commands_are_measured_in_processes_of_their_own_above_their_imports(tmp
 
 
 def test_the_data_of_measured_commands_is_what_it_is_said_to_be(tmp_path):
-    large = benchmark_runs.large_picture(tmp_path / "large", scale=2)
-    for file, classes in ((benchmark_runs.squares(tmp_path / "long", 60, images=1), 60), (large, 150)):
+    large = generated.large_picture(tmp_path / "large", scale=2)
+    for file, classes in ((generated.squares(tmp_path / "long", 60, images=1), 60), (large, 150)):
         dataset = build_dataset(str(file), "")
         assert len(dataset.class_names) == classes + 1
         masks = [dataset.read_mask(sample) for sample in dataset.samples("val")]
