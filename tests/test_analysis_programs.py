@@ -103,6 +103,7 @@ def test_probing_the_same_network_again_gives_the_same_numbers_with_features_in_
     assert (here / "one" / "probe.csv").read_text() == (here / "two" / "probe.csv").read_text()
 
 
+@pytest.mark.slow
 def test_drift_is_none_where_everything_is_frozen(runs, here):
     words = [str(folder / f"step_{index}.pt") for folder in runs.values() for index in (0, 2)]
     assert drift.cli([*words, "--num_images", "16"]) == 0

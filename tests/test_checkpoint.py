@@ -77,6 +77,7 @@ def test_objects_are_refused_before_anything_is_written(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_full_disk_leaves_the_previous_file_intact(tmp_path):
     """A file-size limit stands in for a full disk: the write fails half-way, as it would there."""
     path = tmp_path / "step_0.pt"

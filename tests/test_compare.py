@@ -30,6 +30,7 @@ def make_job(folder, name, *words, **options):
     return Job(name, list(words), folder / f"{name}.log", **options)
 
 
+@pytest.mark.slow
 def test_jobs_run_in_order_fail_alone_and_keep_what_they_say(tmp_path):
     jobs = [make_job(tmp_path, "good", "--explain"), make_job(tmp_path, "bad", "--nonsense"),
             make_job(tmp_path, "last", "--explain")]  # fmt: skip

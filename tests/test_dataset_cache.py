@@ -175,6 +175,7 @@ cached(step_of(*sys.argv[1:]), "disk")
 """
 
 
+@pytest.mark.slow
 def test_a_killed_process_neither_blocks_nor_leaves_anything(data):
     data.presence("train")
     argv = [sys.executable, "-c", KILLED, str(data.dataset.description), data.cache_dir]

@@ -195,6 +195,7 @@ print("done")
 """
 
 
+@pytest.mark.slow
 def test_a_program_ends_that_holds_a_loader_with_workers_at_its_end():
     done = subprocess.run(
         [sys.executable, "-c", HOLDING], cwd=ROOT, capture_output=True, text=True, timeout=120

@@ -40,6 +40,7 @@ def losses_of(cli, monkeypatch, method: str, cache: str) -> tuple[list[float], l
 
 
 @pytest.mark.parametrize("method", ["DFT*", "SSUL"])
+@pytest.mark.slow
 def test_with_as_many_views_as_epochs_the_losses_are_the_same_bit_by_bit(cli, monkeypatch, method):
     plain, images, _ = losses_of(cli, monkeypatch, method, "")
     kept, fewer, out = losses_of(cli, monkeypatch, method, "features:4:exact")
