@@ -22,6 +22,7 @@ def holding(folder: Path, then: str) -> subprocess.Popen:
     return subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True, cwd=ROOT)
 
 
+@pytest.mark.slow
 def test_a_second_run_in_the_same_folder_is_refused_and_told_who_works_there(tmp_path):
     with holding(tmp_path, "time.sleep(60)") as first:
         assert first.stdout.readline() == "entered\n"

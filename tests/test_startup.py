@@ -51,6 +51,7 @@ def test_a_run_imports_no_figures_and_no_transforms():
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
+@pytest.mark.slow
 def test_no_optimizer_imports_the_compiler_when_it_is_made_loaded_or_cleared(optimizer):
     code = f"""
 import torch
@@ -83,6 +84,7 @@ def test_the_report_imports_no_pytorch_before_it_reads_logs():
     assert not heavy and int(count) < 600
 
 
+@pytest.mark.slow
 def test_the_analyses_of_networks_import_no_figures_before_they_draw():
     count, *heavy = imported("from analysis import drift, export, predict, probe, queries, visualize")
     assert heavy == ["torch"] and int(count) < 1600

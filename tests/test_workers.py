@@ -123,6 +123,7 @@ def test_processes_are_forked_on_linux_unless_the_program_has_chosen_another_way
         assert forks() == want
 
 
+@pytest.mark.slow
 def test_what_reads_images_is_light():
     """What reads images needs no torchvision, and none of the methods and reports."""
     script = "import sys, dataset.images, dataset.memory.replay, dataset.loader\n"
